@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from GDLACore.model.fields import Fields, parse_json, refuse
+from GDLACore.model.fields import Fields, inside, parse_json, refuse
 from GDLACore.model.terminology import Code, Terminology
 
 __all__ = [
@@ -62,8 +62,8 @@ class Architecture:
     mixer: str
 
     @classmethod
-    def from_dict(cls, data: Any, path: str = "architecture") -> Architecture:
-        fields = Fields(data, path)
+    def from_dict(cls, data: Any) -> Architecture:
+        fields = Fields(data)
         architecture = cls(fields.choice("encoder", ENCODERS), fields.choice("mixer", MIXERS))
         fields.finish()
         return architecture
@@ -85,18 +85,18 @@ class IntensityProfile:
 
     def __post_init__(self) -> None:
         if self.kind not in INTENSITY_KINDS:
-            refuse("intensity.kind", f"must be one of {', '.join(INTENSITY_KINDS)}")
+            refuse("kind", f"must be one of {', '.join(INTENSITY_KINDS)}")
         if self.kind != "ct_window":
             if self.lower is not None or self.upper is not None:
-                refuse("intensity", f"of kind {self.kind} takes neither lower nor upper")
+                refuse("lower and upper", f"belong to ct_window, not to {self.kind}")
         elif self.lower is None or self.upper is None:
-            refuse("intensity", "of kind ct_window needs lower and upper")
+            refuse("lower and upper", "are both needed by ct_window")
         elif not (math.isfinite(self.upper - self.lower) and self.lower < self.upper):
-            refuse("intensity.upper", f"must be above lower ({self.lower}), not {self.upper}")
+            refuse("upper", f"must be above lower ({self.lower}), not {self.upper}")
 
     @classmethod
-    def from_dict(cls, data: Any, path: str = "intensity") -> IntensityProfile:
-        fields = Fields(data, path)
+    def from_dict(cls, data: Any) -> IntensityProfile:
+        fields = Fields(data)
         profile = cls(
             fields.choice("kind", INTENSITY_KINDS),
             fields.optional("lower", fields.number),
@@ -126,8 +126,8 @@ class Label:
     note: str = ""
 
     @classmethod
-    def from_dict(cls, data: Any, path: str = "label") -> Label:
-        fields = Fields(data, path)
+    def from_dict(cls, data: Any) -> Label:
+        fields = Fields(data)
         label = cls(
             value=fields.integer("value", 1, _MOST_LABELS),
             name=fields.text("name"),
@@ -160,8 +160,8 @@ class Provenance:
     caveats: tuple[str, ...] = ()
 
     @classmethod
-    def from_dict(cls, data: Any, path: str = "provenance") -> Provenance:
-        fields = Fields(data, path)
+    def from_dict(cls, data: Any) -> Provenance:
+        fields = Fields(data)
         provenance = cls(
             source=fields.text("source"),
             training_data=fields.text("training_data"),
@@ -206,7 +206,7 @@ class ModelCard:
     view: str
     resampling: str
     provenance: Provenance
-    sha256: str | None = field(default=None)
+    sha256: str | None = None
 
     def __post_init__(self) -> None:
         if self.in_channels not in (1, 3):
@@ -234,12 +234,14 @@ class ModelCard:
 
         Raises ModelFileError for anything that is not a valid card, naming the field.
         """
-        return cls.from_dict(parse_json(text, source), f"{source}: ")
+        data = parse_json(text, source)
+        with inside(f"{source}: "):
+            return cls.from_dict(data)
 
     @classmethod
-    def from_dict(cls, data: Any, path: str = "") -> ModelCard:
-        """Return the card in ``data``; ``path`` precedes the field's name in a ModelFileError."""
-        fields = Fields(data, path)
+    def from_dict(cls, data: Any) -> ModelCard:
+        """Return the card in ``data``; raise ModelFileError naming the field at fault."""
+        fields = Fields(data)
         fields.integer("schema", SCHEMA_VERSION, SCHEMA_VERSION)
         card = cls(
             name=fields.matching("name", _NAME, _NAME_MEANING),

@@ -1,11 +1,12 @@
-"""One JSON object read strictly: every field typed, none left over, every error with its full path."""
+"""One JSON object read strictly: fields typed, none left over, errors with the full path."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
 from GDLACore.errors import ModelFileError
@@ -13,7 +14,7 @@ from GDLACore.errors import ModelFileError
 _Value = TypeVar("_Value")
 
 # Names and meanings end up in NRRD headers, tables and terminal output: one printable line each.
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def parse_json(text: str | bytes, source: str) -> Any:
@@ -23,9 +24,7 @@ def parse_json(text: str | bytes, source: str) -> Any:
     for a key given twice (the second would silently win) and for nesting that exhausts the stack.
     """
     try:
-        return json.loads(
-            text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant
-        )
+        return json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
     except RecursionError:
         reason = "it is nested too deeply"
     except ValueError as error:  # JSONDecodeError, UnicodeDecodeError and our own refusals
@@ -33,62 +32,66 @@ def parse_json(text: str | bytes, source: str) -> Any:
     raise ModelFileError(f"{source} is not valid JSON: {reason}.", "Restore the original file.")
 
 
+class FieldError(ModelFileError):
+    """A field breaks a rule: ``path`` says which one, ``reason`` which rule."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path} {reason}.", "Correct this field or use the original file.")
+        self.path = path
+        self.reason = reason
+
+
 def refuse(path: str, reason: str) -> NoReturn:
-    """Raise ModelFileError saying that the field at ``path`` breaks a rule."""
-    raise ModelFileError(f"{path} {reason}.", "Correct this field or use the original file.")
+    """Raise FieldError; ``path`` counts from the object at hand, and ``inside`` completes it."""
+    raise FieldError(path, reason)
+
+
+@contextmanager
+def inside(where: str) -> Iterator[None]:
+    """Let the FieldErrors of an object say where the object stands: ``models[2].card``."""
+    try:
+        yield
+    except FieldError as error:
+        dot = "." if error.path and not where.endswith(" ") else ""
+        raise FieldError(f"{where}{dot}{error.path}".strip(), error.reason) from None
 
 
 class Fields:
     """Reads the fields of one JSON object, keeping count of those nobody asked for.
 
-    ``path`` is where the object stands, for messages: ``models.json: models[2].card``.
-    Each reader raises ModelFileError if the field is missing or not of the kind asked for.
+    Each reader raises FieldError if the field is missing or not of the kind asked for.
     """
 
-    def __init__(self, data: Any, path: str) -> None:
+    def __init__(self, data: Any) -> None:
         if not isinstance(data, dict):
-            refuse(path, f"must be an object, not {_shown(data)}")
+            refuse("", f"must be an object, not {_shown(data)}")
         self._left: dict[str, Any] = dict(data)
-        self._path = path
-
-    def path(self, name: str) -> str:
-        separator = "." if self._path and not self._path.endswith(": ") else ""
-        return f"{self._path}{separator}{name}"
 
     def any(self, name: str) -> Any:
         if name not in self._left:
-            refuse(self.path(name), "is missing")
+            refuse(name, "is missing")
         return self._left.pop(name)
 
     def text(self, name: str) -> str:
         """Return a single line of printable text, not empty and without outer blanks."""
-        value = self.any(name)
-        if not isinstance(value, str) or not value.strip() or value != value.strip():
-            refuse(self.path(name), f"must be text without outer blanks, not {_shown(value)}")
-        if _UNPRINTABLE.search(value):
-            refuse(self.path(name), f"must be one line of printable text, not {_shown(value)}")
-        return value
+        return _text(name, self.any(name))
 
     def texts(self, name: str) -> tuple[str, ...]:
         """Return a list of texts; each obeys the rule of ``text``."""
-        items = self._list(name)
-        path = self.path(name)
-        return tuple(
-            Fields({f"{path}[{i}]": item}, "").text(f"{path}[{i}]") for i, item in enumerate(items)
-        )
+        return tuple(_text(f"{name}[{i}]", item) for i, item in enumerate(self._list(name)))
 
     def matching(self, name: str, pattern: str, meaning: str) -> str:
         """Return text that matches the whole regular expression; ``meaning`` says it in words."""
         value = self.text(name)
         if not re.fullmatch(pattern, value):
-            refuse(self.path(name), f"must be {meaning}, not {_shown(value)}")
+            refuse(name, f"must be {meaning}, not {_shown(value)}")
         return value
 
     def choice(self, name: str, allowed: Iterable[str]) -> str:
         allowed = tuple(allowed)
         value = self.any(name)
         if value not in allowed:
-            refuse(self.path(name), f"must be one of {', '.join(allowed)}, not {_shown(value)}")
+            refuse(name, f"must be one of {', '.join(allowed)}, not {_shown(value)}")
         return str(value)
 
     def integer(self, name: str, lowest: int, highest: int) -> int:
@@ -96,7 +99,7 @@ class Fields:
         value = self.any(name)
         if not _is_integer(value) or not lowest <= value <= highest:
             refuse(
-                self.path(name),
+                name,
                 f"must be a whole number from {lowest} to {highest}, not {_shown(value)}",
             )
         return int(value)
@@ -105,13 +108,13 @@ class Fields:
         """Return a finite number."""
         value = self.any(name)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            refuse(self.path(name), f"must be a number, not {_shown(value)}")
+            refuse(name, f"must be a number, not {_shown(value)}")
         try:
             number = float(value)
         except OverflowError:
             number = math.inf
         if not math.isfinite(number):
-            refuse(self.path(name), f"must be a finite number, not {_shown(value)}")
+            refuse(name, f"must be a finite number, not {_shown(value)}")
         return number
 
     def color(self, name: str) -> tuple[int, int, int]:
@@ -123,17 +126,21 @@ class Fields:
             or not all(_is_integer(part) and 0 <= part <= 255 for part in value)
         ):
             refuse(
-                self.path(name),
+                name,
                 f"must be three whole numbers from 0 to 255, not {_shown(value)}",
             )
         return value[0], value[1], value[2]
 
-    def object(self, name: str, read: Callable[[Any, str], _Value]) -> _Value:
-        return read(self.any(name), self.path(name))
+    def object(self, name: str, read: Callable[[Any], _Value]) -> _Value:
+        with inside(name):
+            return read(self.any(name))
 
-    def objects(self, name: str, read: Callable[[Any, str], _Value]) -> tuple[_Value, ...]:
-        items = self._list(name)
-        return tuple(read(item, f"{self.path(name)}[{i}]") for i, item in enumerate(items))
+    def objects(self, name: str, read: Callable[[Any], _Value]) -> tuple[_Value, ...]:
+        values = []
+        for i, item in enumerate(self._list(name)):
+            with inside(f"{name}[{i}]"):
+                values.append(read(item))
+        return tuple(values)
 
     def optional(self, name: str, read: Callable[[str], _Value]) -> _Value | None:
         """Return ``read(name)``, or None where the field is absent or null."""
@@ -145,13 +152,21 @@ class Fields:
     def finish(self) -> None:
         """Raise ModelFileError if a field is left that nobody read."""
         if self._left:
-            refuse(self.path(str(next(iter(self._left)))), "is not a known field")
+            refuse(str(next(iter(self._left))), "is not a known field")
 
     def _list(self, name: str) -> list[Any]:
         value = self.any(name)
         if not isinstance(value, list):
-            refuse(self.path(name), f"must be a list, not {_shown(value)}")
+            refuse(name, f"must be a list, not {_shown(value)}")
         return value
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip() or value != value.strip():
+        refuse(name, f"must be text without outer blanks, not {_shown(value)}")
+    if _UNPRINTABLE.search(value):
+        refuse(name, f"must be one line of printable text, not {_shown(value)}")
+    return value
 
 
 def _is_integer(value: Any) -> bool:

@@ -25,8 +25,8 @@ class Code:
     meaning: str
 
     @classmethod
-    def from_dict(cls, data: Any, path: str = "code") -> Code:
-        fields = Fields(data, path)
+    def from_dict(cls, data: Any) -> Code:
+        fields = Fields(data)
         code = cls(
             *(
                 fields.matching(name, _NO_SEPARATORS, _NO_SEPARATORS_MEANING)
@@ -74,9 +74,9 @@ class Terminology:
         )
 
     @classmethod
-    def from_dict(cls, data: Any, path: str = "terminology") -> Terminology:
+    def from_dict(cls, data: Any) -> Terminology:
         """Return the terminology in ``data``; raise ModelFileError naming the field at fault."""
-        fields = Fields(data, path)
+        fields = Fields(data)
 
         def code(name: str) -> Code:
             return fields.object(name, Code.from_dict)
