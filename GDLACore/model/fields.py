@@ -175,16 +175,20 @@ def _is_integer(value: Any) -> bool:
 
 def _shown(value: Any) -> str:
     """Return a value as JSON shows it, short enough for one line."""
-    text = json.dumps(value, default=repr)
+    try:
+        text = json.dumps(value, default=repr)
+    except RecursionError:
+        return "something nested very deeply"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    twice = next((key for key in keys if keys.count(key) > 1), None)
-    if twice is not None:
-        raise ValueError(f"the field {twice!r} is given twice")
-    return dict(pairs)
+    unique: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in unique:
+            raise ValueError(f"the field {_shown(key)} is given twice")
+        unique[key] = value
+    return unique
 
 
 def _refuse_constant(name: str) -> NoReturn:
