@@ -1,0 +1,111 @@
+"""Segmentations to files, on the grid of the image they belong to."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from GDLACore.errors import OutputError
+from GDLACore.imaging.atomic import replacing, unwritable
+from GDLACore.imaging.label_files import (
+    write_metaimage,
+    write_nifti,
+    write_nifti_gzip,
+    write_nrrd,
+)
+from GDLACore.imaging.seg_nrrd import segmentation_header
+from GDLACore.imaging.volume import Volume
+from GDLACore.model.card import ModelCard
+
+LABEL_SUFFIXES = (".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".mha")
+
+_DICOM_MAGIC = b"DICM"
+_DICOM_PREAMBLE = 128
+
+
+def write_segmentation(
+    path: str | Path,
+    labels: np.ndarray,
+    volume: Volume,
+    card: ModelCard,
+    *,
+    overwrite: bool = False,
+) -> Path:
+    """Write ``labels`` [k, j, i], values 0 to ``len(card.labels)``, on the grid of ``volume``.
+
+    ``.seg.nrrd`` is a segmentation for 3D Slicer with names, colours and terminology; ``.nii.gz``,
+    ``.nii``, ``.nrrd`` and ``.mha`` are plain label maps. The file appears whole or not at all.
+    Raises OutputError if it cannot be written.
+    """
+    path = Path(path)
+    if labels.shape != volume.array.shape[:3]:
+        raise ValueError(f"labels {labels.shape} are not on the grid {volume.array.shape[:3]}")
+    check_output(path, inputs=(), overwrite=overwrite)
+    labels = labels.astype(np.uint8 if card.classes <= 256 else np.uint16, copy=False)
+    with replacing(path) as part, part.open("wb") as file:
+        match _suffix(path, LABEL_SUFFIXES):
+            case ".seg.nrrd":
+                write_nrrd(file, labels, volume.ijk_to_ras, segmentation_header(card, volume))
+            case ".nrrd":
+                write_nrrd(file, labels, volume.ijk_to_ras, {})
+            case ".nii.gz":
+                write_nifti_gzip(file, labels, volume.ijk_to_ras)
+            case ".nii":
+                write_nifti(file, labels, volume.ijk_to_ras)
+            case ".mha":
+                write_metaimage(file, labels, volume.ijk_to_ras)
+    return path
+
+
+def check_output(
+    path: str | Path,
+    *,
+    inputs: Iterable[str | Path],
+    overwrite: bool,
+    suffixes: tuple[str, ...] = LABEL_SUFFIXES,
+) -> None:
+    """Raise OutputError if ``path`` could not be written later; costs nothing, so call it first.
+
+    ``inputs`` are files and folders that must not be written over, ``overwrite`` allows to replace
+    any other file, ``suffixes`` are the endings that name a format.
+    """
+    path = Path(path)
+    _suffix(path, suffixes)
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder.", "Give the name of a file.")
+    if not path.parent.is_dir():
+        raise OutputError(f"The folder {path.parent} does not exist.", "Create it first.")
+    if path.exists():
+        if any(_holds(Path(source), path) for source in inputs):
+            raise OutputError(f"{path} is an input.", "Choose another name for the output.")
+        if not overwrite:
+            raise OutputError(
+                f"{path} exists already.", "Choose another name, or allow to replace it (--force)."
+            )
+    try:
+        # Permission bits do not tell about read-only disks, quotas and Windows: try it.
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def _suffix(path: Path, suffixes: tuple[str, ...]) -> str:
+    for suffix in suffixes:
+        if path.name.lower().endswith(suffix) and len(path.name) > len(suffix):
+            return suffix
+    raise OutputError(
+        f"{path} does not say in which format to write.",
+        f"End the name with {' or '.join(suffixes)}.",
+    )
+
+
+def _holds(source: Path, path: Path) -> bool:
+    """Say whether the existing file ``path`` is the input ``source`` or one of its DICOM files."""
+    if not source.is_dir():
+        return source.exists() and source.samefile(path)
+    inside = source.resolve() in path.resolve().parents
+    with path.open("rb") as file:
+        return inside and file.read(_DICOM_PREAMBLE + 4)[_DICOM_PREAMBLE:] == _DICOM_MAGIC
