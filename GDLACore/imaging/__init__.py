@@ -1,0 +1,1 @@
+"""Volumes and their geometry: reading, slice views, intensity, resampling."""
