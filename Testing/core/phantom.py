@@ -32,11 +32,15 @@ GEOMETRIES = {
 }
 
 
+_CODES = {"liver": "10200004", "spleen": "78961009", "aorta": "15825003"}  # SNOMED CT
+
+
+def _terminology(name: str) -> Terminology:
+    anatomy = Code("SCT", "123037004", "Anatomical Structure")
+    return Terminology(anatomy, Code("SCT", _CODES.get(name, "85756007"), name))
+
+
 def make_card(names: tuple[str, ...] = ("liver", "spleen", "aorta")) -> ModelCard:
-    terminology = Terminology(
-        category=Code("SCT", "123037004", "Anatomical Structure"),
-        type=Code("SCT", "10200004", "Liver"),
-    )
     return ModelCard(
         name="abdomen",
         version="1.2",
@@ -46,7 +50,7 @@ def make_card(names: tuple[str, ...] = ("liver", "spleen", "aorta")) -> ModelCar
         in_channels=1,
         input_size=64,
         labels=tuple(
-            Label(value, name, terminology, (221, 130, 5 * value % 256))
+            Label(value, name, _terminology(name), (221, 130, 5 * value % 256))
             for value, name in enumerate(names, start=1)
         ),
         intensity=IntensityProfile("ct_window", -160, 240),
