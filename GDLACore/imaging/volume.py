@@ -39,7 +39,7 @@ class Volume:
         matrix.setflags(write=False)
         object.__setattr__(self, "ijk_to_ras", matrix)
         _check_array(self.array, self.name)
-        _check_matrix(matrix, self.name)
+        check_geometry(matrix, self.name)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -83,9 +83,9 @@ def ras_from_lps(origin: np.ndarray, columns: np.ndarray) -> np.ndarray:
     ``origin`` has shape [3] and ``columns`` [3, 3], one step in mm per column.
     """
     matrix = np.eye(4)
-    matrix[:3, :3] = columns
-    matrix[:3, 3] = origin
-    return _LPS_TO_RAS @ matrix
+    matrix[:3, :3] = _LPS_TO_RAS[:3, :3] @ columns
+    matrix[:3, 3] = _LPS_TO_RAS[:3, :3] @ origin
+    return matrix
 
 
 def ras_from_sitk(image: SimpleITK.Image | SimpleITK.ImageFileReader) -> np.ndarray:
@@ -100,6 +100,20 @@ def ras_from_sitk(image: SimpleITK.Image | SimpleITK.ImageFileReader) -> np.ndar
     columns[:used, :used] = direction * np.asarray(image.GetSpacing()[:used])
     origin[:used] = image.GetOrigin()[:used]
     return ras_from_lps(origin, columns)
+
+
+def check_geometry(matrix: np.ndarray, name: str) -> None:
+    """Raise VolumeError unless ``matrix`` is a 4x4 affine map with three independent axes."""
+    if matrix.shape != (4, 4) or not np.array_equal(matrix[3:], [[0.0, 0.0, 0.0, 1.0]]):
+        raise VolumeError(f"The geometry of {name} is not a 4x4 affine matrix of mm.")
+    lengths = np.linalg.norm(matrix[:3, :3], axis=0)
+    usable = np.isfinite(matrix).all() and lengths.min() > 0
+    # The determinant of the unit columns is their box's volume: 0 where two axes coincide.
+    if not usable or abs(np.linalg.det(matrix[:3, :3] / lengths)) < 1e-3:
+        raise VolumeError(
+            f"The geometry of {name} is singular: its axes do not span space.",
+            "Correct the spacing and the directions in the file's header, or export it again.",
+        )
 
 
 def _check_array(array: np.ndarray, name: str) -> None:
@@ -121,17 +135,4 @@ def _check_array(array: np.ndarray, name: str) -> None:
             f"{name} has {array.shape[3]} values per voxel; only grey images and 3-channel colour "
             "images can be segmented.",
             "Choose one of its channels or frames.",
-        )
-
-
-def _check_matrix(matrix: np.ndarray, name: str) -> None:
-    if matrix.shape != (4, 4) or not np.array_equal(matrix[3:], [[0.0, 0.0, 0.0, 1.0]]):
-        raise VolumeError(f"The geometry of {name} is not a 4x4 affine matrix.")
-    lengths = np.linalg.norm(matrix[:3, :3], axis=0)
-    usable = np.isfinite(matrix).all() and lengths.min() > 0
-    # The determinant of the unit columns is their box's volume: 0 where two axes coincide.
-    if not usable or abs(np.linalg.det(matrix[:3, :3] / lengths)) < 1e-3:
-        raise VolumeError(
-            f"The geometry of {name} is singular: its axes do not span space.",
-            "Correct the spacing and the directions in the file's header, or export it again.",
         )

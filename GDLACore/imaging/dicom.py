@@ -1,0 +1,207 @@
+"""DICOM files and folders as volumes.
+
+pydicom reads the headers, which decide on series, order and geometry; SimpleITK (GDCM) decodes the
+pixels of every transfer syntax, applies rescale slope and intercept and turns YBR and palettes into
+RGB.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from GDLACore.errors import VolumeError
+from GDLACore.imaging.dicom_header import Header, is_dicom, read_header
+from GDLACore.imaging.frames import frame_of
+from GDLACore.imaging.pixels import load, open_header, pixels
+from GDLACore.imaging.slice_stack import (
+    group_by_position,
+    positions_along_normal,
+    stack_geometry,
+)
+from GDLACore.imaging.volume import Volume, ras_from_lps, ras_from_sitk
+
+_LOG = logging.getLogger(__name__)
+
+_GDCM = "GDCMImageIO"
+
+
+def read_dicom_file(path: Path, frame: int | None) -> Volume:
+    """Read one DICOM file: a slice, a picture, an enhanced volume, or a film as slices of 1 mm.
+
+    ``frame`` chooses one picture of a film, or one volume of an enhanced 4D file. Raises VolumeError
+    if the file holds no image or is damaged.
+    """
+    header = read_header(path)
+    if header is None:
+        raise VolumeError(
+            f"{path.name} is a DICOM file without an image (a report, contours, an index, …).",
+            "Give the image file, or the folder of the series.",
+        )
+    return _read_one(header, frame, path.stem)
+
+
+def read_dicom_folder(folder: Path, series: str | None, frame: int | None) -> Volume:
+    """Read the one series in ``folder`` (or, if it has no DICOM file itself, in its subfolders).
+
+    ``series`` chooses by number in the list of the error message, or by SeriesInstanceUID. Raises
+    VolumeError if there is no DICOM image, several series and no choice, or no volume in a series.
+    """
+    headers = _headers(_files(folder)) or _headers(_files_below(folder))
+    if not headers:
+        raise VolumeError(
+            f"The folder {folder.name} contains no DICOM images.",
+            "Give the folder of a DICOM series, or the image file itself.",
+        )
+    chosen = _choose(_series(headers), series, folder.name)
+    if len(chosen) == 1:
+        return _read_one(chosen[0], frame, folder.name)
+    return _read_stack(chosen, frame, folder.name)
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_file())
+    except OSError as error:
+        raise VolumeError(
+            f"The folder {folder.name} cannot be read.", "Check its permissions."
+        ) from error
+
+
+def _files_below(folder: Path) -> list[Path]:
+    return sorted(Path(root, name) for root, _, names in os.walk(folder) for name in names)
+
+
+def _headers(paths: Iterable[Path]) -> list[Header]:
+    headers = []
+    for path in paths:
+        if path.stat().st_size == 0 or not is_dicom(path):
+            continue
+        header = read_header(path)
+        if header is None:
+            _LOG.info("%s holds no image and is left out", path.name)
+        else:
+            headers.append(header)
+    return headers
+
+
+def _series(headers: list[Header]) -> list[list[Header]]:
+    """Return the files of each series; a file of many frames is a series of its own."""
+    groups: dict[tuple[int, str, str, str], list[Header]] = {}
+    for header in headers:
+        film = str(header.path) if header.frames > 1 else ""
+        key = (header.series_number, header.series_uid, header.modality or "", film)
+        groups.setdefault(key, []).append(header)
+    return [groups[key] for key in sorted(groups)]
+
+
+def _choose(all_series: list[list[Header]], series: str | None, name: str) -> list[Header]:
+    if series is None and len(all_series) == 1:
+        return all_series[0]
+    for number, headers in enumerate(all_series, start=1):
+        if series is not None and series in (str(number), headers[0].series_uid):
+            return headers
+    listing = "; ".join(
+        f"{number}: {_described(headers)}" for number, headers in enumerate(all_series, start=1)
+    )
+    problem = f"{len(all_series)} DICOM series" if series is None else f"no series {series!r}"
+    raise VolumeError(
+        f"The folder {name} contains {problem}. There are: {listing}.",
+        "Choose one by its number with series=N (--series N on the command line).",
+    )
+
+
+def _described(headers: list[Header]) -> str:
+    first = headers[0]
+    files = f"{len(headers)} file{'s' if len(headers) > 1 else ''}"
+    frames = f" of {first.frames} frames" if first.frames > 1 else ""
+    size = f"{first.shape[1]}x{first.shape[0]}"
+    description = f' "{first.description}"' if first.description else ""
+    return f"{first.modality or 'unknown modality'}{description}, {files}{frames}, {size}"
+
+
+def _read_one(header: Header, frame: int | None, name: str) -> Volume:
+    reader = open_header(header.path, _GDCM)
+    matrix = ras_from_sitk(reader)
+    array = pixels(load(reader, header.path))
+    if len(header.planes) == array.shape[0] == header.frames:
+        groups = group_by_position(positions_along_normal(header.planes, name), name)
+        order = _one_per_position(groups, frame, name)
+        matrix = stack_geometry([header.planes[index] for index in order], name)
+        if order != list(range(array.shape[0])):
+            array = array[order]
+    elif frame is not None:
+        chosen = frame_of(frame, array.shape[0], name)
+        array = array[chosen : chosen + 1]
+    return Volume(array, matrix, name, header.modality)
+
+
+def _read_stack(headers: list[Header], frame: int | None, name: str) -> Volume:
+    headers = _without_copies(headers)
+    shapes = sorted({header.shape for header in headers})
+    if len(shapes) > 1:
+        sizes = ", ".join(f"{columns}x{rows}" for rows, columns in shapes)
+        raise VolumeError(
+            f"The series in {name} mixes images of different sizes ({sizes}).",
+            "Put the images of one volume into a folder of their own.",
+        )
+    # At one position the time, echo or number decides which frame an image belongs to.
+    headers = sorted(headers, key=lambda header: header.order)
+    planes = [header.planes[0] for header in headers if header.planes]
+    if len(planes) == len(headers):
+        groups = group_by_position(positions_along_normal(planes, name), name)
+        order = _one_per_position(groups, frame, name)
+        matrix = stack_geometry([planes[index] for index in order], name)
+        headers = [headers[index] for index in order]
+    else:
+        _LOG.warning("%s: slices have no position; they are taken in the order of their numbers", name)
+        matrix = _unplaced(headers[0])
+    return Volume(_read_slices(headers), matrix, name, headers[0].modality)
+
+
+def _one_per_position(groups: list[list[int]], frame: int | None, name: str) -> list[int]:
+    count = len(groups[0])
+    if frame is None and count == 1:
+        return [group[0] for group in groups]
+    chosen = frame_of(frame, count, name)
+    return [group[chosen] for group in groups]
+
+
+def _without_copies(headers: list[Header]) -> list[Header]:
+    """Drop second copies of the same image. Empty identifiers say nothing and are all kept."""
+    kept: dict[str, Header] = {}
+    for header in headers:
+        kept.setdefault(header.instance_uid or str(header.path), header)
+    if len(kept) < len(headers):
+        _LOG.warning("%d copies of images in the folder are left out", len(headers) - len(kept))
+    return list(kept.values())
+
+
+def _unplaced(header: Header) -> np.ndarray:
+    return ras_from_lps(np.zeros(3), np.diag(open_header(header.path, _GDCM).GetSpacing()))
+
+
+def _read_slices(headers: list[Header]) -> np.ndarray:
+    """Return the slices as one array, [k, j, i] or [k, j, i, c], holding no second copy of it.
+
+    GDCM chooses each slice's type by its own rescale slope; where they differ (PET), all slices take
+    the type that holds them all. Its 64-bit results of a fractional slope fit 32 bits: stored values
+    have 16.
+    """
+    volume: np.ndarray | None = None
+    for index, header in enumerate(headers):
+        reader = open_header(header.path, _GDCM)
+        slice_ = pixels(load(reader, header.path))[0]
+        if slice_.dtype == np.float64:
+            slice_ = slice_.astype(np.float32)
+        if volume is None:
+            volume = np.empty((len(headers), *slice_.shape), dtype=slice_.dtype)
+        elif volume.dtype != slice_.dtype:
+            volume = volume.astype(np.result_type(volume, slice_), copy=False)
+        volume[index] = slice_
+    assert volume is not None
+    return volume
