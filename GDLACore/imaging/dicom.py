@@ -17,7 +17,7 @@ import numpy as np
 from GDLACore.errors import VolumeError
 from GDLACore.imaging.dicom_header import Header, is_dicom, read_header
 from GDLACore.imaging.frames import frame_of
-from GDLACore.imaging.pixels import load, open_header, pixels
+from GDLACore.imaging.pixels import load, open_header, pixels, reader_of
 from GDLACore.imaging.slice_stack import (
     group_by_position,
     positions_along_normal,
@@ -33,8 +33,8 @@ _GDCM = "GDCMImageIO"
 def read_dicom_file(path: Path, frame: int | None) -> Volume:
     """Read one DICOM file: a slice, a picture, an enhanced volume, or a film as slices of 1 mm.
 
-    ``frame`` chooses one picture of a film, or one volume of an enhanced 4D file. Raises VolumeError
-    if the file holds no image or is damaged.
+    ``frame`` chooses one picture of a film, or one volume of an enhanced 4D file. Raises
+    VolumeError if the file holds no image or is damaged.
     """
     header = read_header(path)
     if header is None:
@@ -158,7 +158,7 @@ def _read_stack(headers: list[Header], frame: int | None, name: str) -> Volume:
         matrix = stack_geometry([planes[index] for index in order], name)
         headers = [headers[index] for index in order]
     else:
-        _LOG.warning("%s: slices have no position; they are taken in the order of their numbers", name)
+        _LOG.warning("%s: slices have no position and are ordered by their numbers", name)
         matrix = _unplaced(headers[0])
     return Volume(_read_slices(headers), matrix, name, headers[0].modality)
 
@@ -188,14 +188,14 @@ def _unplaced(header: Header) -> np.ndarray:
 def _read_slices(headers: list[Header]) -> np.ndarray:
     """Return the slices as one array, [k, j, i] or [k, j, i, c], holding no second copy of it.
 
-    GDCM chooses each slice's type by its own rescale slope; where they differ (PET), all slices take
-    the type that holds them all. Its 64-bit results of a fractional slope fit 32 bits: stored values
-    have 16.
+    GDCM chooses each slice's type by its own rescale slope; where they differ (PET), all slices
+    take the type that holds them all. Its 64-bit results of a fractional slope fit 32 bits: stored
+    values have 16.
     """
     volume: np.ndarray | None = None
     for index, header in enumerate(headers):
-        reader = open_header(header.path, _GDCM)
-        slice_ = pixels(load(reader, header.path))[0]
+        # The geometry comes from all positions together: each file's own is not looked at.
+        slice_ = pixels(load(reader_of(header.path, _GDCM), header.path))[0]
         if slice_.dtype == np.float64:
             slice_ = slice_.astype(np.float32)
         if volume is None:

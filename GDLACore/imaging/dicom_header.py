@@ -51,7 +51,7 @@ _TAGS = [
 
 @dataclass(frozen=True)
 class Plane:
-    """Where one slice lies: first pixel's position and directions along a row and a column (LPS)."""
+    """Where a slice lies (LPS): its first pixel and the directions along a row and a column."""
 
     position: np.ndarray  # [3] mm
     along_row: np.ndarray  # [3] unit vector, the way the column index grows

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 Normaliser = Callable[[np.ndarray], np.ndarray]
 
-_BLOCK = 1 << 20  # voxels: 8 MB as float64
+_BLOCK = 1 << 18  # voxels: 2 MB as float64, within a processor's cache
 _MINMAX_EPS = 1e-8  # the published colour protocol's guard against constant images
 
 
 def normaliser(profile: IntensityProfile, array: np.ndarray) -> Normaliser:
-    """Return the function that turns slices of ``array`` (any shape, any numeric type) into float32.
+    """Return the function that turns slices of ``array``, of any shape and type, into float32.
 
     ``profile.kind``:
 
@@ -32,8 +32,8 @@ def normaliser(profile: IntensityProfile, array: np.ndarray) -> Normaliser:
     - "minmax_image": unchanged here; ``minmax_images`` comes after resampling.
     - "none": unchanged.
 
-    Statistics are taken over the finite voxels of ``array``; others become the window's floor, or the
-    finite minimum. A constant volume becomes 0. Raises ValueError for an unknown kind.
+    Statistics are taken over the finite voxels of ``array``; others become the window's floor, or
+    the finite minimum. A constant volume becomes 0. Raises ValueError for an unknown kind.
     """
     if profile.kind == "ct_window":
         return _window(float(profile.lower), float(profile.upper))

@@ -11,15 +11,23 @@ from GDLACore.errors import VolumeError
 from GDLACore.imaging.volume import check_geometry, ras_from_sitk
 
 
-def open_header(path: Path, image_io: str = "") -> SimpleITK.ImageFileReader:
-    """Return a reader that has read the header of ``path``.
+def reader_of(path: Path, image_io: str) -> SimpleITK.ImageFileReader:
+    """Return a reader of ``path`` that has read nothing yet.
 
-    ``image_io`` names SimpleITK's reader where the file's suffix does not.
-    Raises VolumeError if the file is no image or its geometry is not one.
+    ``image_io`` names one of SimpleITK's formats, or is empty where the file's suffix decides.
     """
     reader = SimpleITK.ImageFileReader()
     reader.SetFileName(str(path))
     reader.SetImageIO(image_io)
+    return reader
+
+
+def open_header(path: Path, image_io: str) -> SimpleITK.ImageFileReader:
+    """Return a reader that has read the header of ``path``.
+
+    Raises VolumeError if the file is no image or its geometry is not one.
+    """
+    reader = reader_of(path, image_io)
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
@@ -30,7 +38,7 @@ def open_header(path: Path, image_io: str = "") -> SimpleITK.ImageFileReader:
 
 
 def load(reader: SimpleITK.ImageFileReader, path: Path) -> SimpleITK.Image:
-    """Return the image that ``reader`` has opened. Raises VolumeError if its pixels are damaged."""
+    """Return the image of ``reader``. Raises VolumeError if its pixels cannot be decoded."""
     try:
         return reader.Execute()
     except RuntimeError as error:
@@ -38,7 +46,7 @@ def load(reader: SimpleITK.ImageFileReader, path: Path) -> SimpleITK.Image:
 
 
 def pixels(image: SimpleITK.Image) -> np.ndarray:
-    """Return the pixels, [j, i], [k, j, i] or [t, k, j, i] and channels last, read-only, uncopied."""
+    """Return the pixels as [(t, k,) j, i] with channels last: read-only and not copied."""
     return np.asarray(_Pixels(image))
 
 

@@ -30,14 +30,12 @@ _PNG_GREY_WITH_ALPHA = 4
 _MAX_DRIFT = 0.1  # voxels by which a label map's grid may differ from the image's
 
 
-def read_volume(
-    path: str | Path, *, series: str | None = None, frame: int | None = None
-) -> Volume:
-    """Read a NIfTI, NRRD, MetaImage, PNG, JPEG, TIFF, BMP or DICOM file, or a folder of DICOM files.
+def read_volume(path: str | Path, *, series: str | None = None, frame: int | None = None) -> Volume:
+    """Read a NIfTI, NRRD, MetaImage, PNG, JPEG, TIFF, BMP or DICOM file or a DICOM folder.
 
-    ``series`` chooses one of several DICOM series in a folder (its number in the list that the error
-    shows, or its SeriesInstanceUID); ``frame``, from 0, one frame of a 4D image or of a film. A 2D
-    image becomes a volume of one slice; an alpha channel is dropped; palettes become RGB.
+    ``series`` chooses one of several DICOM series in a folder (its number in the list that the
+    error shows, or its SeriesInstanceUID); ``frame``, from 0, one frame of a 4D image or of a film.
+    A 2D image becomes a volume of one slice; an alpha channel is dropped; palettes become RGB.
 
     Raises VolumeError for everything that is not one grey or three-channel image.
     """
@@ -105,9 +103,7 @@ def _read_file(path: Path, frame: int | None) -> Volume:
     if not is_complete(path):
         raise damaged(path)
     if "complex" in SimpleITK.GetPixelIDValueAsString(reader.GetPixelID()):
-        raise VolumeError(
-            f"{path.name} holds complex numbers.", "Use the magnitude image instead."
-        )
+        raise VolumeError(f"{path.name} holds complex numbers.", "Use the magnitude image instead.")
     matrix = ras_from_sitk(reader)
     frames = _frames(reader, path)
     if frames > 1:
@@ -124,11 +120,7 @@ def _read_file(path: Path, frame: int | None) -> Volume:
 def _picture_reader(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(26)
-    for magic, image_io in _PICTURES.items():
-        if head.startswith(magic):
-            break
-    else:
-        return ""
+    image_io = next((io for magic, io in _PICTURES.items() if head.startswith(magic)), "")
     if image_io == "PNGImageIO" and head[25:] == bytes([_PNG_GREY_WITH_ALPHA]):
         raise VolumeError(
             f"{path.name} is a grey picture with transparency, which cannot be read.",

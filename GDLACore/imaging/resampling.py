@@ -64,8 +64,8 @@ def linear_matrix(n_in: int, n_out: int) -> np.ndarray:
 def antialias_matrix(n_in: int, n_out: int) -> np.ndarray:
     """Return the float64 [n_out, n_in] matrix of torch's bilinear resize with ``antialias=True``.
 
-    The protocol of the colour data sets (torchvision ``Resize``): pixel centres at half-integers and
-    a triangle filter that widens with the reduction, renormalised at the border.
+    The protocol of the colour data sets (torchvision ``Resize``): pixel centres at half-integers
+    and a triangle filter that widens with the reduction, renormalised at the border.
     """
     scale = n_in / n_out
     support = max(scale, 1.0)

@@ -120,8 +120,8 @@ def _warn_of_shift(steps: np.ndarray, normal: np.ndarray, spacing: float, name: 
     mean = float(np.linalg.norm((steps - np.outer(steps @ normal, normal)).mean(axis=0)))
     if sideways.max() > _TOLERANCE * spacing:
         _LOG.warning(
-            "%s: slices are shifted sideways by up to %.2f mm each (gantry tilt about %.1f degrees); "
-            "the volume is treated as if they were not",
+            "%s: slices are shifted sideways by up to %.2f mm each (gantry tilt about %.1f "
+            "degrees); the volume is treated as if they were not",
             name,
             sideways.max(),
             np.degrees(np.arctan2(mean, spacing)),

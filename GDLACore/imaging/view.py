@@ -37,10 +37,11 @@ _DISPLAY = {
 
 @dataclass(frozen=True)
 class SliceView:
-    """Which axes of ``[k, j, i]`` are slice, row and column of the network's image, and which run back.
+    """How slices are cut out of an array ``[k, j, i]`` and turned for the network.
 
-    ``count`` slices of ``slice_shape`` (rows, columns). Slices keep their stored order; only the
-    content of a slice is turned, so it does not depend on how the volume is stored.
+    ``axes`` are the array axes of slice, row and column; ``flips`` says whether rows and columns
+    run backwards. There are ``count`` slices of ``slice_shape`` (rows, columns). Slices keep their
+    stored order; only the content of a slice is turned.
     """
 
     axes: tuple[int, int, int]
@@ -53,13 +54,11 @@ class SliceView:
 
         The result is a view wherever the indices are evenly spaced, so nothing is copied.
         """
-        return self._turned(array)[_as_slice(indices)]
+        return self._turned(array)[_as_slice(indices, self.count)]
 
-    def put(
-        self, labels: np.ndarray, indices: Sequence[int] | slice, slices: np.ndarray
-    ) -> None:
+    def put(self, labels: np.ndarray, indices: Sequence[int] | slice, slices: np.ndarray) -> None:
         """Write ``slices`` [n, h, w], as the network made them, into ``labels`` [k, j, i]."""
-        self._turned(labels)[_as_slice(indices)] = slices
+        self._turned(labels)[_as_slice(indices, self.count)] = slices
 
     def _turned(self, array: np.ndarray) -> np.ndarray:
         rest = tuple(range(3, array.ndim))
@@ -70,11 +69,12 @@ class SliceView:
 def slice_view(volume: Volume, slice_axis: str, view: str) -> SliceView:
     """Return how to cut ``volume`` into slices for a model.
 
-    ``slice_axis``: "axial" takes the array axis closest to the patient's S, "acquisition" the stored
-    k axis with rows j and columns i, "auto" the coarsest axis where its spacing is at least twice
-    both others and else the axial one. An axis of a single slice is always the slice axis, because a
-    2D image has no other plane. ``view``: one of DIHEDRAL_VIEWS, relative to the radiological display
-    (for "acquisition": relative to the stored picture).
+    ``slice_axis``: "axial" takes the array axis closest to the patient's S, "acquisition" the
+    stored k axis with rows j and columns i, "auto" the coarsest axis where its spacing is at least
+    twice both others and else the axial one. An axis of a single slice is always the slice axis,
+    because a 2D image has no other plane. ``view``: one of DIHEDRAL_VIEWS, relative to the
+    radiological display (for "acquisition": relative to the stored picture). Except for
+    "acquisition", the content of a slice does not depend on how the volume is stored.
 
     Raises VolumeError for an unknown name.
     """
@@ -135,14 +135,13 @@ def patient_axes(ijk_to_ras: np.ndarray) -> tuple[tuple[int, int, int], tuple[in
     """Return, for array axes k, j, i, the patient axis each follows (R=0, A=1, S=2) and its sign.
 
     The assignment is the one-to-one match with the largest sum of absolute direction cosines, so
-    oblique, left-handed and anisotropic volumes work. Where two matches are equally good (45 degrees)
-    the directions themselves decide, never the order in which they are stored.
+    oblique, left-handed and anisotropic volumes work. Where two matches are equally good (45
+    degrees) the directions themselves decide, never the order in which they are stored.
     """
     directions = ijk_to_ras[:3, 2::-1] / np.linalg.norm(ijk_to_ras[:3, 2::-1], axis=0)
     lines = [_line(directions[:, axis]) for axis in range(3)]
-    candidates = list(permutations(range(3)))
-    scores = [sum(abs(directions[w, axis]) for axis, w in enumerate(c)) for c in candidates]
-    best = [c for c, score in zip(candidates, scores) if score > max(scores) - 1e-4]
+    scores = {c: sum(abs(directions[c, range(3)])) for c in permutations(range(3))}
+    best = [c for c, score in scores.items() if score > max(scores.values()) - 1e-4]
     world = max(best, key=lambda c: [lines[c.index(w)] for w in (2, 1, 0)])
     signs = tuple(1 if directions[w, axis] >= 0 else -1 for axis, w in enumerate(world))
     return world, signs
@@ -155,16 +154,18 @@ def _line(direction: np.ndarray) -> tuple[float, ...]:
     return tuple(rounded if leading > 0 else -rounded)
 
 
-def _as_slice(indices: Sequence[int] | slice) -> Sequence[int] | slice:
-    """Return evenly rising indices as a slice, for which numpy needs no copy."""
+def _as_slice(indices: Sequence[int] | slice, count: int) -> Sequence[int] | slice:
+    """Return evenly rising indices as a slice, for which numpy needs no copy.
+
+    Anything else stays a list, so that numpy still refuses an index outside the volume.
+    """
     if isinstance(indices, slice):
         return indices
-    if isinstance(indices, range):
-        indices = list(indices)
-    if len(indices) == 0:
+    listed = [int(index) for index in indices]
+    if not listed:
         return slice(0, 0)
-    step = int(indices[1] - indices[0]) if len(indices) > 1 else 1
-    first = int(indices[0])
-    if step > 0 and first >= 0 and all(b - a == step for a, b in zip(indices, indices[1:])):
-        return slice(first, int(indices[-1]) + 1, step)
-    return list(indices)
+    step = listed[1] - listed[0] if len(listed) > 1 else 1
+    inside = listed[0] >= 0 and listed[-1] < count
+    if inside and step > 0 and listed == list(range(listed[0], listed[-1] + 1, step)):
+        return slice(listed[0], listed[-1] + 1, step)
+    return listed

@@ -20,10 +20,9 @@ _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 class Volume:
     """A grey or colour image on a grid in patient space.
 
-    ``array`` is indexed ``[k, j, i]`` (grey) or ``[k, j, i, c]`` with c = 3 (colour), in the type and
-    the order in which it is stored. ``ijk_to_ras`` (4x4, mm) maps ``(i, j, k, 1)`` to RAS. ``modality``
-    is the DICOM code ("CT", "MR", "US", ...) where the file says it. The array may be read-only:
-    copy it before changing it.
+    ``array`` is indexed ``[k, j, i]`` (grey) or ``[k, j, i, c]`` with c = 3 (colour), in the type
+    and the order in which it is stored; it may be read-only. ``ijk_to_ras`` (4x4, mm) maps
+    ``(i, j, k, 1)`` to RAS. ``modality`` is the DICOM code ("CT", "MR", "US", ...) where known.
 
     Raises VolumeError if the array is empty, not numeric or of another rank, if it has a number of
     channels other than three, or if the matrix is not an invertible affine map.
@@ -78,9 +77,9 @@ def sitk_geometry(
 
 
 def ras_from_lps(origin: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Return ``ijk_to_ras`` from the first voxel's position and the steps along i, j, k, all in LPS.
+    """Return ``ijk_to_ras`` from the first voxel's position and the steps along i, j, k in LPS.
 
-    ``origin`` has shape [3] and ``columns`` [3, 3], one step in mm per column.
+    ``origin`` has shape [3] and ``columns`` [3, 3], one step per column, in mm.
     """
     matrix = np.eye(4)
     matrix[:3, :3] = _LPS_TO_RAS[:3, :3] @ columns
