@@ -18,16 +18,16 @@ import pydicom
 
 SAMPLES = Path(__file__).resolve().parent.parent / "Resources" / "samples"
 
-KEPT = (
-    "SpecificCharacterSet ImageType SOPClassUID SOPInstanceUID Modality Manufacturer "
-    "ManufacturerModelName SeriesDescription PatientName PatientID BodyPartExamined "
-    "ContrastBolusAgent SliceThickness KVP ReconstructionDiameter ConvolutionKernel "
-    "PatientPosition StudyInstanceUID SeriesInstanceUID StudyID SeriesNumber AcquisitionNumber "
-    "InstanceNumber ImagePositionPatient ImageOrientationPatient SliceLocation SamplesPerPixel "
-    "PhotometricInterpretation Rows Columns PixelSpacing BitsAllocated BitsStored HighBit "
-    "PixelRepresentation SmallestImagePixelValue LargestImagePixelValue WindowCenter WindowWidth "
-    "RescaleIntercept RescaleSlope RescaleType WindowCenterWidthExplanation PixelData"
-).split()
+KEPT = """
+    SpecificCharacterSet ImageType SOPClassUID SOPInstanceUID Modality Manufacturer
+    ManufacturerModelName SeriesDescription PatientName PatientID BodyPartExamined
+    ContrastBolusAgent SliceThickness KVP ReconstructionDiameter ConvolutionKernel
+    PatientPosition StudyInstanceUID SeriesInstanceUID StudyID SeriesNumber AcquisitionNumber
+    InstanceNumber ImagePositionPatient ImageOrientationPatient SliceLocation SamplesPerPixel
+    PhotometricInterpretation Rows Columns PixelSpacing BitsAllocated BitsStored HighBit
+    PixelRepresentation SmallestImagePixelValue LargestImagePixelValue WindowCenter WindowWidth
+    RescaleIntercept RescaleSlope RescaleType WindowCenterWidthExplanation PixelData
+""".split()
 
 # Published empty; they must not return with another version of the source.
 EMPTY = (

@@ -57,7 +57,7 @@ def catalogue() -> tuple[CatalogueEntry, ...]:
 
 
 def find(name: str) -> CatalogueEntry:
-    """Return the entry called ``name``; raise ModelFileError, listing the names, if there is none."""
+    """Return the entry called ``name``; raise ModelFileError, listing all names, if none is."""
     entries = {entry.name: entry for entry in catalogue()}
     if name in entries:
         return entries[name]

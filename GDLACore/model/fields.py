@@ -132,8 +132,9 @@ class Fields:
         return value[0], value[1], value[2]
 
     def object(self, name: str, read: Callable[[Any], _Value]) -> _Value:
+        value = self.any(name)
         with inside(name):
-            return read(self.any(name))
+            return read(value)
 
     def objects(self, name: str, read: Callable[[Any], _Value]) -> tuple[_Value, ...]:
         values = []
