@@ -1,0 +1,231 @@
+"""Who may import whom: the arrows of the design, and what an import may need."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "GDLACore"
+
+# Everyone may import these; they themselves import nothing but the standard library and numpy.
+FOUNDATION = {"errors", "resources", "model", "__init__"}
+
+# The arrows of the design: what each part may import of the package while it is being imported.
+DIRECTION = {
+    "errors": set(),
+    "resources": set(),
+    "__init__": set(),
+    "model": {"errors", "resources", "model"},
+    "imaging": {"imaging"},
+    "engine": {"engine", "imaging"},
+    "pipeline": {"pipeline", "engine", "imaging"},
+    "worker": {"worker", "pipeline", "engine", "imaging"},
+    "network": {"network", "imaging"},  # checkpoints are written whole or not at all, as images are
+    "training": {"training", "network", "pipeline", "engine", "imaging"},
+}
+
+RUNTIME = {"numpy", "scipy", "SimpleITK", "pydicom"}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import statement: in which part of the package, of what, and whether at file scope."""
+
+    path: Path
+    line: int
+    module: str
+    executed_at_import: bool
+
+    @property
+    def part(self) -> str:
+        relative = self.path.relative_to(PACKAGE)
+        return relative.parts[0] if len(relative.parts) > 1 else relative.stem
+
+    @property
+    def target_part(self) -> str | None:
+        """Return the part of GDLACore that is imported, None for other packages."""
+        names = self.module.split(".")
+        if names[0] != "GDLACore":
+            return None
+        return names[1] if len(names) > 1 else "__init__"
+
+    def __str__(self) -> str:
+        return f"{self.path.relative_to(ROOT)}:{self.line} imports {self.module}"
+
+
+def imports() -> Iterator[Import]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        yield from _imports_in(path, ast.parse(path.read_text("utf-8")).body, True)
+
+
+def _imports_in(path: Path, nodes: list[ast.stmt], executed: bool) -> Iterator[Import]:
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(path, node.lineno, alias.name, executed)
+        elif isinstance(node, ast.ImportFrom):
+            module = _absolute(path, node)
+            if module == "GDLACore":  # `from GDLACore import errors` names a part
+                for alias in node.names:
+                    is_part = (PACKAGE / alias.name).is_dir() or (
+                        PACKAGE / f"{alias.name}.py"
+                    ).exists()
+                    name = f"{module}.{alias.name}" if is_part else module
+                    yield Import(path, node.lineno, name, executed)
+            else:
+                yield Import(path, node.lineno, module, executed)
+        else:
+            deferred = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) or (
+                isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+            )
+            yield from _imports_in(path, list(_statements_of(node)), executed and not deferred)
+
+
+def _statements_of(node: ast.AST) -> Iterator[ast.stmt]:
+    """Yield the statements directly inside ``node``, those of its handlers and cases included."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt):
+            yield child
+        else:
+            yield from _statements_of(child)
+
+
+def _absolute(path: Path, node: ast.ImportFrom) -> str:
+    if not node.level:
+        return node.module or ""
+    package = path.relative_to(ROOT).parent.parts
+    base = package[: len(package) - node.level + 1]
+    return ".".join([*base, *([node.module] if node.module else [])])
+
+
+def is_torch_engine(item: Import) -> bool:
+    """Return whether the import stands in the one engine that is made of PyTorch."""
+    return item.part == "engine" and "torch" in item.path.stem
+
+
+def is_stdlib(module: str) -> bool:
+    return module.split(".")[0] in sys.stdlib_module_names
+
+
+def test_the_walk_sees_imports_in_functions_branches_and_handlers(tmp_path: Path) -> None:
+    source = (
+        "import a\n"
+        "if TYPE_CHECKING:\n    import b\n"
+        "try:\n    import c\nexcept ImportError:\n    import d\n"
+        "class X:\n    import e\n    def f(self):\n        with x:\n            import f\n"
+        "match 1:\n    case 1:\n        import g\n"
+    )
+    found = _imports_in(PACKAGE / "x.py", ast.parse(source).body, True)
+    assert {item.module: item.executed_at_import for item in found} == {
+        "a": True,
+        "b": False,
+        "c": True,
+        "d": True,
+        "e": True,
+        "f": False,
+        "g": True,
+    }
+
+
+def test_nothing_in_the_backend_knows_slicer_or_its_widgets() -> None:
+    forbidden = {"slicer", "qt", "ctk", "vtk", "vtkmodules", "mrml", "qtpy", "GDLASegmenter"}
+    assert [str(i) for i in imports() if i.module.split(".")[0] in forbidden] == []
+
+
+def test_the_foundation_needs_only_the_standard_library_and_numpy() -> None:
+    wrong = [
+        str(i)
+        for i in imports()
+        if i.part in FOUNDATION
+        and not is_stdlib(i.module)
+        and i.module.split(".")[0] != "numpy"
+        and i.target_part not in FOUNDATION
+    ]
+    assert wrong == []
+
+
+def test_imports_point_one_way() -> None:
+    wrong = [
+        str(i)
+        for i in imports()
+        if i.executed_at_import
+        and i.part in DIRECTION
+        and i.target_part is not None
+        and not is_torch_engine(i)
+        and i.target_part not in DIRECTION[i.part] | FOUNDATION
+    ]
+    assert wrong == []
+
+
+def test_every_part_of_the_package_has_its_place_in_the_design() -> None:
+    entry_points = {"cli", "__main__"}
+    assert {i.part for i in imports()} <= set(DIRECTION) | entry_points
+
+
+def test_only_running_training_and_the_command_line_reach_the_network() -> None:
+    allowed = {"network", "training", "engine", "cli"}
+    wrong = [str(i) for i in imports() if i.target_part == "network" and i.part not in allowed]
+    assert wrong == []
+
+
+def test_training_is_reached_only_from_the_command_line() -> None:
+    wrong = [
+        str(i)
+        for i in imports()
+        if i.target_part == "training" and i.part not in {"training", "cli"}
+    ]
+    assert wrong == []
+
+
+def test_the_pipeline_without_torch_imports_only_the_runtime_dependencies() -> None:
+    wrong = [
+        str(i)
+        for i in imports()
+        if i.executed_at_import
+        and i.part in {"imaging", "engine", "pipeline", "worker"}
+        and not is_torch_engine(i)
+        and i.target_part is None
+        and not is_stdlib(i.module)
+        and i.module.split(".")[0] not in RUNTIME
+    ]
+    assert wrong == []
+
+
+BLOCKER = """
+import sys
+
+class OnlyNumpy:
+    def find_spec(self, name, path=None, target=None):
+        top = name.split(".")[0]
+        if top not in sys.stdlib_module_names and top not in {"numpy", "GDLACore"}:
+            raise ImportError(f"{name} is not allowed here")
+
+sys.meta_path.insert(0, OnlyNumpy())
+"""
+
+
+def in_a_process_with_only_numpy(code: str) -> str:
+    result = subprocess.run(
+        [sys.executable, "-c", BLOCKER + code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_the_package_imports_where_there_is_only_numpy() -> None:
+    assert in_a_process_with_only_numpy("import GDLACore; print(GDLACore.__version__)").strip()
+
+
+def test_the_catalogue_can_be_read_where_there_is_only_numpy() -> None:
+    code = "from GDLACore.model.catalogue import catalogue; print(len(catalogue()))"
+    assert int(in_a_process_with_only_numpy(code)) >= 5
