@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import SimpleITK
 
 from GDLACore.errors import VolumeError
 from GDLACore.imaging.dicom_header import Header, is_dicom, read_header
@@ -127,7 +128,7 @@ def _described(headers: list[Header]) -> str:
 def _read_one(header: Header, frame: int | None, name: str) -> Volume:
     reader = open_header(header.path, _GDCM)
     matrix = ras_from_sitk(reader)
-    array = pixels(load(reader, header.path))
+    array = _values(reader, header)
     if len(header.planes) == array.shape[0] == header.frames:
         groups = group_by_position(positions_along_normal(header.planes, name), name)
         order = _one_per_position(groups, frame, name)
@@ -189,15 +190,12 @@ def _read_slices(headers: list[Header]) -> np.ndarray:
     """Return the slices as one array, [k, j, i] or [k, j, i, c], holding no second copy of it.
 
     GDCM chooses each slice's type by its own rescale slope; where they differ (PET), all slices
-    take the type that holds them all. Its 64-bit results of a fractional slope fit 32 bits: stored
-    values have 16.
+    take the type that holds them all.
     """
     volume: np.ndarray | None = None
     for index, header in enumerate(headers):
         # The geometry comes from all positions together: each file's own is not looked at.
-        slice_ = pixels(load(reader_of(header.path, _GDCM), header.path))[0]
-        if slice_.dtype == np.float64:
-            slice_ = slice_.astype(np.float32)
+        slice_ = _values(reader_of(header.path, _GDCM), header)[0]
         if volume is None:
             volume = np.empty((len(headers), *slice_.shape), dtype=slice_.dtype)
         elif volume.dtype != slice_.dtype:
@@ -205,3 +203,12 @@ def _read_slices(headers: list[Header]) -> np.ndarray:
         volume[index] = slice_
     assert volume is not None
     return volume
+
+
+def _values(reader: SimpleITK.ImageFileReader, header: Header) -> np.ndarray:
+    """Return the frames of one file, [k, j, i] or [k, j, i, c].
+
+    GDCM gives 64 bits wherever the rescale slope is fractional; stored values of 16 bits need 32.
+    """
+    array = pixels(load(reader, header.path))
+    return array.astype(np.float32) if array.dtype == np.float64 else array
