@@ -40,6 +40,16 @@ def read_volume(path: str | Path, *, series: str | None = None, frame: int | Non
     Raises VolumeError for everything that is not one grey or three-channel image.
     """
     path = Path(path)
+    try:
+        return _read(path, series, frame)
+    except OSError as error:
+        raise VolumeError(
+            f"{path.name} cannot be opened: {error.strerror or error}.",
+            "Check that it exists, and that you may read it.",
+        ) from error
+
+
+def _read(path: Path, series: str | None, frame: int | None) -> Volume:
     if not path.exists():
         raise VolumeError(f"There is no file or folder {path}.", "Check the path.")
     if path.is_dir():

@@ -287,6 +287,19 @@ def test_a_missing_file_is_said_to_be_missing(tmp_path):
     assert "no file or folder" in refusal(tmp_path / "scan.nii.gz").message
 
 
+def test_a_file_that_may_not_be_read_says_so(tmp_path, monkeypatch):
+    def denied(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    path = write(tmp_path / "a.nrrd", grey())
+    monkeypatch.setattr("GDLACore.imaging.reading.is_dicom", denied)  # root may read everything
+    assert "Permission denied" in refusal(path).message
+
+
+def test_a_name_longer_than_the_system_allows_is_refused(tmp_path):
+    refusal(tmp_path / ("a" * 300 + ".nrrd"))
+
+
 @pytest.mark.parametrize("name", ["a.nii.gz", "a.png", "a.dcm", "a"])
 def test_an_empty_file_is_said_to_be_empty(tmp_path, name):
     (tmp_path / name).touch()
