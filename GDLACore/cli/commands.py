@@ -1,0 +1,42 @@
+"""What each command runs. Imported on demand: ``gdla --help`` must not wait for PyTorch."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from GDLACore.errors import TrainingError
+
+
+def segment(arguments: Namespace) -> None:
+    """Segment an image."""
+    from GDLACore.cli.segment import run
+
+    run(arguments)
+
+
+def info(arguments: Namespace) -> None:
+    """Describe a file or a model."""
+    from GDLACore.cli.info import describe
+
+    describe(arguments)
+
+
+def models(arguments: Namespace) -> None:
+    """List the catalogue."""
+    from GDLACore.cli.info import list_models
+
+    list_models(arguments)
+
+
+def train(arguments: Namespace) -> None:
+    """Train a model."""
+    try:
+        from GDLACore.training.command import train as run
+    except ImportError as error:
+        raise TrainingError(
+            f"Training needs a package that is not installed ({error.name}).",
+            'Install it with: pip install "GDLACore[train]".',
+        ) from error
+    path = run(arguments.config, arguments.output, device=arguments.device, resume=arguments.resume)
+    if not arguments.quiet:
+        print(path)

@@ -1,0 +1,162 @@
+"""``gdla info`` and ``gdla models``: what a file, a folder or a model is."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from GDLACore.cli.tables import print_table
+from GDLACore.errors import EngineError, ModelFileError
+from GDLACore.model.bundle import read_card
+from GDLACore.model.card import ModelCard
+from GDLACore.model.catalogue import catalogue, find
+
+_TORCH_FILES = (".ckpt", ".pth", ".pt")
+
+
+def list_models(arguments: Namespace) -> None:
+    """Print the catalogue."""
+    entries = catalogue()
+    if arguments.json:
+        models = [
+            {**entry.card.to_dict(), "file": entry.file, "shipped": entry.resource is not None}
+            for entry in entries
+        ]
+        print(json.dumps(models, indent=2))
+        return
+    rows = [
+        [
+            entry.name,
+            entry.card.title,
+            entry.card.modality,
+            str(len(entry.card.labels)),
+            "here" if entry.resource else "to be fetched",
+        ]
+        for entry in entries
+    ]
+    print_table(["Model", "Title", "Modality", "Structures", "Weights"], rows)
+
+
+def describe(arguments: Namespace) -> None:
+    """Print what ``arguments.file`` is; without one, the catalogue."""
+    if arguments.file is None:
+        list_models(arguments)
+        return
+    path = Path(arguments.file)
+    suffix = path.suffix.lower()
+    if not suffix and not path.exists():
+        _describe_card(find(arguments.file).card, arguments)
+    elif suffix == ".safetensors":
+        _describe_card(read_card(path), arguments)
+    elif suffix == ".json":
+        _describe_card(_card_file(path), arguments)
+    elif suffix in _TORCH_FILES:
+        _print_facts(_checkpoint_facts(path), arguments)
+    else:
+        _print_facts(_volume_facts(path), arguments)
+
+
+def _describe_card(card: ModelCard, arguments: Namespace) -> None:
+    if arguments.json:
+        print(card.to_json())
+        return
+    source = card.provenance
+    facts = {
+        "Model": f"{card.name} {card.version}",
+        "Title": card.title,
+        "Modality": card.modality,
+        "Network": f"PVTv2-{card.architecture.encoder}, {card.architecture.mixer}",
+        "Input": f"{card.in_channels} x {card.input_size} x {card.input_size}, {card.resampling}",
+        "Intensity": " ".join(map(str, card.intensity.to_dict().values())),
+        "Slices": f"{card.slice_axis}, view {card.view}",
+        "Source": source.source,
+        "Training data": source.training_data,
+        "Licence": source.licence,
+        "Intended use": source.intended_use,
+        "Cite": source.citation,
+        "Weights SHA-256": card.sha256 or "not known",
+    }
+    facts |= {f"Caveat {n}": text for n, text in enumerate(source.caveats, start=1)}
+    _print_facts(facts, arguments)
+    rows = [
+        [label.name, str(label.value), label.terminology.type.value, label.note]
+        for label in card.labels
+    ]
+    print_table(["Structure", "Value", "SNOMED CT", "Note"], rows)
+
+
+def _card_file(path: Path) -> ModelCard:
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ModelFileError(
+            f"{path} cannot be read: {error.strerror}.", "Check the path and its permissions."
+        ) from error
+    return ModelCard.from_json(text, str(path))
+
+
+def _checkpoint_facts(path: Path) -> dict[str, Any]:
+    """Say what a PyTorch file holds, from the names and shapes of its weights."""
+    try:
+        from GDLACore.network.official_names import network_name
+        from GDLACore.network.torch_file import read_weights
+    except ImportError as error:
+        raise EngineError(
+            f"Reading {path} needs a package that is not installed ({error.name}).",
+            'Install it with: pip install "GDLACore[torch]".',
+        ) from error
+    weights = read_weights(path)
+    named = {network_name(name): value for name, value in weights.items()}
+    facts: dict[str, Any] = {
+        "File": str(path),
+        "Weights": len(weights),
+        "Parameters": sum(value.numel() for value in weights.values()),
+    }
+    if "head.weight" in named and "stem.conv1.weight" in named:
+        classes, channels = named["head.weight"].shape[0], named["stem.conv1.weight"].shape[1]
+        cards = [entry.card for entry in catalogue()]
+        fitting = [c.name for c in cards if (c.classes, c.in_channels) == (classes, channels)]
+        facts["Kind"] = "PVT-GDLA segmentation network"
+        facts["Classes"] = classes
+        facts["Input channels"] = channels
+        facts["Fitting cards"] = ", ".join(fitting) or "none in the catalogue"
+    elif any("patch_embed" in name for name in weights):
+        facts["Kind"] = "PVTv2 encoder, to start a training from"
+    else:
+        facts["Kind"] = "another network"
+    return facts
+
+
+def _volume_facts(path: Path) -> dict[str, Any]:
+    from GDLACore.imaging.reading import read_volume
+    from GDLACore.imaging.view import patient_axes
+
+    volume = read_volume(path)
+    depth, height, width = volume.shape
+    world, signs = patient_axes(volume.ijk_to_ras)
+    towards = [("LR", "PA", "IS")[axis][sign > 0] for axis, sign in zip(world, signs, strict=True)]
+    missing = count_non_finite(volume.array)
+    finite = volume.array[np.isfinite(volume.array)] if missing else volume.array
+    return {
+        "Image": volume.name,
+        "Modality": volume.modality or "not stated",
+        "Size": f"{width} x {height} x {depth}",
+        "Spacing": " x ".join(f"{length:.4g}" for length in volume.spacing) + " mm",
+        "Axes": "i, j, k run towards " + ", ".join(towards[::-1]),
+        "Values": f"{volume.array.dtype}, {'colour' if volume.channels == 3 else 'grey'}",
+        "Range": f"{finite.min()} to {finite.max()}" if finite.size else "no finite value",
+        "Not finite": f"{missing} values",
+    }
+
+
+def _print_facts(facts: dict[str, Any], arguments: Namespace) -> None:
+    if arguments.json:
+        print(json.dumps(facts, indent=2))
+        return
+    width = max(map(len, facts)) + 2
+    for name, value in facts.items():
+        print(f"{name + ':':<{width}}{value}")

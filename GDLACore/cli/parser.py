@@ -1,0 +1,187 @@
+"""What can be typed after ``gdla``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from GDLACore import __version__
+from GDLACore.cli import commands
+
+_EXIT_CODES = """\
+exit codes:
+  0    done
+  1    an error, told in a sentence on stderr; no file is left half-written
+  2    the command line cannot be understood
+  130  stopped with Ctrl-C; no file is left half-written
+"""
+
+_SEGMENT = """\
+Segment an image and write the result on the grid of the image.
+
+INPUT is a NIfTI, NRRD, MetaImage, PNG, JPEG, TIFF or DICOM file, or a folder with a DICOM series.
+The ending of OUT chooses the format: .seg.nrrd is a segmentation for 3D Slicer with names, colours
+and terminology; .nii.gz, .nii, .nrrd and .mha are plain label maps.
+"""
+
+
+def command_line() -> argparse.ArgumentParser:
+    """Return the parser; the parsed ``command`` is a function that takes the arguments."""
+    parser = argparse.ArgumentParser(
+        prog="gdla",
+        description="Segment medical images with PVT-GDLA networks. Not for clinical use.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"gdla {__version__}")
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    common = _common()
+    _add_segment(subparsers, common)
+    _add_info(subparsers, common)
+    _add_models(subparsers, common)
+    _add_train(subparsers, common)
+    return parser
+
+
+def _common() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    common.add_argument("--debug", action="store_true", help="show where an error arose")
+    return common
+
+
+def _json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+
+
+def _add_segment(subparsers: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
+    parser = subparsers.add_parser(
+        "segment",
+        parents=[common],
+        help="segment an image",
+        description=_SEGMENT,
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=commands.segment)
+    parser.add_argument("input", metavar="INPUT", type=Path, help="an image or a DICOM folder")
+    parser.add_argument("-o", "--output", metavar="OUT", type=Path, required=True)
+    parser.add_argument(
+        "--model",
+        default="demo-ct",
+        help="a name that `gdla models` lists, or a checkpoint file (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--card", metavar="NAME", help="the listed model that a .ckpt file is a checkpoint of"
+    )
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument(
+        "--slices",
+        metavar="A:B",
+        type=slice_range,
+        default=(None, None),
+        help="only slices A to B - 1, counted from 0 as stored; either may be left out",
+    )
+    parser.add_argument(
+        "--series", help="one of several DICOM series in a folder: its number in the list, or UID"
+    )
+    parser.add_argument(
+        "--frame", metavar="N", type=_whole_number, help="one frame of a 4D image, from 0"
+    )
+    parser.add_argument(
+        "--borders",
+        choices=("smooth", "published"),
+        default="smooth",
+        help="smooth: interpolate the network's output; published: enlarge its labels, "
+        "as the published results were made (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--largest-component",
+        action="store_true",
+        help="keep only the largest connected part of each structure",
+    )
+    parser.add_argument("--batch", metavar="N", type=_positive_number, help="slices at a time")
+    parser.add_argument(
+        "--overlay", metavar="PNG", type=Path, help="also draw the result over some slices"
+    )
+    parser.add_argument(
+        "--reference",
+        metavar="FILE",
+        type=Path,
+        help="a label map to compare with; a .json file of the same name says what its values mean",
+    )
+    parser.add_argument("--force", action="store_true", help="replace existing output files")
+    _json(parser)
+
+
+def _add_info(subparsers: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
+    parser = subparsers.add_parser(
+        "info",
+        parents=[common],
+        help="describe an image, a checkpoint or a model",
+        description="Describe an image, a DICOM folder, a checkpoint, a model card or a model.",
+    )
+    parser.set_defaults(command=commands.info)
+    parser.add_argument(
+        "file", metavar="FILE", nargs="?", help="a file, a folder or a model's name"
+    )
+    _json(parser)
+
+
+def _add_models(subparsers: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
+    parser = subparsers.add_parser(
+        "models",
+        parents=[common],
+        help="list the known models",
+        description="List the known models.",
+    )
+    parser.set_defaults(command=commands.models)
+    _json(parser)
+
+
+def _add_train(subparsers: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
+    parser = subparsers.add_parser(
+        "train",
+        parents=[common],
+        help="train a model",
+        description="Train a model as a YAML or JSON file says.",
+    )
+    parser.set_defaults(command=commands.train)
+    parser.add_argument("config", metavar="CONFIG", type=Path, help="the training file")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FOLDER",
+        type=Path,
+        required=True,
+        help="for checkpoints and logs",
+    )
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--resume", action="store_true", help="go on with the training in FOLDER")
+
+
+def slice_range(text: str) -> tuple[int | None, int | None]:
+    """Return first and end of ``A:B``, None where left out; ``A`` alone is one slice."""
+    first, colon, end = text.partition(":")
+    try:
+        start = int(first) if first else None
+        stop = int(end) if end else None
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a range such as 10:20") from None
+    if not colon and start is not None:
+        stop = start + 1
+    if (start or 0) < 0 or (stop is not None and stop <= (start or 0)):
+        raise argparse.ArgumentTypeError(f"{text!r} holds no slice")
+    return start, stop
+
+
+def _whole_number(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not 0, 1, 2, …")
+    return int(text)
+
+
+def _positive_number(text: str) -> int:
+    if (number := _whole_number(text)) < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number

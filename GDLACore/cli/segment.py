@@ -1,0 +1,168 @@
+"""``gdla segment``: check the outputs, read, load, compute, write, and tell."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from GDLACore import __version__
+from GDLACore.cli.progress import Report, progress_bar
+from GDLACore.cli.tables import print_table
+from GDLACore.engine import load_engine
+from GDLACore.imaging.measure import StructureRow, structure_table
+from GDLACore.imaging.overlay import OVERLAY_SUFFIXES, check_pillow, write_montage
+from GDLACore.imaging.reading import read_volume
+from GDLACore.imaging.reference import read_reference
+from GDLACore.imaging.view import slice_view
+from GDLACore.imaging.volume import Volume
+from GDLACore.imaging.writing import check_output, write_segmentation
+from GDLACore.model.card import ModelCard
+from GDLACore.pipeline import SegmentOptions, segment_volume
+
+
+@dataclass
+class _Run:
+    """What one run was and did, for the summary."""
+
+    volume: Volume
+    card: ModelCard
+    device: str
+    slices: range
+    structures: list[StructureRow]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def slices_per_second(self) -> float:
+        return len(self.slices) / max(self.seconds["segmenting"], 1e-9)
+
+
+def run(arguments: Namespace) -> None:
+    """Segment ``arguments.input``; raise GDLAError before anything is written or replaced."""
+    _check_outputs(arguments)
+    with progress_bar(quiet=arguments.quiet) as report:
+        done = _segment(arguments, report)
+    if arguments.json:
+        print(json.dumps(_summary(arguments, done), indent=2))
+    elif not arguments.quiet:
+        _tell(arguments, done)
+
+
+def _check_outputs(arguments: Namespace) -> None:
+    inputs = [arguments.input, Path(arguments.model)]
+    if arguments.reference is not None:
+        inputs.append(arguments.reference)
+    check_output(arguments.output, inputs=inputs, overwrite=arguments.force)
+    if arguments.overlay is not None:
+        check_pillow()
+        check_output(
+            arguments.overlay, inputs=inputs, overwrite=arguments.force, suffixes=OVERLAY_SUFFIXES
+        )
+
+
+def _segment(arguments: Namespace, report: Report) -> _Run:
+    seconds: dict[str, float] = {}
+
+    @contextmanager
+    def phase(name: str) -> Iterator[None]:
+        report(name, 0, None)
+        start = time.perf_counter()
+        yield
+        seconds[name] = time.perf_counter() - start
+
+    with phase("reading"):
+        volume = read_volume(arguments.input, series=arguments.series, frame=arguments.frame)
+    with phase("loading"):
+        engine = load_engine(arguments.model, device=arguments.device, card=arguments.card)
+    with engine:
+        card = engine.card
+        slices = _slices(arguments, volume, card)
+        reference = None
+        if arguments.reference is not None:
+            reference = read_reference(arguments.reference, volume, card)
+        with phase("segmenting"):
+            options = SegmentOptions(
+                slices=slices,
+                borders=arguments.borders,
+                batch_size=arguments.batch,
+                largest_component=arguments.largest_component,
+            )
+            labels = segment_volume(
+                volume, engine, options, lambda now: report(now.phase, now.done, now.total)
+            )
+        device = engine.describe()
+    with phase("writing"):
+        write_segmentation(arguments.output, labels, volume, card, overwrite=arguments.force)
+    with phase("measuring"):
+        structures = structure_table(labels, volume, card, reference, slices)
+    if arguments.overlay is not None:
+        with phase("drawing"):
+            write_montage(
+                arguments.overlay,
+                volume,
+                labels,
+                card,
+                table=structures,
+                overwrite=arguments.force,
+            )
+    return _Run(volume, card, device, slices, structures, seconds)
+
+
+def _slices(arguments: Namespace, volume: Volume, card: ModelCard) -> range:
+    first, end = arguments.slices
+    count = slice_view(volume, card.slice_axis, card.view).count
+    return range(first or 0, count if end is None else end)
+
+
+def _summary(arguments: Namespace, done: _Run) -> dict[str, Any]:
+    return {
+        "version": __version__,
+        "input": str(arguments.input),
+        "output": str(arguments.output),
+        "overlay": None if arguments.overlay is None else str(arguments.overlay),
+        "reference": None if arguments.reference is None else str(arguments.reference),
+        "model": {"name": done.card.name, "version": done.card.version, "sha256": done.card.sha256},
+        "device": done.device,
+        "volume": {
+            "shape_kji": list(done.volume.shape),
+            "spacing_ijk_mm": list(done.volume.spacing),
+            "modality": done.volume.modality,
+        },
+        "slices": [done.slices.start, done.slices.stop],
+        "seconds": {name: round(value, 4) for name, value in done.seconds.items()},
+        "slices_per_second": round(done.slices_per_second, 3),
+        "structures": [dataclasses.asdict(row) for row in done.structures],
+    }
+
+
+def _tell(arguments: Namespace, done: _Run) -> None:
+    notes = {label.name: label.note for label in done.card.labels if label.note}
+    compared = arguments.reference is not None
+    rows = [
+        [
+            row.name + (" *" if row.name in notes else ""),
+            str(row.voxels),
+            f"{row.millilitres:.1f}",
+            str(row.slices),
+            *(["-" if row.dice is None else f"{row.dice:.3f}"] if compared else []),
+        ]
+        for row in done.structures
+    ]
+    header = ["Structure", "Voxels", "mL", "Slices", *(["Dice"] if compared else [])]
+    print_table(header, rows, title=f"{done.volume.name}: {done.card.title}")
+    for name, note in notes.items():
+        print(f"* {name}: {note}")
+    print(
+        f"{len(done.slices)} slices in {done.seconds['segmenting']:.1f} s "
+        f"({done.slices_per_second:.1f} slices/s) on {done.device}"
+    )
+    print(f"Segmentation: {arguments.output}")
+    if arguments.overlay is not None:
+        print(f"Overlay:      {arguments.overlay}")
+    print("Not for clinical use.")
