@@ -132,6 +132,7 @@ def _checkpoint_facts(path: Path) -> dict[str, Any]:
 
 
 def _volume_facts(path: Path) -> dict[str, Any]:
+    from GDLACore.imaging.intensity import count_non_finite
     from GDLACore.imaging.reading import read_volume
     from GDLACore.imaging.view import patient_axes
 
