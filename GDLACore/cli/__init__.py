@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
@@ -18,9 +19,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     _show_warnings(quiet=arguments.quiet)
     try:
         arguments.command(arguments)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         print("gdla: stopped", file=sys.stderr)
         return STOPPED
+    except BrokenPipeError:
+        # Whoever read the output, such as `head`, has seen enough. Python would complain at exit.
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")
+        return FAILED
     except Exception as error:
         if arguments.debug:
             raise

@@ -14,7 +14,7 @@ _COUNTED = "segmenting"  # the phase whose steps are slices
 
 @contextmanager
 def progress_bar(*, quiet: bool) -> Iterator[Report]:
-    """Yield the function to report progress to; one line per phase, with slices/s and time left."""
+    """Yield the function to report progress to: one line, with slices/s and the time left."""
     if quiet or not sys.stderr.isatty():
         yield _ignore
         return
@@ -25,6 +25,7 @@ def progress_bar(*, quiet: bool) -> Iterator[Report]:
             Progress,
             ProgressColumn,
             Task,
+            TaskID,
             TextColumn,
             TimeRemainingColumn,
         )
@@ -47,13 +48,14 @@ def progress_bar(*, quiet: bool) -> Iterator[Report]:
         Speed(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
+        transient=True,
     )
-    tasks: dict[str, int] = {}
+    tasks: dict[str, TaskID] = {}
 
     def report(phase: str, done: int, total: int | None) -> None:
         if phase not in tasks:
             for finished in tasks.values():
-                bar.update(finished, total=1, completed=1)
+                bar.update(finished, visible=False)
             tasks[phase] = bar.add_task(phase.capitalize(), total=None)
         bar.update(tasks[phase], completed=done, total=total)
 

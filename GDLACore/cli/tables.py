@@ -15,7 +15,9 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: 
     except ImportError:
         _print_plain(header, rows, title)
         return
-    table = Table(title=Text(title) if title else None, title_justify="left", box=SIMPLE_HEAD)
+    if title:
+        print(title)
+    table = Table(box=SIMPLE_HEAD)
     for name, numbers in zip(header, _are_numbers(header, rows), strict=True):
         table.add_column(Text(name), justify="right" if numbers else "left")
     for row in rows:
