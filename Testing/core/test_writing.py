@@ -151,7 +151,8 @@ def test_a_disk_without_room_for_the_last_bytes_costs_neither_the_old_file_nor_t
     path.write_bytes(b"precious")
     here = str(Path(__file__).parent)
     command = [sys.executable, "-c", _WRITE_WITH_A_LIMIT, here, str(path), str(size - missing)]
-    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    root = Path(__file__).parents[2]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root)
     assert "cannot be written" in result.stdout, result.stderr
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [(path.name, b"precious")]
 
