@@ -1,0 +1,55 @@
+"""What every engine offers."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Protocol
+
+import numpy as np
+
+from GDLACore.model.card import ModelCard
+
+BORDERS = ("smooth", "published")
+
+
+class Engine(Protocol):
+    """A loaded model on a device. Use it in a ``with`` statement, or call ``close``."""
+
+    card: ModelCard
+
+    @property
+    def batch_size(self) -> int:
+        """How many slices at a time suit the device; fewer once its memory has run out."""
+
+    def predict(self, slices: np.ndarray, borders: str) -> np.ndarray:
+        """Return labels [n, h, w], of ``label_type``, of ``slices`` [n, c, h, w].
+
+        ``slices`` are float32 at their own size, after the volume's part of the card's intensity
+        profile; any number of them, the engine divides what is too much for its memory.
+        ``borders``: "published" takes the largest class on the network's grid and enlarges labels
+        by nearest neighbour; "smooth" enlarges the logits linearly first.
+        Raises EngineError if the network cannot be run, even slice by slice.
+        """
+
+    def warm_up(self) -> None:
+        """Run one empty slice, so that the first real one is not slowed by set-up."""
+
+    def describe(self) -> str:
+        """Return the device in use in words, and why it is this one."""
+
+    def close(self) -> None:
+        """Give the model's memory back; nothing can be predicted afterwards."""
+
+    def __enter__(self) -> Engine: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+def label_type(card: ModelCard) -> type[np.unsignedinteger]:
+    """Return the type of ``card``'s label maps: uint8, or uint16 above 255 structures."""
+    return np.uint8 if len(card.labels) <= np.iinfo(np.uint8).max else np.uint16

@@ -1,0 +1,202 @@
+"""The PyTorch engine: resize, network and resize back on one device."""
+
+from __future__ import annotations
+
+import logging
+from types import TracebackType
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from GDLACore.engine.protocol import label_type
+from GDLACore.errors import DeviceError, EngineError
+from GDLACore.imaging.slice_resampling import SliceResampling, slice_resampling
+from GDLACore.model.card import ModelCard
+
+_log = logging.getLogger(__name__)
+
+_MINMAX_EPS = 1e-8  # as in GDLACore.imaging.intensity.minmax_images
+_GPU_BATCH = 32
+
+# Only some of PyTorch's out-of-memory errors have a type of their own.
+_MEMORY_MESSAGES = (
+    "out of memory",  # the driver, while another program holds the GPU
+    "ALLOC_FAILED",  # cuBLAS and cuDNN
+    "DefaultCPUAllocator",
+    "bad_alloc",  # oneDNN
+)
+
+
+class TorchEngine:
+    """A PyTorch network with its card on a CPU or a CUDA GPU; see ``Engine``.
+
+    ``network`` maps float32 [n, c, s, s] to logits [n, classes, s, s]; the engine takes it over.
+    Raises DeviceError if ``device`` ("auto", "cpu" or "cuda") is not to be had.
+
+    ``predict`` is ``network_input``, ``logits`` and ``labels`` one after the other, retried with
+    fewer slices while memory does not suffice.
+    """
+
+    def __init__(self, network: nn.Module, card: ModelCard, device: str = "auto") -> None:
+        self.card = card
+        self._device, self._reason = _resolve(device)
+        self._network: nn.Module | None = network.eval()
+        self._network.to(self._device, memory_format=torch.channels_last)
+        # A CPU gains nothing from several slices at a time; the user waits longer for the first.
+        self.batch_size = 1 if self._device.type == "cpu" else _GPU_BATCH
+        self._most_slices: int | None = None  # that memory allows, once it has run out
+
+    def predict(self, slices: np.ndarray, borders: str) -> np.ndarray:
+        """Return the labels of ``slices``; see ``Engine.predict``."""
+        shape = slices.shape[2:]
+        labels = np.empty((len(slices), *shape), label_type(self.card))
+        done = 0
+        while done < len(slices):
+            part = slices[done : done + (self._most_slices or len(slices))]
+            try:
+                logits = self.logits(self.network_input(part))
+                labels[done : done + len(part)] = self.labels(logits, shape, borders)
+            except (RuntimeError, MemoryError) as error:
+                if not _is_out_of_memory(error):
+                    raise EngineError(
+                        f"The network failed on {self.describe()}: {error}"
+                    ) from error
+                problem = str(error)
+            else:
+                done += len(part)
+                continue
+            # Only here, outside the handler, are the failed attempt's tensors given back.
+            self._use_less_memory(part.shape, problem)
+        return labels
+
+    @torch.inference_mode()
+    def network_input(self, slices: np.ndarray) -> Tensor:
+        """Return ``slices`` [n, c, h, w] as the network takes them, [n, c, s, s], on the device."""
+        plan = self._plan(slices.shape[2:])
+        # A copy: PyTorch aligns its own memory, and only then are equal slices sure to give equal
+        # sums, whatever array they come from.
+        images = torch.tensor(np.ascontiguousarray(slices), device=self._device)
+        rows, columns = (torch.tensor(m, device=self._device) for m in (plan.rows, plan.columns))
+        images = rows @ images @ columns.T
+        if self.card.intensity.kind == "minmax_image":
+            images = _minmax_images(images)
+        return images.contiguous(memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def logits(self, images: Tensor) -> Tensor:
+        """Return the network's logits [n, classes, s, s] in float32.
+
+        Raises EngineError where they are not finite: no label could be trusted.
+        """
+        if self._network is None:
+            raise EngineError("The model has been closed.", "Load it again.")
+        logits = self._network(images).float()
+        if not torch.isfinite(logits).all():
+            raise EngineError(
+                f"The network's results on {self.describe()} are not finite numbers.",
+                "The image's values may be far from what the model was taught; check them.",
+            )
+        return logits
+
+    @torch.inference_mode()
+    def labels(self, logits: Tensor, shape: tuple[int, int], borders: str) -> np.ndarray:
+        """Return labels [n, h, w] for ``shape`` (h, w) from ``logits``; see ``Engine.predict``."""
+        plan = self._plan(shape)
+        if borders == "published":
+            return plan.labels_out(self._largest(logits))
+        # One by one: at full size the logits of many classes are the largest thing there is.
+        return np.concatenate([self._largest(_enlarged(one, plan)) for one in logits.split(1)])
+
+    def warm_up(self) -> None:
+        """Run one empty slice; see ``Engine.warm_up``."""
+        size = self.card.input_size
+        self.predict(np.zeros((1, self.card.in_channels, size, size), np.float32), "published")
+
+    def describe(self) -> str:
+        """Return the device in use in words, and why it is this one."""
+        if self._device.type == "cuda":
+            name = f"GPU ({torch.cuda.get_device_name(self._device)})"
+        else:
+            threads = torch.get_num_threads()
+            name = f"CPU ({threads} thread{'s' if threads != 1 else ''})"
+        return f"{name}, {self._reason}" if self._reason else name
+
+    def close(self) -> None:
+        """Give the model's memory back; see ``Engine.close``."""
+        self._network = None
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def __enter__(self) -> TorchEngine:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _plan(self, shape: tuple[int, int]) -> SliceResampling:
+        return slice_resampling(self.card.resampling, tuple(shape), self.card.input_size)
+
+    def _largest(self, logits: Tensor) -> np.ndarray:
+        """Return the class of the largest logit, [n, h, w]."""
+        labels = logits.max(dim=1).indices  # five times as fast as argmax on a CPU
+        return labels.to(getattr(torch, np.dtype(label_type(self.card)).name)).cpu().numpy()
+
+    def _use_less_memory(self, failed: tuple[int, ...], problem: str) -> None:
+        """Halve the number of slices, or leave the GPU; raise EngineError if neither is left."""
+        count, _, height, width = failed
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        if count > 1:
+            self._most_slices = count // 2
+            self.batch_size = min(self.batch_size, self._most_slices)
+            _log.warning("Out of memory: going on with %d slices at a time.", self._most_slices)
+            return
+        if self._device.type == "cpu":
+            raise EngineError(
+                f"There is not enough memory for one slice of {height} x {width} pixels.",
+                f"Close other programs and try again ({problem}).",
+            )
+        _log.warning("The GPU has too little memory for one slice: going on with the CPU.")
+        self._device, self._reason = torch.device("cpu"), "the GPU ran out of memory"
+        self._network.to(self._device)
+        self.batch_size, self._most_slices = 1, None
+        torch.cuda.empty_cache()
+
+
+def _resolve(device: str) -> tuple[torch.device, str]:
+    if device == "cpu":
+        return torch.device("cpu"), ""
+    if device not in ("auto", "cuda"):
+        raise DeviceError(f"Unknown device {device!r}.", "Choose auto, cpu or cuda.")
+    if torch.cuda.is_available():
+        return torch.device("cuda"), ""
+    reason = "no CUDA GPU was found" if torch.version.cuda else "this PyTorch is built without CUDA"
+    if device == "cuda":
+        raise DeviceError(f"The GPU cannot be used: {reason}.", "Choose the device cpu or auto.")
+    return torch.device("cpu"), reason
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return any(message in str(error) for message in _MEMORY_MESSAGES)
+
+
+def _minmax_images(images: Tensor) -> Tensor:
+    low = images.amin(dim=(1, 2, 3), keepdim=True)
+    extent = images.amax(dim=(1, 2, 3), keepdim=True) - low
+    return (images - low) / (extent + _MINMAX_EPS)
+
+
+def _enlarged(logits: Tensor, plan: SliceResampling) -> Tensor:
+    """Return logits [1, classes, s, s] as [1, classes, h, w], linearly, on the grid of ``plan``."""
+    if plan.corners_aligned:
+        return F.interpolate(logits, plan.shape, mode="bilinear", align_corners=True)
+    return F.interpolate(logits, plan.shape, mode="bilinear", antialias=True)
