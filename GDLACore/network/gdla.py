@@ -69,4 +69,6 @@ class RMSNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x / sqrt(mean(x^2) + eps) * weight`` in float32, same shape as ``x``."""
         x = x.float()
-        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + RMS_NORM_EPS) * self.weight.float()
+        return (
+            x * torch.rsqrt(x.square().mean(-1, keepdim=True) + RMS_NORM_EPS) * self.weight.float()
+        )

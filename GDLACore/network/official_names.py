@@ -14,8 +14,10 @@ _ENCODER = (
     (r"patch_embed([2-4])\.(.+)", lambda m: f"stages.{int(m[1]) - 1}.downsample.{m[2]}"),
     (
         r"block([1-4])\.(\d+)\.(.+)",
-        lambda m: f"stages.{int(m[1]) - 1}.blocks.{m[2]}."
-        + m[3].replace("mlp.dwconv.dwconv.", "mlp.dwconv."),
+        lambda m: (
+            f"stages.{int(m[1]) - 1}.blocks.{m[2]}."
+            + m[3].replace("mlp.dwconv.dwconv.", "mlp.dwconv.")
+        ),
     ),
     (r"norm([1-4])\.(.+)", lambda m: f"stages.{int(m[1]) - 1}.norm.{m[2]}"),
 )

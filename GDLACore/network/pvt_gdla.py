@@ -39,10 +39,18 @@ class PVTGDLA(nn.Module):
         classes: number of output classes, background included.
         encoder: PVTv2 variant, "b0" ... "b5".
         mixer: token mixer of the decoder: "gdla", "softmax", "differential" or "linear".
+        auxiliary_classes: classes of the training-only heads, where they are taught more
+            structures than the output tells apart; None means as many as the output.
     """
 
     def __init__(
-        self, *, in_channels: int, classes: int, encoder: str = "b2", mixer: str = "gdla"
+        self,
+        *,
+        in_channels: int,
+        classes: int,
+        encoder: str = "b2",
+        mixer: str = "gdla",
+        auxiliary_classes: int | None = None,
     ) -> None:
         super().__init__()
         if in_channels not in (1, 3):
@@ -61,7 +69,9 @@ class PVTGDLA(nn.Module):
         self.stem = ResidualStem(in_channels, c1)
         self.head = nn.Conv2d(c1, classes, 1)
         # Deep supervision (training only): on d2, d3 and the encoder's x4.
-        self.auxiliary_heads = nn.ModuleList(nn.Conv2d(c, classes, 1) for c in (c2, c3, c4))
+        self.auxiliary_heads = nn.ModuleList(
+            nn.Conv2d(c, auxiliary_classes or classes, 1) for c in (c2, c3, c4)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits [B, classes, H, W] for images ``x``, [B, in_channels, H, W].
@@ -71,12 +81,17 @@ class PVTGDLA(nn.Module):
         d1, *_ = self._decode(x)
         return self._head(x, d1)
 
-    def forward_with_supervision(self, x: Tensor) -> list[Tensor]:
-        """Return the logits of all four heads at full size, coarsest first, the output last."""
+    def forward_with_supervision(self, x: Tensor, stride: int = 1) -> list[Tensor]:
+        """Return the logits of all four heads, coarsest first, the output last.
+
+        The auxiliary ones are at 1/``stride`` (1, 2, 4 or 8) of the full size.
+        """
         d1, d2, d3, x4 = self._decode(x)
         auxiliary = [
-            _upsample(head(features), scale)
-            for head, features, scale in zip(self.auxiliary_heads, (d2, d3, x4), (8, 16, 32))
+            _upsample(head(features), scale // stride)
+            for head, features, scale in zip(
+                self.auxiliary_heads, (d2, d3, x4), (8, 16, 32), strict=True
+            )
         ]
         return [*reversed(auxiliary), self._head(x, d1)]
 
@@ -99,4 +114,3 @@ class PVTGDLA(nn.Module):
 
 def _upsample(x: Tensor, scale: int) -> Tensor:
     return F.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=False)
-

@@ -1,0 +1,1 @@
+"""Training PVT-GDLA on one's own images (extra: train)."""

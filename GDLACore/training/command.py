@@ -1,0 +1,117 @@
+"""``gdla train``: from a training file to a checkpoint, resumable at any time."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import lightning.pytorch as lightning
+from lightning.pytorch.callbacks import (
+    EMAWeightAveraging,
+    ModelCheckpoint,
+    TQDMProgressBar,
+)
+from lightning.pytorch.loggers import CSVLogger
+
+from GDLACore import __version__
+from GDLACore.errors import TrainingError
+from GDLACore.network.checkpoint import build_network, load_initial_weights, save_model
+from GDLACore.training.dataset import Dataset, read_dataset
+from GDLACore.training.module import SegmentationTraining
+from GDLACore.training.recipe import TrainingPlan, read_plan
+
+
+def train(plan_path: Path, folder: Path, *, device: str = "auto", resume: bool = False) -> Path:
+    """Train as ``plan_path`` says and return the checkpoint of the final weights.
+
+    ``folder`` receives ``run.json`` (settings, data hashes), ``log/part-N/metrics.csv`` (one for
+    every start), ``last.ckpt`` (to resume from, written at every validation), ``best.ckpt``
+    (highest validation Dice) and, at the end, ``final.safetensors``: the last weights, averaged if
+    the recipe says so, with the card.
+
+    Raises TrainingError, VolumeError or ModelFileError for unusable input, and TrainingError if the
+    folder holds a training and ``resume`` is not set, or the other way round.
+    """
+    plan = read_plan(plan_path)
+    dataset = read_dataset(plan.dataset)
+    _check(plan, dataset)
+    last = folder / "last.ckpt"
+    if resume and not last.exists():
+        raise TrainingError(f"There is nothing to resume in {folder}.", "Start without --resume.")
+    if not resume and (folder / "run.json").exists():
+        raise TrainingError(
+            f"{folder} already holds a training.",
+            "Go on with it (--resume) or choose another folder.",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_run(folder / "run.json", plan, dataset)
+
+    logging.getLogger("lightning").setLevel(logging.WARNING)
+    lightning.seed_everything(plan.recipe.seed)
+    network = build_network(plan.card, auxiliary_classes=1 + len(dataset.names))
+    if plan.initial_weights is not None:
+        load_initial_weights(network, plan.initial_weights)
+    module = SegmentationTraining(network, dataset, plan.card, plan.recipe)
+    try:
+        _trainer(plan, folder, device).fit(module, ckpt_path=last if resume else None)
+    except SystemExit:
+        # Lightning has already turned Ctrl-C into an orderly exit; the caller counts on Ctrl-C.
+        raise KeyboardInterrupt from None
+    return save_model(folder / "final.safetensors", module.network, plan.card)
+
+
+def _trainer(plan: TrainingPlan, folder: Path, device: str) -> lightning.Trainer:
+    recipe = plan.recipe
+    callbacks = [
+        ModelCheckpoint(folder, filename="best", monitor="dice", mode="max", save_last=True),
+        TQDMProgressBar(refresh_rate=20),
+    ]
+    if recipe.average is not None:
+        callbacks.append(EMAWeightAveraging(decay=recipe.average))
+    return lightning.Trainer(
+        accelerator={"cuda": "gpu"}.get(device, device),
+        devices=1,
+        max_steps=recipe.iterations,
+        max_epochs=-1,
+        reload_dataloaders_every_n_epochs=1,
+        gradient_clip_val=recipe.gradient_clip,
+        num_sanity_val_steps=0,
+        deterministic=True,
+        logger=CSVLogger(folder, name="log", version=f"part-{_parts(folder) + 1}"),
+        log_every_n_steps=20,
+        callbacks=callbacks,
+        enable_model_summary=False,
+    )
+
+
+def _parts(folder: Path) -> int:
+    """Return how many logs there are; Lightning empties a log's folder when it starts again."""
+    return len(list((folder / "log").glob("part-*")))
+
+
+def _check(plan: TrainingPlan, dataset: Dataset) -> None:
+    names = tuple(label.name for label in plan.card.labels)
+    if names != dataset.structures:
+        raise TrainingError(
+            f"The card's labels {list(names)} are not the structures {list(dataset.structures)} "
+            f"of {plan.dataset}.",
+            "List the same names in the same order in both files.",
+        )
+
+
+def _write_run(path: Path, plan: TrainingPlan, dataset: Dataset) -> None:
+    cases = {case.id: case for case in (*dataset.training, *dataset.validation)}
+    path.write_text(
+        json.dumps(
+            {
+                "version": __version__,
+                "recipe": vars(plan.recipe),
+                "training": sorted(case.id for case in dataset.training),
+                "validation": sorted(case.id for case in dataset.validation),
+                "data": {name: cases[name].hashes() for name in sorted(cases)},
+            },
+            indent=2,
+        ),
+        encoding="utf-8",
+    )

@@ -1,0 +1,118 @@
+"""One training step and one validation, for Lightning's Trainer."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+
+import lightning.pytorch as lightning
+import numpy as np
+import torch
+from monai.metrics import DiceMetric
+from monai.networks import one_hot
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from GDLACore.engine.torch_engine import TorchEngine
+from GDLACore.model.card import ModelCard
+from GDLACore.network.pvt_gdla import PVTGDLA
+from GDLACore.pipeline import SegmentOptions, segment_volume
+from GDLACore.training.batches import Batch, TrainingBatches
+from GDLACore.training.dataset import Dataset
+from GDLACore.training.loss import IGNORED, segmentation_loss
+from GDLACore.training.recipe import Recipe
+
+
+class SegmentationTraining(lightning.LightningModule):
+    """Trains ``network`` by ``recipe``: deep supervision, AdamW, warm-up and cosine.
+
+    The loss is the plain sum over the four heads. Logs ``loss``, ``learning_rate`` and, per
+    validation, ``dice`` (mean over structures) and ``dice/<structure>``.
+    """
+
+    def __init__(self, network: PVTGDLA, dataset: Dataset, card: ModelCard, recipe: Recipe) -> None:
+        super().__init__()
+        self.network = network
+        self.dataset, self.card, self.recipe = dataset, card, recipe
+        self._batches: TrainingBatches | None = None
+
+    def train_dataloader(self) -> Iterable[Batch]:
+        """Return the batches of the current epoch, which is a stretch between two validations."""
+        self._batches = self._batches or TrainingBatches(self.dataset, self.card, self.recipe)
+        start = self.current_epoch * self.recipe.validate_every
+        stop = min(start + self.recipe.validate_every, self.recipe.iterations)
+        return DataLoader(self._batches, batch_size=None, sampler=range(start, stop))
+
+    def val_dataloader(self) -> Iterable[int]:
+        """Return the numbers of the validation cases."""
+        return range(len(self.dataset.validation))
+
+    def training_step(self, batch: Batch) -> Tensor:
+        # Drop path draws from the global generator; a resumed training must draw the same.
+        torch.manual_seed(self.recipe.seed * 1_000_003 + self.global_step)
+        stride = self.recipe.supervision_stride
+        *auxiliary, output = self.network.forward_with_supervision(batch.images, stride)
+        loss = self._loss(output, batch.target, batch.known)
+        coarse = batch.target[:, stride // 2 :: stride, stride // 2 :: stride]
+        for logits in auxiliary:
+            loss = loss + self._loss(logits, coarse, batch.known)
+        self.log("loss", loss, prog_bar=True)
+        self.log("learning_rate", self.optimizers().param_groups[0]["lr"])
+        return loss
+
+    def _loss(self, logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
+        """Return the loss of a head that tells apart the first ``logits.shape[1]`` classes."""
+        classes = logits.shape[1]
+        target = target.masked_fill((target >= classes) & (target != IGNORED), 0)
+        return segmentation_loss(logits, target, known[:, :classes], self.recipe.cross_entropy)
+
+    def on_validation_epoch_start(self) -> None:
+        self._dice = DiceMetric(include_background=False, reduction="mean_batch", get_not_nans=True)
+
+    def validation_step(self, number: int) -> None:
+        case = self.dataset.validation[number]
+        volume, classes = self.dataset.read(case)
+        span = case.validation_slices
+        options = SegmentOptions(slices=None if span is None else range(*span))
+        engine = TorchEngine(copy.deepcopy(self.network), self.card, self.device.type)
+        predicted = segment_volume(volume, engine, options)
+        inside = slice(None) if span is None else slice(*span)
+        truth = np.where(classes > len(self.card.labels), 0, classes)
+        self._dice(
+            y_pred=_one_hot(predicted[inside], self.card.classes),
+            y=_one_hot(truth[inside], self.card.classes),
+        )
+
+    def on_validation_epoch_end(self) -> None:
+        dice, counts = self._dice.aggregate()
+        found = {
+            label.name: float(value)
+            for label, value, count in zip(self.card.labels, dice, counts, strict=True)
+            if count > 0
+        }
+        for name, value in found.items():
+            self.log(f"dice/{name}", value)
+        self.log("dice", float(np.mean(list(found.values()))) if found else 0.0, prog_bar=True)
+
+    def configure_optimizers(self) -> dict:
+        """AdamW without weight decay on vectors (norms, biases); per-iteration schedule."""
+        parameters = [p for p in self.network.parameters() if p.requires_grad]
+        groups = [
+            {
+                "params": [p for p in parameters if p.ndim > 1],
+                "weight_decay": self.recipe.weight_decay,
+            },
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW(groups, lr=self.recipe.learning_rate, eps=1e-8)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda i: self.recipe.learning_rate_at(i) / self.recipe.learning_rate
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+
+def _one_hot(labels: np.ndarray, classes: int) -> Tensor:
+    return one_hot(torch.from_numpy(labels.astype(np.int64))[None, None], classes)

@@ -1,0 +1,106 @@
+"""How a network is trained: the numbers, with the published ones as defaults."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from GDLACore.errors import TrainingError
+from GDLACore.model.card import ModelCard
+from GDLACore.training.settings_file import check_fields, read_settings
+
+AUGMENTATIONS = ("published", "resliced")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Training settings; the defaults are the authors' (batch and length as for Synapse).
+
+    ``sizes`` are the sides the "resliced" augmentation draws from; None means the card's.
+    ``cross_entropy`` is its weight beside the boundary-DoU loss. ``supervision_stride`` is the grid
+    the auxiliary heads are compared on: 4 costs a sixth of 1. ``average`` is the decay of the
+    exponential moving average of the weights that is evaluated and kept; None keeps the last
+    weights. ``validate_every`` iterations a checkpoint is written, too.
+    """
+
+    augmentation: str = "published"
+    sizes: tuple[int, ...] | None = None
+    batch_size: int = 8
+    iterations: int = 55_400
+    warm_up: int = 2_770
+    learning_rate: float = 5e-4
+    lowest_learning_rate: float = 1e-6
+    weight_decay: float = 1e-4
+    gradient_clip: float = 1.0
+    cross_entropy: float = 0.0
+    supervision_stride: int = 1
+    average: float | None = None
+    validate_every: int = 277
+    seed: int = 42
+
+    def learning_rate_at(self, iteration: int) -> float:
+        """Return the learning rate of ``iteration`` (from 0): linear warm-up, then half a cosine.
+
+        The cosine runs over all iterations, warm-up included, as in the authors' timm schedule, so
+        there is a small drop where the warm-up ends.
+        """
+        low, high = self.lowest_learning_rate, self.learning_rate
+        if iteration < self.warm_up:
+            return low + (high - low) * iteration / self.warm_up
+        return low + 0.5 * (high - low) * (1 + math.cos(math.pi * iteration / self.iterations))
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What one training file asks for: paths as given, settings checked.
+
+    ``initial_weights`` is a file the encoder or the whole network starts from.
+    """
+
+    card: ModelCard
+    dataset: Path
+    recipe: Recipe
+    initial_weights: Path | None
+
+
+def read_plan(path: Path) -> TrainingPlan:
+    """Return the plan in a YAML file with the fields card, dataset, recipe and initial_weights.
+
+    Paths are relative to the file. Raises TrainingError or ModelFileError naming what is wrong.
+    """
+    data = read_settings(path, {"card", "dataset"}, {"recipe", "initial_weights"})
+    card_path = path.parent / str(data["card"])
+    try:
+        text = card_path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise TrainingError(f"The card {card_path} cannot be read: {error.strerror}.") from error
+    initial = data.get("initial_weights")
+    return TrainingPlan(
+        card=ModelCard.from_json(text, str(card_path)),
+        dataset=path.parent / str(data["dataset"]),
+        recipe=_recipe(data.get("recipe") or {}, path),
+        initial_weights=None if initial is None else path.parent / str(initial),
+    )
+
+
+def _recipe(data: Any, path: Path) -> Recipe:
+    data = check_fields(
+        data, f"`recipe` in {path}", set(), {field.name for field in fields(Recipe)}
+    )
+    if isinstance(data.get("sizes"), list):
+        data = {**data, "sizes": tuple(data["sizes"])}
+    recipe = Recipe(**data)
+    for name in ("batch_size", "iterations", "validate_every", "learning_rate", "gradient_clip"):
+        value = getattr(recipe, name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
+            raise TrainingError(f"`{name}` in {path} must be a number above 0, not {value!r}.")
+    if recipe.augmentation not in AUGMENTATIONS:
+        raise TrainingError(
+            f"`augmentation` in {path} must be one of {', '.join(AUGMENTATIONS)}, "
+            f"not {recipe.augmentation!r}."
+        )
+    if any(not isinstance(size, int) or size % 32 for size in recipe.sizes or ()):
+        raise TrainingError(f"`sizes` in {path} must be multiples of 32, not {recipe.sizes}.")
+    return recipe

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from phantom import make_card
+from training_data import STRUCTURES, write_dataset
+
+from GDLACore.errors import TrainingError
+from GDLACore.imaging.volume import Volume
+from GDLACore.training.arms import add_arms
+from GDLACore.training.batches import Batch, TrainingBatches
+from GDLACore.training.dataset import read_dataset
+from GDLACore.training.published import PublishedSlices
+from GDLACore.training.recipe import Recipe
+from GDLACore.training.resliced import ReslicedSlices
+
+
+def _batches(tmp_path: Path, augmentation: str) -> TrainingBatches:
+    recipe = Recipe(augmentation=augmentation, batch_size=3, iterations=20, sizes=(32, 64))
+    dataset = read_dataset(write_dataset(tmp_path, auxiliary=["bone"]))
+    return TrainingBatches(dataset, make_card(STRUCTURES), recipe)
+
+
+def _same(a: Batch, b: Batch) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+@pytest.mark.parametrize("augmentation", ["published", "resliced"])
+def test_a_batch_depends_on_seed_and_number_alone(tmp_path: Path, augmentation: str) -> None:
+    batches = _batches(tmp_path, augmentation)
+    seventh, eighth = batches[7], batches[8]
+    assert _same(_batches(tmp_path, augmentation)[7], seventh)
+    assert not _same(seventh, eighth)
+
+
+@pytest.mark.parametrize("augmentation", ["published", "resliced"])
+def test_image_and_target_move_together(tmp_path: Path, augmentation: str) -> None:
+    batches = _batches(tmp_path, augmentation)
+    seen = 0
+    for number in range(8):
+        images, target, known = batches[number]
+        assert images.dtype == torch.float32 and target.shape == images[:, 0].shape
+        assert known.shape == (3, 4) and known.all()
+        for image, labels in zip(images[:, 0], target, strict=True):
+            inside, outside = image[labels > 0], image[labels == 0]
+            if len(inside) > 20:
+                seen += 1
+                assert inside.mean() > outside.mean() + 0.1
+    assert seen > 5
+
+
+def _slice_with_a_corner() -> tuple[Volume, np.ndarray]:
+    classes = np.zeros((1, 64, 64), np.uint8)
+    classes[0, :32, :32] = 1
+    classes[0, :32, 32:] = 2
+    image = classes.astype(np.int16) * 100
+    return Volume(image, np.diag([-1.0, -1.0, 1.0, 1.0]), "corner"), classes
+
+
+def test_the_published_turns_are_only_the_four_reflections_or_a_small_rotation() -> None:
+    volume, classes = _slice_with_a_corner()
+    slices = PublishedSlices(volume, classes, make_card(STRUCTURES), slice(None))
+    original = classes[0]
+    reflections = {
+        array.tobytes()
+        for array in (
+            np.flipud(original),
+            np.fliplr(original),
+            original.T,
+            np.rot90(original, 2).T,
+        )
+    }
+    random = torch.Generator().manual_seed(0)
+    turned = [slices.draw(64, random)[1].numpy() for _ in range(60)]
+    quarter_turns = {np.rot90(original, k).tobytes() for k in (1, 2, 3)}
+    assert reflections == {t.tobytes() for t in turned} & reflections
+    assert not quarter_turns & {t.tobytes() for t in turned}
+
+
+def test_resliced_slices_show_the_radiological_view() -> None:
+    # The patient's right is brighter, and anterior is brighter than posterior.
+    image = np.full((8, 40, 40), 0, np.int16)
+    image[:, :, :20] += 100
+    image[:, :20] += 50
+    classes = (image > 120).astype(np.uint8)  # right anterior
+    volume = Volume(image, np.diag([-8.0, -8.0, 5.0, 1.0]), "sides")
+    slices = ReslicedSlices(volume, classes, make_card(STRUCTURES), slice(None))
+    random = torch.Generator().manual_seed(0)
+    for _ in range(10):
+        _, target = slices.draw(64, random)
+        rows, columns = np.nonzero(target.numpy() == 1)
+        if len(rows):
+            assert rows.mean() < 36 and columns.mean() < 36
+
+
+def test_the_resliced_augmentation_refuses_models_that_are_not_for_axial_ct() -> None:
+    volume, classes = _slice_with_a_corner()
+    data = make_card(STRUCTURES).to_dict()
+    data.update(modality="MR")
+    card = type(make_card(STRUCTURES)).from_dict(data)
+    with pytest.raises(TrainingError, match="resliced"):
+        ReslicedSlices(volume, classes, card, slice(None))
+
+
+def test_arms_fill_air_only_and_label_their_bones() -> None:
+    image = torch.full((1, 96, 96), -1000.0)
+    image[:, 30:70, 34:62] = 40.0
+    target = torch.zeros(96, 96, dtype=torch.uint8)
+    target[40:60, 40:55] = 1
+    random = torch.Generator().manual_seed(0)
+    with_arms, labels = add_arms(image, target, bone=2, pixel=5.0, random=random)
+    body = image > -200
+    assert torch.equal(with_arms[body], image[body])
+    assert torch.equal(labels == 1, target == 1)
+    assert (with_arms[0][labels == 2] > 300).all() and (labels == 2).sum() > 4

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import yaml
+from training_data import write_dataset
+
+from GDLACore.errors import TrainingError, VolumeError
+from GDLACore.training.dataset import read_dataset
+from GDLACore.training.loss import IGNORED
+
+
+def _changed(path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+    data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    change(data)
+    path.write_text(yaml.safe_dump(data), encoding="utf-8")
+    return path
+
+
+def test_label_values_become_class_numbers_in_the_order_of_the_structures(tmp_path: Path) -> None:
+    dataset = read_dataset(write_dataset(tmp_path))
+    volume, classes = dataset.read(dataset.training[0])
+    stored = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "a-labels.nii.gz")))
+    assert volume.shape == classes.shape
+    np.testing.assert_array_equal(classes == 1, stored == 5)
+    np.testing.assert_array_equal(classes == 2, stored == 1)
+
+
+def test_patients_are_either_learnt_from_or_held_out(tmp_path: Path) -> None:
+    dataset = read_dataset(write_dataset(tmp_path))
+    assert [case.id for case in dataset.training] == ["a"]
+    assert [case.id for case in dataset.validation] == ["b"]
+
+
+def test_validation_slices_are_hidden_from_training_and_the_rest_is_not(tmp_path: Path) -> None:
+    def hide(data: dict[str, Any]) -> None:
+        data["cases"][0]["validation_slices"] = [4, 7]
+
+    dataset = read_dataset(_changed(write_dataset(tmp_path), hide))
+    case = dataset.training[0]
+    _, classes = dataset.read(case)
+    hidden = dataset.hide_validation(case, classes)
+    assert (hidden[4:7] == IGNORED).all()
+    np.testing.assert_array_equal(np.delete(hidden, [4, 5, 6], 0), np.delete(classes, [4, 5, 6], 0))
+    assert [case.id for case in dataset.validation] == ["a", "b"]
+
+
+def test_structures_a_case_was_not_annotated_for_are_unknown_there(tmp_path: Path) -> None:
+    def forget(data: dict[str, Any]) -> None:
+        data["cases"][0]["unknown"] = ["spleen"]
+        del data["cases"][0]["values"]["spleen"]
+
+    dataset = read_dataset(_changed(write_dataset(tmp_path), forget))
+    assert dataset.known(dataset.training[0]).tolist() == [True, True, False]
+
+
+FAULTS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
+    "no cases": (lambda d: d.update(cases=[]), "cases"),
+    "no structures": (lambda d: d.update(structures=[]), "structures"),
+    "a structure twice": (lambda d: d.update(auxiliary=["liver"]), "twice"),
+    "an unknown field": (lambda d: d.update(labels=[]), "labels"),
+    "a held-out patient who does not exist": (lambda d: d.update(validation_patients=["z"]), "z"),
+    "everybody held out": (lambda d: d.update(validation_patients=["a", "b"]), "nothing is left"),
+    "an id twice": (lambda d: d["cases"][1].update(id="a"), "same id"),
+    "a case without patient": (lambda d: d["cases"][0].pop("patient"), "patient"),
+    "an image that does not exist": (lambda d: d["cases"][0].update(image="x.nii"), "x.nii"),
+    "a value for an unlisted structure": (
+        lambda d: d["cases"][0]["values"].update(heart=3),
+        "heart",
+    ),
+    "a value given twice": (lambda d: d["cases"][0]["values"].update(spleen=5), "two structures"),
+    "a value that is text": (lambda d: d["cases"][0]["values"].update(spleen="s"), "whole numbers"),
+    "a structure both known and unknown": (
+        lambda d: d["cases"][0].update(unknown=["liver"]),
+        "liver",
+    ),
+    "a weight of nothing": (lambda d: d["cases"][0].update(weight=0), "weight"),
+    "slices the wrong way round": (lambda d: d["cases"][0].update(slices=[5, 2]), "slices"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_faulty_dataset_file_is_refused_and_the_fault_named(tmp_path: Path, fault: str) -> None:
+    change, complaint = FAULTS[fault]
+    with pytest.raises(TrainingError, match=complaint):
+        read_dataset(_changed(write_dataset(tmp_path), change))
+
+
+def test_a_label_map_on_another_grid_is_refused(tmp_path: Path) -> None:
+    dataset = read_dataset(write_dataset(tmp_path))
+    labels = sitk.ReadImage(str(tmp_path / "a-labels.nii.gz"))
+    labels.SetSpacing((6.0, 6.0, 5.0))
+    sitk.WriteImage(labels, str(tmp_path / "a-labels.nii.gz"))
+    with pytest.raises(VolumeError, match="a-labels"):
+        dataset.read(dataset.training[0])
+
+
+def test_a_label_map_without_any_listed_value_is_refused(tmp_path: Path) -> None:
+    dataset = read_dataset(write_dataset(tmp_path))
+    labels = sitk.ReadImage(str(tmp_path / "a-labels.nii.gz"))
+    sitk.WriteImage(0 * labels + 9, str(tmp_path / "a-labels.nii.gz"))
+    with pytest.raises(TrainingError, match="a-labels"):
+        dataset.read(dataset.training[0])

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import golden
+import numpy as np
+import pytest
+import torch
+
+from GDLACore.training.loss import IGNORED, boundary_dou_loss, segmentation_loss
+
+
+@pytest.mark.parametrize("name", ["d_bdou_9cls", "d_bdou_2cls", "d_bdou_2cls_empty"])
+def test_loss_and_gradient_are_the_authors(name: str) -> None:
+    expected = golden.vectors(name)
+    logits = torch.from_numpy(expected["logits"]).double().requires_grad_()
+    loss = boundary_dou_loss(logits, torch.from_numpy(expected["target"]))
+    loss.backward()
+    assert loss.item() == pytest.approx(float(expected["loss64"]), abs=1e-7)
+    gradient = 1000 * logits.grad.numpy()[:, :, ::6, ::6]
+    assert np.abs(gradient).max() > 1e-3
+    np.testing.assert_allclose(gradient, expected["grad_x1e3_sub"], atol=1e-6)
+
+
+def _random_batch() -> tuple[torch.Tensor, torch.Tensor]:
+    random = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 4, 16, 16, generator=random, dtype=torch.float64)
+    target = torch.randint(0, 4, (2, 16, 16), generator=random).to(torch.uint8)
+    return logits, target
+
+
+def test_pixels_nobody_annotated_do_not_count() -> None:
+    logits, target = _random_batch()
+    target[:, 5:9] = IGNORED
+    altered = logits.clone()
+    altered[:, :, 5:9] = 7 * altered[:, :, 5:9].flip(1)
+    before = segmentation_loss(logits, target, None, cross_entropy=1.0)
+    assert torch.equal(before, segmentation_loss(altered, target, None, cross_entropy=1.0))
+
+
+def test_an_image_does_not_teach_a_structure_it_was_not_annotated_for() -> None:
+    logits, target = _random_batch()
+    logits = logits[:1].clone().requires_grad_()
+    target = target[:1].clone()
+    target[target == 3] = 0
+    known = torch.tensor([[True, True, True, False]])
+    segmentation_loss(logits, target, known, cross_entropy=1.0).backward()
+    # Where the target is background, calling it class 3 or background must be the same: moving
+    # probability between the two changes nothing, so their gradients are in the same proportion.
+    probability = logits.detach().softmax(1)
+    ratio = logits.grad[:, 3] / probability[:, 3] - logits.grad[:, 0] / probability[:, 0]
+    assert ratio.abs().max() < 1e-10
+
+
+def test_a_structure_known_in_one_image_is_judged_on_that_image_alone() -> None:
+    logits, target = _random_batch()
+    target[1][target[1] == 3] = 0
+    known = torch.tensor([[True] * 4, [True, True, True, False]])
+    shuffled = logits.clone()
+    shuffled[1, 3], shuffled[1, 0] = logits[1, 0], logits[1, 3]
+    first = segmentation_loss(logits, target, known, cross_entropy=0.5)
+    second = segmentation_loss(shuffled, target, known, cross_entropy=0.5)
+    assert first.item() == pytest.approx(second.item(), abs=1e-12)
+
+
+def test_a_perfect_prediction_costs_nothing() -> None:
+    _, target = _random_batch()
+    logits = 50.0 * torch.nn.functional.one_hot(target.long(), 4).permute(0, 3, 1, 2).double()
+    assert segmentation_loss(logits, target, None, cross_entropy=1.0).item() < 1e-6

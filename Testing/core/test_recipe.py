@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from training_data import write_plan
+
+from GDLACore.errors import ModelFileError, TrainingError
+from GDLACore.training.recipe import Recipe, read_plan
+
+
+def test_the_learning_rate_follows_the_published_schedule() -> None:
+    # Synapse: 277 iterations, 200 epochs, 10 of warm-up; figures measured with timm's scheduler.
+    recipe = Recipe(iterations=55_400, warm_up=2_770)
+    assert recipe.learning_rate_at(0) == 1e-6
+    assert recipe.learning_rate_at(2_769) == pytest.approx(4.998e-4, abs=1e-7)
+    assert recipe.learning_rate_at(2_770) == pytest.approx(4.969e-4, abs=1e-7)
+    assert recipe.learning_rate_at(55_399) == pytest.approx(1.0e-6, abs=1e-9)
+
+
+def test_a_recipe_left_out_is_the_published_one(tmp_path: Path) -> None:
+    plan = read_plan(write_plan(tmp_path))
+    assert (plan.recipe.augmentation, plan.recipe.seed) == ("published", 42)
+    assert plan.card.input_size == 64
+
+
+@pytest.mark.parametrize(
+    ("recipe", "complaint"),
+    [
+        ({"learning_rat": 1}, "unknown field learning_rat"),
+        ({"batch_size": 0}, "`batch_size`"),
+        ({"iterations": "many"}, "`iterations`"),
+        ({"augmentation": "strong"}, "`augmentation`"),
+        ({"sizes": [100]}, "`sizes`"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_named(
+    tmp_path: Path, recipe: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(TrainingError, match=complaint):
+        read_plan(write_plan(tmp_path, **recipe))
+
+
+def test_a_training_file_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("card: [", encoding="utf-8")
+    for path in (tmp_path / "none.yaml", broken):
+        with pytest.raises(TrainingError, match=path.name):
+            read_plan(path)
+
+
+def test_a_card_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:
+    path = write_plan(tmp_path)
+    (tmp_path / "card.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ModelFileError, match="card.json"):
+        read_plan(path)
+    path.write_text(yaml.safe_dump({"card": "none.json", "dataset": "d.yaml"}), encoding="utf-8")
+    with pytest.raises(TrainingError, match="none.json"):
+        read_plan(path)

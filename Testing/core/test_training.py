@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from training_data import STRUCTURES, write_plan
+
+from GDLACore.errors import TrainingError
+from GDLACore.model.bundle import read_card
+from GDLACore.network.checkpoint import load_model
+from GDLACore.training.command import train
+
+# Kills itself the hard way in the middle of the second stretch between validations.
+KILLED_TRAINING = """
+import os, signal, sys
+from pathlib import Path
+from GDLACore.training import command, module
+
+step = module.SegmentationTraining.training_step
+
+def killed_at_three(self, batch):
+    if self.global_step == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, batch)
+
+module.SegmentationTraining.training_step = killed_at_three
+command.train(Path(sys.argv[1]), Path(sys.argv[2]), device="cpu")
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_training_resumes_to_the_weights_of_an_uninterrupted_one(tmp_path: Path) -> None:
+    plan = write_plan(tmp_path, average=0.5, augmentation="resliced")
+    whole = train(plan, tmp_path / "whole", device="cpu")
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_TRAINING, str(plan), str(tmp_path / "killed")],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / "killed" / "final.safetensors").exists()
+    resumed = train(plan, tmp_path / "killed", device="cpu", resume=True)
+    expected, found = load_file(whole), load_file(resumed)
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+@pytest.mark.slow
+def test_training_learns_and_leaves_a_model_with_its_card_and_log(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    plan = write_plan(
+        tmp_path, iterations=80, validate_every=40, warm_up=5, learning_rate=2e-3, cross_entropy=1.0
+    )
+    path = train(plan, folder, device="cpu")
+    assert [label.name for label in read_card(path).labels] == list(STRUCTURES)
+    network, card = load_model(path)
+    assert card.sha256 is not None and network.classes == 3
+    with (folder / "log" / "part-1" / "metrics.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    losses = [float(row["loss"]) for row in rows if row["loss"]]
+    dice = [float(row["dice"]) for row in rows if row["dice"]]
+    assert losses[-1] < losses[0] and len(dice) == 2
+    assert max(dice) > 0.5
+    assert (folder / "best.ckpt").exists() and (folder / "last.ckpt").exists()
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    assert set(run["data"]) == {"a", "b"} and run["validation"] == ["b"]
+    assert all(len(digest) == 64 for digest in run["data"]["a"].values())
+
+
+def test_a_folder_that_holds_a_training_is_not_overwritten(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "run.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(TrainingError, match="already holds a training"):
+        train(write_plan(tmp_path), folder)
+    assert (folder / "run.json").read_text(encoding="utf-8") == "{}"
+
+
+def test_there_is_nothing_to_resume_in_an_empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="nothing to resume"):
+        train(write_plan(tmp_path), tmp_path / "run", resume=True)
+
+
+def test_card_and_dataset_must_name_the_same_structures(tmp_path: Path) -> None:
+    plan = write_plan(tmp_path)
+    dataset = tmp_path / "dataset.yaml"
+    text = dataset.read_text(encoding="utf-8").replace("- liver\n- spleen", "- spleen\n- liver")
+    dataset.write_text(text, encoding="utf-8")
+    with pytest.raises(TrainingError, match="card's labels"):
+        train(plan, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
