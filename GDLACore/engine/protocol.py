@@ -19,13 +19,13 @@ class Engine(Protocol):
 
     @property
     def batch_size(self) -> int:
-        """How many slices at a time suit the device; fewer once its memory has run out."""
+        """How many slices the device takes at a time; fewer once its memory has run out."""
 
     def predict(self, slices: np.ndarray, borders: str) -> np.ndarray:
         """Return labels [n, h, w], of ``label_type``, of ``slices`` [n, c, h, w].
 
         ``slices`` are float32 at their own size, after the volume's part of the card's intensity
-        profile; any number of them, the engine divides what is too much for its memory.
+        profile; any number of them, for the engine divides them into batches.
         ``borders``: "published" takes the largest class on the network's grid and enlarges labels
         by nearest neighbour; "smooth" enlarges the logits linearly first.
         Raises EngineError if the network cannot be run, even slice by slice.

@@ -44,9 +44,9 @@ class TorchEngine:
         self._device, self._reason = _resolve(device)
         self._network: nn.Module | None = network.eval()
         self._network.to(self._device, memory_format=torch.channels_last)
-        # A CPU gains nothing from several slices at a time; the user waits longer for the first.
+        # A CPU gains nothing from several slices at a time. One at a time, no slice's labels can
+        # depend, by rounding, on which others came with it.
         self.batch_size = 1 if self._device.type == "cpu" else _GPU_BATCH
-        self._most_slices: int | None = None  # that memory allows, once it has run out
 
     def predict(self, slices: np.ndarray, borders: str) -> np.ndarray:
         """Return the labels of ``slices``; see ``Engine.predict``."""
@@ -54,10 +54,11 @@ class TorchEngine:
         labels = np.empty((len(slices), *shape), label_type(self.card))
         done = 0
         while done < len(slices):
-            part = slices[done : done + (self._most_slices or len(slices))]
+            part = slices[done : done + self.batch_size]
             try:
-                logits = self.logits(self.network_input(part))
-                labels[done : done + len(part)] = self.labels(logits, shape, borders)
+                labels[done : done + len(part)] = self.labels(
+                    self.logits(self.network_input(part)), shape, borders
+                )
             except (RuntimeError, MemoryError) as error:
                 if not _is_out_of_memory(error):
                     raise EngineError(
@@ -154,9 +155,8 @@ class TorchEngine:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
         if count > 1:
-            self._most_slices = count // 2
-            self.batch_size = min(self.batch_size, self._most_slices)
-            _log.warning("Out of memory: going on with %d slices at a time.", self._most_slices)
+            self.batch_size = count // 2
+            _log.warning("Out of memory: going on with %d slices at a time.", self.batch_size)
             return
         if self._device.type == "cpu":
             raise EngineError(
@@ -166,7 +166,7 @@ class TorchEngine:
         _log.warning("The GPU has too little memory for one slice: going on with the CPU.")
         self._device, self._reason = torch.device("cpu"), "the GPU ran out of memory"
         self._network.to(self._device)
-        self.batch_size, self._most_slices = 1, None
+        self.batch_size = 1
         torch.cuda.empty_cache()
 
 

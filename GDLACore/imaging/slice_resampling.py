@@ -70,13 +70,17 @@ def slice_resampling(resampling: str, shape: tuple[int, int], size: int) -> Slic
 
 
 def _without_negligible(matrix: np.ndarray) -> np.ndarray:
-    kept = np.where(np.abs(matrix) < _NEGLIGIBLE, 0.0, matrix).astype(np.float32)
-    kept.setflags(write=False)
-    return kept
+    return _frozen(np.where(np.abs(matrix) < _NEGLIGIBLE, 0.0, matrix).astype(np.float32))
 
 
 def _half_pixel_nearest(n_in: int, n_out: int) -> np.ndarray:
-    return ((np.arange(n_out) + 0.5) * n_in / n_out).astype(np.intp).clip(max=n_in - 1)
+    centres = (np.arange(n_out) + 0.5) * n_in / n_out
+    return _frozen(centres.astype(np.intp).clip(max=n_in - 1))
+
+
+def _frozen(array: np.ndarray) -> np.ndarray:
+    array.setflags(write=False)  # cached and shared: a caller must not change it
+    return array
 
 
 def _picked(labels: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
