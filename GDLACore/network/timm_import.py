@@ -1,10 +1,10 @@
 """Import timm's PVTv2 also where torchvision is missing or was built for another PyTorch.
 
-timm imports torchvision for its data sets, image transforms and one batch-norm class, none of which
-PVTv2 uses. Without torchvision that import raises ImportError; beside a PyTorch it was not built for
-it raises RuntimeError ("operator torchvision::nms does not exist"). Neither should keep a network
-that needs nothing of torchvision from loading, so in those two cases its modules are replaced by
-placeholders while timm is imported, and only then.
+timm imports torchvision for its data sets, image transforms and one batch-norm class, none of
+which PVTv2 uses. Without torchvision that import raises ImportError; beside a PyTorch it was not
+built for it raises RuntimeError ("operator torchvision::nms does not exist") or, from the remains
+of that attempt, AttributeError. None of it should keep a network that needs nothing of torchvision
+from loading: its modules are then replaced by placeholders while timm is imported, and only then.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def import_pvt_v2() -> ModuleType:
 def _torchvision_works() -> bool:
     try:
         importlib.import_module("torchvision")
-    except (ImportError, RuntimeError, OSError) as reason:
+    # Whatever a torchvision that does not work raises, it does not work.
+    except Exception as reason:
         _log.debug("torchvision cannot be used: %s", reason)
         _forget_torchvision()
         return False
