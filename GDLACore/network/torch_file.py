@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -107,7 +108,8 @@ def _load(path: Path) -> Any:
     elif not start.startswith(_PICKLE_MAGIC):
         raise ModelFileError(f"{path} is not a PyTorch checkpoint.", _NOT_OURS)
     try:
-        with torch.serialization.safe_globals(_NUMPY):
+        with torch.serialization.safe_globals(_NUMPY), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what PyTorch advises its developers to report
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise _refusal(path, str(error)) from error
@@ -150,9 +152,9 @@ def _check_zip(path: Path) -> None:
 
 def _refusal(path: Path, reason: str) -> ModelFileError:
     """Return the error for a file PyTorch refused, from what it says about ``reason``."""
-    if unsafe := re.search(r"GLOBAL (\S+)", reason):
+    if unsafe := re.search(r"GLOBAL ([\w.]{0,80}\w)", reason):
         return ModelFileError(
-            f"{path} holds more than weights ({_printable(unsafe[1])}), "
+            f"{path} holds more than weights ({unsafe[1]}), "
             "which can carry program code; nothing of it was run.",
             _NO_CODE,
         )
