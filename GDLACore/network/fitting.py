@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from GDLACore.errors import ModelFileError
-from GDLACore.model.card import ModelCard
+from GDLACore.model.card import MIXERS, ModelCard
 
 _OTHER_CARD = "Choose the card this checkpoint was made for."
 _OTHER_FILE = "Choose a checkpoint of the network that is wanted."
 
-# What only one mixer's weights have. Softmax and linear attention have the same weights: nothing
-# but the card tells them apart.
+# The first of these names that occurs tells the mixer. Softmax and linear attention have the same
+# weights: nothing but the card tells them apart.
 _MIXER_MARKS = (
     (".attn.lambda_main", ("gdla",)),
     (".attn.lambda_q1", ("differential",)),
@@ -49,14 +49,13 @@ def check_card(weights: Mapping[str, Tensor], card: ModelCard, path: Path) -> No
                 f"but the card {card.name} says {wanted}.",
                 _OTHER_CARD,
             )
-    for mark, mixers in _MIXER_MARKS:
-        found = any(n.startswith("decoder.") and n.endswith(mark) for n in weights)
-        if found and card.architecture.mixer not in mixers:
-            raise ModelFileError(
-                f"{path} is a network with the {' or '.join(mixers)} mixer, "
-                f"but the card {card.name} says {card.architecture.mixer}.",
-                _OTHER_CARD,
-            )
+    mixers = _mixers(weights)
+    if card.architecture.mixer not in mixers:
+        raise ModelFileError(
+            f"{path} is a network with the {' or '.join(mixers)} mixer, "
+            f"but the card {card.name} says {card.architecture.mixer}.",
+            _OTHER_CARD,
+        )
 
 
 def check_encoder(
@@ -119,6 +118,14 @@ def _fitted_one(name: str, value: Tensor, expected: Tensor, path: Path) -> Tenso
     value = value.to(expected.dtype)
     check_finite(name, value, f"The weights in {path}")
     return value
+
+
+def _mixers(weights: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """Return the mixers these weights can belong to."""
+    for mark, mixers in _MIXER_MARKS:
+        if any(name.startswith("decoder.") and name.endswith(mark) for name in weights):
+            return mixers
+    return MIXERS
 
 
 def _encoder_size(weights: Mapping[str, Tensor]) -> str:
