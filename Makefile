@@ -1,6 +1,7 @@
 # make demo    segment a real CT with the demonstration model and show what came out
 # make test    run the whole test suite
 # make lint    check the style
+# make demo-model   train the demonstration model anew (hours on a CPU)
 # make clean   remove the environment and everything the other commands wrote
 #
 # Each command makes or refreshes the environment in .venv first; a second run finds it ready.
@@ -18,7 +19,7 @@ PACKAGING := pyproject.toml setup.py constraints.txt
 
 DEMO := demo-output/ct-abdomen
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint demo-model clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo-ready
@@ -32,6 +33,12 @@ test: $(VENV)/.test-ready
 
 lint: $(VENV)/.test-ready
 	$(BIN)/ruff check .
+
+demo-model: $(VENV)/.test-ready
+	$(BIN)/python recipes/demo-ct/fetch_data.py
+	$(BIN)/gdla train recipes/demo-ct/train.yaml -o runs/demo-ct
+	$(BIN)/python recipes/demo-ct/publish.py runs/demo-ct/final.safetensors
+	$(BIN)/python recipes/demo-ct/evaluate.py
 
 clean:
 	rm -rf $(VENV) demo-output build dist *.egg-info .pytest_cache .ruff_cache

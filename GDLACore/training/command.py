@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 
 import lightning.pytorch as lightning
+import torch
 from lightning.pytorch.callbacks import (
     EMAWeightAveraging,
     ModelCheckpoint,
@@ -15,7 +16,7 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.loggers import CSVLogger
 
 from GDLACore import __version__
-from GDLACore.errors import TrainingError
+from GDLACore.errors import DeviceError, TrainingError
 from GDLACore.network.checkpoint import build_network, load_initial_weights, save_model
 from GDLACore.training.dataset import Dataset, read_dataset
 from GDLACore.training.module import SegmentationTraining
@@ -30,8 +31,10 @@ def train(plan_path: Path, folder: Path, *, device: str = "auto", resume: bool =
     (highest validation Dice) and, at the end, ``final.safetensors``: the last weights, averaged if
     the recipe says so, with the card.
 
-    Raises TrainingError, VolumeError or ModelFileError for unusable input, and TrainingError if the
-    folder holds a training and ``resume`` is not set, or the other way round.
+    ``device`` is "auto", "cpu" or "cuda". Raises TrainingError, VolumeError or ModelFileError for
+    unusable input, DeviceError for a device that is not there, and TrainingError if the folder
+    holds a training and ``resume`` is not set, if it holds none and ``resume`` is set, or if the
+    settings or the data are not those it was started with.
     """
     plan = read_plan(plan_path)
     dataset = read_dataset(plan.dataset)
@@ -44,8 +47,13 @@ def train(plan_path: Path, folder: Path, *, device: str = "auto", resume: bool =
             f"{folder} already holds a training.",
             "Go on with it (--resume) or choose another folder.",
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_run(folder / "run.json", plan, dataset)
+    accelerator = _accelerator(device)
+    description = _description(plan, dataset)
+    if resume:
+        _check_unchanged(folder / "run.json", description)
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "run.json").write_text(description, encoding="utf-8")
 
     logging.getLogger("lightning").setLevel(logging.WARNING)
     lightning.seed_everything(plan.recipe.seed)
@@ -53,15 +61,24 @@ def train(plan_path: Path, folder: Path, *, device: str = "auto", resume: bool =
     if plan.initial_weights is not None:
         load_initial_weights(network, plan.initial_weights)
     module = SegmentationTraining(network, dataset, plan.card, plan.recipe)
+    trainer = _trainer(plan, folder, accelerator)
     try:
-        _trainer(plan, folder, device).fit(module, ckpt_path=last if resume else None)
+        trainer.fit(module, ckpt_path=last if resume else None)
     except SystemExit:
         # Lightning has already turned Ctrl-C into an orderly exit; the caller counts on Ctrl-C.
         raise KeyboardInterrupt from None
     return save_model(folder / "final.safetensors", module.network, plan.card)
 
 
-def _trainer(plan: TrainingPlan, folder: Path, device: str) -> lightning.Trainer:
+def _accelerator(device: str) -> str:
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise DeviceError("No CUDA GPU can be used here.", "Choose the device cpu or auto.")
+    return device
+
+
+def _trainer(plan: TrainingPlan, folder: Path, accelerator: str) -> lightning.Trainer:
     recipe = plan.recipe
     callbacks = [
         ModelCheckpoint(folder, filename="best", monitor="dice", mode="max", save_last=True),
@@ -70,14 +87,15 @@ def _trainer(plan: TrainingPlan, folder: Path, device: str) -> lightning.Trainer
     if recipe.average is not None:
         callbacks.append(EMAWeightAveraging(decay=recipe.average))
     return lightning.Trainer(
-        accelerator={"cuda": "gpu"}.get(device, device),
+        accelerator=accelerator,
         devices=1,
         max_steps=recipe.iterations,
         max_epochs=-1,
         reload_dataloaders_every_n_epochs=1,
         gradient_clip_val=recipe.gradient_clip,
         num_sanity_val_steps=0,
-        deterministic=True,
+        # On a GPU some operations have no deterministic form; they are named in a warning.
+        deterministic=True if accelerator == "cpu" else "warn",
         logger=CSVLogger(folder, name="log", version=f"part-{_parts(folder) + 1}"),
         log_every_n_steps=20,
         callbacks=callbacks,
@@ -100,18 +118,23 @@ def _check(plan: TrainingPlan, dataset: Dataset) -> None:
         )
 
 
-def _write_run(path: Path, plan: TrainingPlan, dataset: Dataset) -> None:
+def _description(plan: TrainingPlan, dataset: Dataset) -> str:
+    """Return what decides the outcome of a training, as JSON: code version, settings, data."""
     cases = {case.id: case for case in (*dataset.training, *dataset.validation)}
-    path.write_text(
-        json.dumps(
-            {
-                "version": __version__,
-                "recipe": vars(plan.recipe),
-                "training": sorted(case.id for case in dataset.training),
-                "validation": sorted(case.id for case in dataset.validation),
-                "data": {name: cases[name].hashes() for name in sorted(cases)},
-            },
-            indent=2,
-        ),
-        encoding="utf-8",
-    )
+    description = {
+        "version": __version__,
+        "recipe": vars(plan.recipe),
+        "training": sorted(case.id for case in dataset.training),
+        "validation": sorted(case.id for case in dataset.validation),
+        "data": {name: cases[name].hashes() for name in sorted(cases)},
+    }
+    return json.dumps(description, indent=2)
+
+
+def _check_unchanged(path: Path, description: str) -> None:
+    before, now = json.loads(path.read_text(encoding="utf-8")), json.loads(description)
+    if changed := [name for name in now if now[name] != before.get(name)]:
+        raise TrainingError(
+            f"The {' and '.join(changed)} changed since the training in {path.parent} was started.",
+            "Restore them, or start a new training in another folder.",
+        )

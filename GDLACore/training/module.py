@@ -74,6 +74,7 @@ class SegmentationTraining(lightning.LightningModule):
         volume, classes = self.dataset.read(case)
         span = case.validation_slices
         options = SegmentOptions(slices=None if span is None else range(*span))
+        # A copy: the engine lays the weights out anew.
         engine = TorchEngine(copy.deepcopy(self.network), self.card, self.device.type)
         predicted = segment_volume(volume, engine, options)
         inside = slice(None) if span is None else slice(*span)

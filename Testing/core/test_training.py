@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from training_data import STRUCTURES, write_plan
+from training_data import STRUCTURES, write_case, write_plan
 
 from GDLACore.errors import TrainingError
 from GDLACore.model.bundle import read_card
@@ -87,6 +87,19 @@ def test_a_folder_that_holds_a_training_is_not_overwritten(tmp_path: Path) -> No
 def test_there_is_nothing_to_resume_in_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="nothing to resume"):
         train(write_plan(tmp_path), tmp_path / "run", resume=True)
+
+
+def test_a_training_is_not_resumed_with_other_settings_or_data(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    plan = write_plan(tmp_path, iterations=2)
+    train(plan, folder, device="cpu")
+    write_plan(tmp_path, iterations=3)
+    with pytest.raises(TrainingError, match="recipe changed"):
+        train(plan, folder, device="cpu", resume=True)
+    write_plan(tmp_path, iterations=2)
+    write_case(tmp_path, "a", seed=9)
+    with pytest.raises(TrainingError, match="data changed"):
+        train(plan, folder, device="cpu", resume=True)
 
 
 def test_card_and_dataset_must_name_the_same_structures(tmp_path: Path) -> None:
