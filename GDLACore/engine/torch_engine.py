@@ -62,7 +62,8 @@ class TorchEngine:
             except (RuntimeError, MemoryError) as error:
                 if not _is_out_of_memory(error):
                     raise EngineError(
-                        f"The network failed on {self.describe()}: {error}"
+                        f"The network failed on {self.describe()}: {error}",
+                        "Try the device cpu." if self._device.type == "cuda" else "",
                     ) from error
                 problem = str(error)
             else:

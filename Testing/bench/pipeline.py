@@ -1,0 +1,154 @@
+"""Where the time and the memory go when a CT of 512 x 512 x N is segmented.
+
+    python Testing/bench/pipeline.py --model random-b2
+
+Measures whole runs, each in a process of its own, and reports the median of every stage as a table
+and as JSON; ``--docs`` also puts the table into docs/performance.md. The files it reads were
+written just before, so they come from memory and not from a disk; writing includes waiting for the
+disk. The stages inside the pipeline are timed while it runs as it always does: nothing is measured
+that users do not get.
+
+Memory comes from one more run, in which every large array is given back to the system as soon as it
+is freed: otherwise a stage that reuses what another left would seem to need nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from machine import machine  # noqa: E402
+from report import replace_table  # noqa: E402
+from scan import write_dicom, write_nrrd  # noqa: E402
+
+NETWORK = "network"
+COUNTED = (
+    "reading NRRD",
+    "intensity",
+    "resampling",
+    NETWORK,
+    "resampling back",
+    "slicing and storing",
+    "writing",
+)
+# Once per session, or depending on the scanner's compression: told, but not part of the total.
+LOADING = "loading the model"
+NOT_COUNTED = ("reading DICOM", LOADING)
+
+# glibc: arrays above 64 KiB are mappings of their own and go when they are freed.
+GIVE_BACK = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+
+
+def main() -> None:
+    """Measure, print and save."""
+    arguments = _arguments()
+    result: dict[str, Any] = {"machine": machine(), "settings": _settings(arguments)}
+    with tempfile.TemporaryDirectory() as folder:
+        nrrd, dicom = Path(folder) / "ct.nrrd", Path(folder) / "dicom"
+        write_nrrd(nrrd, arguments.slices)
+        write_dicom(dicom, arguments.slices)
+        runs = []
+        for number in range(arguments.runs):
+            print(f"run {number + 1} of {arguments.runs}", file=sys.stderr)
+            runs.append(_run(arguments, nrrd, dicom))
+        print("run for memory", file=sys.stderr)
+        result |= _summary(runs, _run(arguments, nrrd, dicom, "--memory", **GIVE_BACK))
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    table = _table(result)
+    print(table)
+    if arguments.docs:
+        replace_table(ROOT / "docs/performance.md", f"pipeline {arguments.model}", table)
+
+
+def _run(
+    arguments: argparse.Namespace, nrrd: Path, dicom: Path, *more: str, **environment: str
+) -> dict[str, Any]:
+    command = [sys.executable, str(Path(__file__).with_name("pipeline_run.py"))]
+    command += ["--nrrd", nrrd, "--dicom", dicom, "--output", nrrd.with_name("out.seg.nrrd")]
+    for name in ("model", "device", "borders", "threads"):
+        command += [f"--{name}", getattr(arguments, name)]
+    command += more
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    done = subprocess.run(
+        list(map(str, command)), check=True, stdout=subprocess.PIPE, text=True, env=environment
+    )
+    return json.loads(done.stdout)
+
+
+def _summary(runs: list[dict[str, Any]], memory_run: dict[str, Any]) -> dict[str, Any]:
+    seconds = {
+        stage: statistics.median(run["seconds"][stage] for run in runs)
+        for stage in (*COUNTED, *NOT_COUNTED)
+    }
+    total = sum(seconds[stage] for stage in COUNTED)
+    return {
+        "device": runs[0]["device"],
+        "seconds": seconds,
+        "total_seconds": total,
+        "share_outside_network": 1 - seconds[NETWORK] / total,
+        "mebibytes": memory_run["mebibytes"],
+        "peak_mebibytes": memory_run["peak_mebibytes"],
+    }
+
+
+def _table(result: dict[str, Any]) -> str:
+    """Return everything as Markdown."""
+    settings, total = result["settings"], result["total_seconds"]
+    count = settings["slices"]
+    facts = {**result["machine"], "device": result["device"]}
+    lines = [f"- {name}: {value}" for name, value in facts.items()]
+    lines += [
+        "",
+        f"`{settings['model']}`, CT of 512 x 512 x {count} (int16), {settings['borders']} borders, "
+        f"median of {settings['runs']} runs:",
+        "",
+        "| stage | s | ms per slice | share | memory, MiB |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for stage, seconds in result["seconds"].items():
+        share = f"{seconds / total:.1%}" if stage in COUNTED else "not counted"
+        per_slice = "-" if stage == LOADING else f"{1e3 * seconds / count:.2f}"
+        memory = result["mebibytes"].get(stage)
+        memory = "-" if memory is None else f"{memory:.0f}"
+        lines.append(f"| {stage} | {seconds:.3f} | {per_slice} | {share} | {memory} |")
+    lines += [
+        f"| **total** | {total:.3f} | {1e3 * total / count:.2f} | | |",
+        "",
+        f"Everything except the network: **{result['share_outside_network']:.1%}** of the total. "
+        f"Largest memory of the process: {result['peak_mebibytes']:.0f} MiB.",
+    ]
+    return "\n".join(lines)
+
+
+def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {name: value for name, value in vars(arguments).items() if name not in ("json", "docs")}
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--slices", type=int, default=40)
+    parser.add_argument(
+        "--model", default="random-b2", help="random-b0, random-b2, demo-ct or a model file"
+    )
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--borders", choices=("smooth", "published"), default="smooth")
+    parser.add_argument("--threads", type=int, default=0, help="0 leaves it to PyTorch")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--docs", action="store_true", help="put the table into the documentation")
+    parser.add_argument("--json", type=Path, default=ROOT / "build/bench/pipeline.json")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
