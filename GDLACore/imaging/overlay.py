@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from GDLACore.atomic import replacing
 from GDLACore.errors import OutputError
-from GDLACore.imaging.atomic import replacing
 from GDLACore.imaging.measure import StructureRow, structure_table
 from GDLACore.imaging.slice_picture import brightness, draw_slice
 from GDLACore.imaging.view import SliceView, patient_axes, slice_view

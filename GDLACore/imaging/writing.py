@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from GDLACore.atomic import replacing, unwritable
 from GDLACore.errors import OutputError
-from GDLACore.imaging.atomic import replacing, unwritable
 from GDLACore.imaging.label_files import (
     write_metaimage,
     write_nifti,

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from GDLACore.atomic import replacing
 from GDLACore.errors import ModelFileError
-from GDLACore.imaging.atomic import replacing
 from GDLACore.model.bundle import CARD_KEY, read_card
 from GDLACore.model.card import ModelCard
 from GDLACore.model.catalogue import catalogue, find

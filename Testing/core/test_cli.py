@@ -253,7 +253,7 @@ def test_ctrl_c_while_writing_leaves_the_old_result(tmp_path, ct, engine, monkey
     out = tmp_path / "o.nii"
     out.write_bytes(b"old")
     monkeypatch.setattr(
-        "GDLACore.imaging.atomic.os.fsync", lambda _: signal.raise_signal(signal.SIGINT)
+        "GDLACore.atomic.os.fsync", lambda _: signal.raise_signal(signal.SIGINT)
     )
     assert _run("segment", ct, "-o", out, "--force") == 130
     assert out.read_bytes() == b"old"

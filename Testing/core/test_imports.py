@@ -13,19 +13,20 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "GDLACore"
 
 # Everyone may import these; they themselves import nothing but the standard library and numpy.
-FOUNDATION = {"errors", "resources", "model", "__init__"}
+FOUNDATION = {"atomic", "errors", "resources", "model", "__init__"}
 
 # The arrows of the design: what each part may import of the package while it is being imported.
 DIRECTION = {
     "errors": set(),
     "resources": set(),
+    "atomic": {"errors"},
     "__init__": set(),
     "model": {"errors", "resources", "model"},
     "imaging": {"imaging"},
     "engine": {"engine", "imaging"},
     "pipeline": {"pipeline", "engine", "imaging"},
     "worker": {"worker", "pipeline", "engine", "imaging"},
-    "network": {"network", "imaging"},  # checkpoints are written whole or not at all, as images are
+    "network": {"network"},
     "training": {"training", "network", "pipeline", "engine", "imaging"},
 }
 
