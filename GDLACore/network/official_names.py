@@ -20,6 +20,7 @@ _ENCODER = (
         ),
     ),
     (r"norm([1-4])\.(.+)", lambda m: f"stages.{int(m[1]) - 1}.norm.{m[2]}"),
+    (r"stages_([0-3])\.(.+)", r"stages.\1.\2"),  # timm's features_only networks
 )
 
 # The authors call the block's full 3 x 3 convolution "dwc"; the depthwise ones keep their meaning.

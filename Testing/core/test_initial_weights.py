@@ -64,6 +64,18 @@ def test_a_timm_classifier_starts_the_encoder_and_nothing_else(
     assert changed(before, network.state_dict()) == {"encoder"}
 
 
+def test_a_timm_feature_extractor_starts_the_encoder(
+    tmp_path: Path, network: PVTGDLA, imagenet: Weights
+) -> None:
+    features = {
+        name.replace("stages.", "stages_", 1): value
+        for name, value in imagenet.items()
+        if not name.startswith("head.")
+    }
+    load_initial_weights(network, save(tmp_path / "features.pth", features))
+    assert_encoder(network, imagenet)
+
+
 def test_a_timm_safetensors_file_starts_the_encoder(
     tmp_path: Path, network: PVTGDLA, imagenet: Weights
 ) -> None:
