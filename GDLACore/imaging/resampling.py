@@ -43,24 +43,6 @@ def nearest_indices(n_in: int, n_out: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=_CACHED)
-def linear_matrix(n_in: int, n_out: int) -> np.ndarray:
-    """Return the float64 [n_out, n_in] matrix of linear interpolation with aligned corners.
-
-    It is the counterpart of ``spline_matrix``'s grid for logits: torch's ``mode="bilinear",
-    align_corners=True``.
-    """
-    steps = max(n_out - 1, 1)
-    numerator = np.arange(n_out) * (n_in - 1)
-    left = numerator // steps  # whole numbers: the last sample cannot fall outside by rounding
-    weight = (numerator - left * steps) / steps
-    matrix = np.zeros((n_out, n_in))
-    rows = np.arange(n_out)
-    matrix[rows, left] = 1.0 - weight
-    matrix[rows, np.minimum(left + 1, n_in - 1)] += weight
-    return _frozen(matrix)
-
-
-@lru_cache(maxsize=_CACHED)
 def antialias_matrix(n_in: int, n_out: int) -> np.ndarray:
     """Return the float64 [n_out, n_in] matrix of torch's bilinear resize with ``antialias=True``.
 
