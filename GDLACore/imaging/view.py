@@ -10,8 +10,7 @@ import numpy as np
 
 from GDLACore.errors import VolumeError
 from GDLACore.imaging.volume import Volume
-
-SLICE_AXES = ("axial", "acquisition", "auto")
+from GDLACore.model.card import DIHEDRAL_VIEWS, SLICE_AXES
 
 # view -> (rows and columns change places, then flip rows, then flip columns)
 _TURNS: dict[str, tuple[bool, bool, bool]] = {
@@ -24,7 +23,6 @@ _TURNS: dict[str, tuple[bool, bool, bool]] = {
     "rotate_270": (True, False, True),
     "anti_transpose": (True, True, True),
 }
-DIHEDRAL_VIEWS = tuple(_TURNS)
 
 # Radiological display: slice axis -> (row axis, sign along rows, column axis, sign along columns),
 # axes R=0, A=1, S=2; the sign says whether the index grows towards R, A, S (+1) or L, P, I (-1).

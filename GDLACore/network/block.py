@@ -5,11 +5,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from GDLACore.model.card import MIXERS
 from GDLACore.network.feedforward import MLP, GatedConvMLP, SwiGLU
 from GDLACore.network.gdla import GatedDifferentialLinearAttention
 from GDLACore.network.mixers import DifferentialAttention, LinearAttention, SoftmaxAttention
-
-MIXERS = ("gdla", "softmax", "differential", "linear")
 
 
 class GDLABlock(nn.Module):
@@ -54,9 +53,9 @@ def build_block(mixer: str, channels: int, depth: int) -> nn.Module:
     if mixer == "gdla":
         return GDLABlock(channels)
     if mixer == "softmax":
-        return TransformerBlock(channels, SoftmaxAttention(channels, depth), MLP(channels))
+        return TransformerBlock(channels, SoftmaxAttention(channels), MLP(channels))
     if mixer == "differential":
         return TransformerBlock(channels, DifferentialAttention(channels, depth), SwiGLU(channels))
     if mixer == "linear":
-        return TransformerBlock(channels, LinearAttention(channels, depth), MLP(channels))
+        return TransformerBlock(channels, LinearAttention(channels), MLP(channels))
     raise ValueError(f"mixer must be one of {', '.join(MIXERS)}, not {mixer!r}")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from GDLACore.model.card import ENCODERS
 from GDLACore.network.timm_import import import_pvt_v2
-
-ENCODERS = ("b0", "b1", "b2", "b3", "b4", "b5")
 
 # Stochastic depth of the published training; it does nothing at inference.
 DROP_PATH_RATE = 0.1

@@ -1,7 +1,6 @@
 """The token mixers the paper compares GDLA with: softmax, differential and kernelised linear.
 
-Each maps tokens [B, H, W, C] to tokens of the same shape with heads of 32 channels. ``depth`` is
-the number of the decoder stage counted from the image (1 at stride 4, 3 at stride 16).
+Each maps tokens [B, H, W, C] to tokens of the same shape with heads of 32 channels.
 """
 
 from __future__ import annotations
@@ -17,41 +16,43 @@ from GDLACore.network.linear_attention import linear_attention
 from GDLACore.network.rotary import rotate
 
 
-class SoftmaxAttention(nn.Module):
+class _SelfAttention(nn.Module):
+    """Queries, keys and values in, heads joined and projected out."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.heads = channels // HEAD_WIDTH
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.out_proj = nn.Linear(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self._attend(*_split_heads(self.qkv(x), 3, self.heads))
+        return self.out_proj(_join_heads(y.to(x.dtype), x))
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+class SoftmaxAttention(_SelfAttention):
     """Multi-head softmax attention with rotary positions (pvtsa)."""
 
-    def __init__(self, channels: int, depth: int) -> None:
-        super().__init__()
-        self.heads = channels // HEAD_WIDTH
-        self.qkv = nn.Linear(channels, 3 * channels)
-        self.out_proj = nn.Linear(channels, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        q, k, v = _split_heads(self.qkv(x), 3, self.heads)
-        y = F.scaled_dot_product_attention(rotate(q), rotate(k), v)
-        return self.out_proj(_join_heads(y, x))
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return F.scaled_dot_product_attention(rotate(q), rotate(k), v)
 
 
-class LinearAttention(nn.Module):
+class LinearAttention(_SelfAttention):
     """Multi-head linear attention with the ELU + 1 kernel, without positions (pvtla)."""
 
-    def __init__(self, channels: int, depth: int) -> None:
-        super().__init__()
-        self.heads = channels // HEAD_WIDTH
-        self.qkv = nn.Linear(channels, 3 * channels)
-        self.out_proj = nn.Linear(channels, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        q, k, v = _split_heads(self.qkv(x), 3, self.heads)
-        y = linear_attention(q, k, v).to(x.dtype)
-        return self.out_proj(_join_heads(y, x))
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return linear_attention(q, k, v)
 
 
 class DifferentialAttention(nn.Module):
     """Multi-head differential softmax attention with rotary positions (pvtda; arXiv 2410.05258).
 
     Every head of 32 value channels has two softmax maps of 16 query and key channels each;
-    the second, scaled by lambda, is subtracted from the first.
+    the second, scaled by lambda, is subtracted from the first. ``depth`` is the number of the
+    decoder stage counted from the image (1 at stride 4, 3 at stride 16).
     """
 
     def __init__(self, channels: int, depth: int) -> None:

@@ -12,8 +12,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
+from GDLACore.errors import TrainingError
+from GDLACore.imaging.view import slice_view
 from GDLACore.model.card import ModelCard
-from GDLACore.training.dataset import Case, Dataset
+from GDLACore.training.dataset import Case, Dataset, slices_of
+from GDLACore.training.loss import IGNORED
 from GDLACore.training.published import PublishedSlices
 from GDLACore.training.recipe import Recipe
 from GDLACore.training.resliced import ReslicedSlices
@@ -35,7 +38,7 @@ class SliceSource(Protocol):
 
 
 class TrainingBatches(TorchDataset):
-    """Batches ``start`` to ``stop`` of a training, by number."""
+    """The batches of a training, by number."""
 
     def __init__(self, dataset: Dataset, card: ModelCard, recipe: Recipe) -> None:
         self.sizes = recipe.sizes or (card.input_size,)
@@ -63,8 +66,14 @@ class TrainingBatches(TorchDataset):
 
 def _source(dataset: Dataset, case: Case, card: ModelCard, recipe: Recipe) -> SliceSource:
     volume, classes = dataset.read(case)
-    classes = dataset.hide_validation(case, classes)
-    drawn = slice(None) if case.slices is None else slice(*case.slices)
+    view = slice_view(volume, card.slice_axis, card.view)
+    classes = dataset.hide_validation(case, classes, view)
+    drawn = slices_of(case.slices, case, view)
+    if (view.take(classes, drawn) == IGNORED).all():
+        raise TrainingError(
+            f"Every slice that case {case.id} is to be learnt from is held back for validation.",
+            "Correct its `slices` or `validation_slices` in the dataset file.",
+        )
     kind = PublishedSlices if recipe.augmentation == "published" else ReslicedSlices
     return kind(volume, classes, card, drawn)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import lightning.pytorch as lightning
 import torch
 from lightning.pytorch.callbacks import (
+    Callback,
     EMAWeightAveraging,
     ModelCheckpoint,
     TQDMProgressBar,
@@ -17,19 +18,33 @@ from lightning.pytorch.loggers import CSVLogger
 
 from GDLACore import __version__
 from GDLACore.errors import DeviceError, TrainingError
+from GDLACore.model.card import ModelCard
 from GDLACore.network.checkpoint import build_network, load_initial_weights, save_model
-from GDLACore.training.dataset import Dataset, read_dataset
+from GDLACore.network.pvt_gdla import PVTGDLA
+from GDLACore.training.dataset import Dataset, read_dataset, sha256
 from GDLACore.training.module import SegmentationTraining
 from GDLACore.training.recipe import TrainingPlan, read_plan
 
+# What of a card decides how a network is taught; its texts and colours do not.
+_DECISIVE = (
+    "architecture",
+    "in_channels",
+    "input_size",
+    "intensity",
+    "slice_axis",
+    "view",
+    "resampling",
+)
+
 
 def train(plan_path: Path, folder: Path, *, device: str = "auto", resume: bool = False) -> Path:
-    """Train as ``plan_path`` says and return the checkpoint of the final weights.
+    """Train as ``plan_path`` says and return the model file of the final weights.
 
-    ``folder`` receives ``run.json`` (settings, data hashes), ``log/part-N/metrics.csv`` (one for
-    every start), ``last.ckpt`` (to resume from, written at every validation), ``best.ckpt``
-    (highest validation Dice) and, at the end, ``final.safetensors``: the last weights, averaged if
-    the recipe says so, with the card.
+    ``folder`` receives ``run.json`` (what decides the outcome), ``log/part-N/metrics.csv`` (one for
+    every start), ``last.ckpt`` (to resume from, written at every validation) and, where there is
+    something to validate on, ``best.ckpt`` (highest validation Dice). At the end two model files
+    with the card inside are made of them, ``final.safetensors`` and ``best.safetensors``, of the
+    averaged weights if the recipe says so.
 
     ``device`` is "auto", "cpu" or "cuda". Raises TrainingError, VolumeError or ModelFileError for
     unusable input, DeviceError for a device that is not there, and TrainingError if the folder
@@ -39,35 +54,50 @@ def train(plan_path: Path, folder: Path, *, device: str = "auto", resume: bool =
     plan = read_plan(plan_path)
     dataset = read_dataset(plan.dataset)
     _check(plan, dataset)
+    description = _description(plan, dataset)
     last = folder / "last.ckpt"
     if resume and not last.exists():
         raise TrainingError(f"There is nothing to resume in {folder}.", "Start without --resume.")
-    if not resume and (folder / "run.json").exists():
+    if resume:
+        _check_unchanged(folder / "run.json", description)
+    elif last.exists():
         raise TrainingError(
             f"{folder} already holds a training.",
             "Go on with it (--resume) or choose another folder.",
         )
-    accelerator = _accelerator(device)
-    description = _description(plan, dataset)
-    if resume:
-        _check_unchanged(folder / "run.json", description)
-    else:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "run.json").write_text(description, encoding="utf-8")
-
-    logging.getLogger("lightning").setLevel(logging.WARNING)
+    trainer = _trainer(plan, dataset, folder, _accelerator(device))
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     lightning.seed_everything(plan.recipe.seed)
     network = build_network(plan.card, auxiliary_classes=1 + len(dataset.names))
     if plan.initial_weights is not None:
         load_initial_weights(network, plan.initial_weights)
     module = SegmentationTraining(network, dataset, plan.card, plan.recipe)
-    trainer = _trainer(plan, folder, accelerator)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "run.json").write_text(description, encoding="utf-8")
     try:
         trainer.fit(module, ckpt_path=last if resume else None)
     except SystemExit:
         # Lightning has already turned Ctrl-C into an orderly exit; the caller counts on Ctrl-C.
         raise KeyboardInterrupt from None
-    return save_model(folder / "final.safetensors", module.network, plan.card)
+    if dataset.validation:
+        _export(folder / "best.ckpt", network, plan.card)
+    return _export(last, network, plan.card)
+
+
+def _export(checkpoint: Path, network: PVTGDLA, card: ModelCard) -> Path:
+    """Write the model file of a training's checkpoint, and return its path.
+
+    Not from the module: resuming a training that was complete leaves the weights there that were
+    being trained, while a checkpoint's are always the averaged ones.
+    """
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+    prefix = "network."
+    network.load_state_dict(
+        {n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix)}
+    )
+    name = "final" if checkpoint.stem == "last" else checkpoint.stem
+    return save_model(checkpoint.with_name(f"{name}.safetensors"), network, card)
 
 
 def _accelerator(device: str) -> str:
@@ -78,12 +108,18 @@ def _accelerator(device: str) -> str:
     return device
 
 
-def _trainer(plan: TrainingPlan, folder: Path, accelerator: str) -> lightning.Trainer:
+def _trainer(
+    plan: TrainingPlan, dataset: Dataset, folder: Path, accelerator: str
+) -> lightning.Trainer:
     recipe = plan.recipe
-    callbacks = [
-        ModelCheckpoint(folder, filename="best", monitor="dice", mode="max", save_last=True),
+    # Without its counter: a "last-v1.ckpt" would never be resumed from.
+    kept = {"dirpath": folder, "enable_version_counter": False}
+    callbacks: list[Callback] = [
+        ModelCheckpoint(**kept, filename="last", every_n_epochs=1, save_on_train_epoch_end=True),
         TQDMProgressBar(refresh_rate=20),
     ]
+    if dataset.validation:
+        callbacks.append(ModelCheckpoint(**kept, filename="best", monitor="dice", mode="max"))
     if recipe.average is not None:
         callbacks.append(EMAWeightAveraging(decay=recipe.average))
     return lightning.Trainer(
@@ -93,7 +129,7 @@ def _trainer(plan: TrainingPlan, folder: Path, accelerator: str) -> lightning.Tr
         max_epochs=-1,
         reload_dataloaders_every_n_epochs=1,
         gradient_clip_val=recipe.gradient_clip,
-        num_sanity_val_steps=0,
+        num_sanity_val_steps=-1,  # a fault in the validation data shows before hours of training
         # On a GPU some operations have no deterministic form; they are named in a warning.
         deterministic=True if accelerator == "cpu" else "warn",
         logger=CSVLogger(folder, name="log", version=f"part-{_parts(folder) + 1}"),
@@ -120,13 +156,16 @@ def _check(plan: TrainingPlan, dataset: Dataset) -> None:
 
 def _description(plan: TrainingPlan, dataset: Dataset) -> str:
     """Return what decides the outcome of a training, as JSON: code version, settings, data."""
-    cases = {case.id: case for case in (*dataset.training, *dataset.validation)}
+    card = plan.card.to_dict()
+    initial = plan.initial_weights
     description = {
         "version": __version__,
         "recipe": vars(plan.recipe),
-        "training": sorted(case.id for case in dataset.training),
-        "validation": sorted(case.id for case in dataset.validation),
-        "data": {name: cases[name].hashes() for name in sorted(cases)},
+        "model": {name: card[name] for name in _DECISIVE},
+        "initial weights": None if initial is None else sha256(initial),
+        "auxiliary structures": dataset.auxiliary,
+        "training data": {case.id: case.description() for case in dataset.training},
+        "validation data": {case.id: case.description() for case in dataset.validation},
     }
     return json.dumps(description, indent=2)
 

@@ -21,8 +21,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ import numpy as np
 
 from GDLACore.errors import TrainingError
 from GDLACore.imaging.reading import read_labels, read_volume
+from GDLACore.imaging.view import SliceView
 from GDLACore.imaging.volume import Volume
 from GDLACore.training.loss import IGNORED
 from GDLACore.training.settings_file import check_fields, read_settings
@@ -49,9 +50,18 @@ class Case:
     slices: tuple[int, int] | None
     validation_slices: tuple[int, int] | None
 
-    def hashes(self) -> dict[str, str]:
-        """Return the SHA-256 of the two files, for the training log."""
-        return {name: _sha256(getattr(self, name)) for name in ("image", "labels")}
+    def description(self) -> dict[str, Any]:
+        """Return what the case teaches, with the SHA-256 of its files in place of their paths."""
+        return {
+            "patient": self.patient,
+            "image": sha256(self.image),
+            "labels": sha256(self.labels),
+            "values": self.values,
+            "unknown": sorted(self.unknown),
+            "weight": self.weight,
+            "slices": self.slices,
+            "validation_slices": self.validation_slices,
+        }
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,7 @@ class Dataset:
     training: tuple[Case, ...]
     validation: tuple[Case, ...]
 
-    @cached_property
+    @property
     def names(self) -> tuple[str, ...]:
         """All structures in the order of their class indices 1, 2, 3, ..."""
         return self.structures + self.auxiliary
@@ -86,17 +96,33 @@ class Dataset:
             )
         return volume, classes
 
-    def hide_validation(self, case: Case, classes: np.ndarray) -> np.ndarray:
-        """Return ``classes`` with the case's validation slices marked as not annotated."""
+    def hide_validation(self, case: Case, classes: np.ndarray, view: SliceView) -> np.ndarray:
+        """Return ``classes`` with the case's validation slices, in ``view``, as not annotated."""
         if case.validation_slices is None:
             return classes
         hidden = classes.copy()
-        hidden[slice(*case.validation_slices)] = IGNORED
+        span = slices_of(case.validation_slices, case, view)
+        view.put(hidden, span, np.full((len(span), *view.slice_shape), IGNORED, np.uint8))
         return hidden
 
     def known(self, case: Case) -> np.ndarray:
         """Return bool [1 + structures]: which classes the case's label map annotates."""
         return np.array([True, *(name not in case.unknown for name in self.names)])
+
+
+def slices_of(span: tuple[int, int] | None, case: Case, view: SliceView) -> range:
+    """Return the slices of ``view`` that ``span`` means, all for None.
+
+    Raises TrainingError if the case has fewer slices.
+    """
+    if span is None:
+        return range(view.count)
+    if span[1] > view.count:
+        raise TrainingError(
+            f"Case {case.id} has {view.count} slices across its slice axis, not {span[1]}.",
+            "Correct its `slices` or `validation_slices` in the dataset file.",
+        )
+    return range(*span)
 
 
 def read_dataset(path: Path) -> Dataset:
@@ -151,7 +177,7 @@ def _case(item: Any, path: Path, names: set[str]) -> Case:
     if both := unknown & values.keys():
         raise TrainingError(f"{sorted(both)} of {where} are in both `values` and `unknown`.")
     weight = item.get("weight", 1.0)
-    if not isinstance(weight, (int, float)) or weight <= 0:
+    if not isinstance(weight, (int, float)) or not 0 < weight < math.inf:
         raise TrainingError(f"`weight` of {where} must be a positive number, not {weight!r}.")
     return Case(
         id=str(item["id"]),
@@ -202,8 +228,9 @@ def _names(data: dict[str, Any], field: str, where: Path | str) -> tuple[str, ..
     return tuple(str(name) for name in names)
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, or of the names and contents of a folder's files."""
     if path.is_dir():
-        listing = {file.name: _sha256(file) for file in sorted(path.iterdir()) if file.is_file()}
+        listing = {file.name: sha256(file) for file in sorted(path.iterdir()) if file.is_file()}
         return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
     return hashlib.sha256(path.read_bytes()).hexdigest()

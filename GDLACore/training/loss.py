@@ -49,13 +49,14 @@ def segmentation_loss(
         probability = _with_hidden_background(probability, known)
     counted = target != IGNORED
     index = target.where(counted, 0).long()
+    index = index * known.gather(1, index.flatten(1)).view_as(index)  # unknown is background
     at_target = probability.gather(1, index.unsqueeze(1)).squeeze(1)
 
     intersection = _sum_by_class(at_target * counted, index, classes)
     squares = (probability * counted.unsqueeze(1)).square().sum(dim=(2, 3))
     size = _sum_by_class(counted.to(probability.dtype), index, classes)
     union = (squares * known).sum(dim=0) + size
-    alpha = _boundary_weight(target, counted, index, size)
+    alpha = _boundary_weight(index.where(counted, IGNORED), counted, index, size)
     loss = (union - 2 * intersection + EPS) / (union - (1 + alpha) * intersection + EPS)
     if not cross_entropy:
         return loss.mean()

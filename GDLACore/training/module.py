@@ -14,11 +14,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from GDLACore.engine.torch_engine import TorchEngine
+from GDLACore.imaging.view import slice_view
 from GDLACore.model.card import ModelCard
 from GDLACore.network.pvt_gdla import PVTGDLA
 from GDLACore.pipeline import SegmentOptions, segment_volume
 from GDLACore.training.batches import Batch, TrainingBatches
-from GDLACore.training.dataset import Dataset
+from GDLACore.training.dataset import Dataset, slices_of
 from GDLACore.training.loss import IGNORED, segmentation_loss
 from GDLACore.training.recipe import Recipe
 
@@ -53,6 +54,8 @@ class SegmentationTraining(lightning.LightningModule):
         stride = self.recipe.supervision_stride
         *auxiliary, output = self.network.forward_with_supervision(batch.images, stride)
         loss = self._loss(output, batch.target, batch.known)
+        # The pixel beside the middle of each coarse one: half a pixel aside, which no coarse head
+        # can tell, and a majority would lose thin structures.
         coarse = batch.target[:, stride // 2 :: stride, stride // 2 :: stride]
         for logits in auxiliary:
             loss = loss + self._loss(logits, coarse, batch.known)
@@ -72,16 +75,17 @@ class SegmentationTraining(lightning.LightningModule):
     def validation_step(self, number: int) -> None:
         case = self.dataset.validation[number]
         volume, classes = self.dataset.read(case)
-        span = case.validation_slices
-        options = SegmentOptions(slices=None if span is None else range(*span))
+        view = slice_view(volume, self.card.slice_axis, self.card.view)
+        span = slices_of(case.validation_slices, case, view)
+        # Published borders: what is measured should not depend on how results are drawn.
+        options = SegmentOptions(slices=span, borders="published")
         # A copy: the engine lays the weights out anew.
         engine = TorchEngine(copy.deepcopy(self.network), self.card, self.device.type)
-        predicted = segment_volume(volume, engine, options)
-        inside = slice(None) if span is None else slice(*span)
-        truth = np.where(classes > len(self.card.labels), 0, classes)
+        predicted = view.take(segment_volume(volume, engine, options), span)
+        truth = view.take(classes, span)
+        truth = np.where(truth > len(self.card.labels), 0, truth)
         self._dice(
-            y_pred=_one_hot(predicted[inside], self.card.classes),
-            y=_one_hot(truth[inside], self.card.classes),
+            y_pred=_one_hot(predicted, self.card.classes), y=_one_hot(truth, self.card.classes)
         )
 
     def on_validation_epoch_end(self) -> None:

@@ -12,7 +12,8 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from GDLACore.imaging.intensity import minmax_images, normaliser
+from GDLACore.errors import TrainingError
+from GDLACore.imaging.intensity import normaliser
 from GDLACore.imaging.slice_resampling import slice_resampling
 from GDLACore.imaging.view import slice_view
 from GDLACore.imaging.volume import Volume
@@ -20,12 +21,20 @@ from GDLACore.model.card import ModelCard
 
 
 class PublishedSlices:
-    """The stored slices ``drawn`` of one volume, augmented as in the published training."""
+    """The stored slices ``drawn`` of one volume, augmented as in the published training.
 
-    def __init__(self, volume: Volume, classes: np.ndarray, card: ModelCard, drawn: slice) -> None:
+    Raises TrainingError for models of pictures, which have an augmentation of their own.
+    """
+
+    def __init__(self, volume: Volume, classes: np.ndarray, card: ModelCard, drawn: range) -> None:
+        if card.intensity.kind == "minmax_image":
+            raise TrainingError(
+                f"The published augmentation is that of volumes, and {card.name} is for pictures.",
+                "Training on pictures is not supported yet.",
+            )
         self.card = card
         self.view = slice_view(volume, card.slice_axis, card.view)
-        self.drawn = range(self.view.count)[drawn]
+        self.drawn = drawn
         self.array, self.classes = volume.array, classes
         self.normalise = normaliser(card.intensity, volume.array)
 
@@ -38,8 +47,6 @@ class PublishedSlices:
         image, target = _augmented(image, target, random)
         into = slice_resampling(self.card.resampling, image.shape[1:], size)
         image = into.rows @ image @ into.columns.T
-        if self.card.intensity.kind == "minmax_image":
-            image = minmax_images(image[None])[0]
         target = into.labels_in(target)
         return torch.from_numpy(image.astype(np.float32)), torch.from_numpy(target)
 

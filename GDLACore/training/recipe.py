@@ -12,13 +12,31 @@ from GDLACore.model.card import ModelCard
 from GDLACore.training.settings_file import check_fields, read_settings
 
 AUGMENTATIONS = ("published", "resliced")
+STRIDES = (1, 2, 4, 8)
+
+_NUMBER = (int, float)
+_MANY = 10**9
+# setting -> (type, lowest, highest)
+_LIMITS = {
+    "batch_size": (int, 1, 4096),
+    "iterations": (int, 1, _MANY),
+    "warm_up": (int, 0, _MANY),
+    "learning_rate": (_NUMBER, 1e-9, 10),
+    "lowest_learning_rate": (_NUMBER, 0, 10),
+    "weight_decay": (_NUMBER, 0, 10),
+    "gradient_clip": (_NUMBER, 1e-6, 1e6),
+    "cross_entropy": (_NUMBER, 0, 100),
+    "average": (_NUMBER, 0, 1),
+    "validate_every": (int, 1, _MANY),
+    "seed": (int, 0, 2**31 - 1),
+}
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Training settings; the defaults are the authors' (batch and length as for Synapse).
 
-    ``sizes`` are the sides the "resliced" augmentation draws from; None means the card's.
+    ``sizes`` are the sides of the training slices, one drawn per batch; None means the card's.
     ``cross_entropy`` is its weight beside the boundary-DoU loss. ``supervision_stride`` is the grid
     the auxiliary heads are compared on: 4 costs a sixth of 1. ``average`` is the decay of the
     exponential moving average of the weights that is evaluated and kept; None keeps the last
@@ -92,15 +110,30 @@ def _recipe(data: Any, path: Path) -> Recipe:
     if isinstance(data.get("sizes"), list):
         data = {**data, "sizes": tuple(data["sizes"])}
     recipe = Recipe(**data)
-    for name in ("batch_size", "iterations", "validate_every", "learning_rate", "gradient_clip"):
+    for name, (kind, lowest, highest) in _LIMITS.items():
         value = getattr(recipe, name)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
-            raise TrainingError(f"`{name}` in {path} must be a number above 0, not {value!r}.")
-    if recipe.augmentation not in AUGMENTATIONS:
-        raise TrainingError(
-            f"`augmentation` in {path} must be one of {', '.join(AUGMENTATIONS)}, "
-            f"not {recipe.augmentation!r}."
-        )
-    if any(not isinstance(size, int) or size % 32 for size in recipe.sizes or ()):
-        raise TrainingError(f"`sizes` in {path} must be multiples of 32, not {recipe.sizes}.")
+        if value is None and name == "average":
+            continue
+        if isinstance(value, bool) or not isinstance(value, kind) or not lowest <= value <= highest:
+            what = "a whole number" if kind is int else "a number"
+            raise TrainingError(
+                f"`{name}` in {path} must be {what} from {lowest} to {highest}, not {value!r}."
+            )
+    _check_choices(recipe, path)
     return recipe
+
+
+def _check_choices(recipe: Recipe, path: Path) -> None:
+    sizes = recipe.sizes
+    if sizes is not None and not (
+        isinstance(sizes, tuple)
+        and sizes
+        and all(isinstance(size, int) and size > 0 and size % 32 == 0 for size in sizes)
+    ):
+        raise TrainingError(f"`sizes` in {path} must be a list of multiples of 32, not {sizes!r}.")
+    for name, allowed in (("augmentation", AUGMENTATIONS), ("supervision_stride", STRIDES)):
+        if getattr(recipe, name) not in allowed:
+            raise TrainingError(
+                f"`{name}` in {path} must be one of {', '.join(map(str, allowed))}, "
+                f"not {getattr(recipe, name)!r}."
+            )

@@ -35,7 +35,7 @@ class ReslicedSlices:
     images these augmentations are true of.
     """
 
-    def __init__(self, volume: Volume, classes: np.ndarray, card: ModelCard, drawn: slice) -> None:
+    def __init__(self, volume: Volume, classes: np.ndarray, card: ModelCard, drawn: range) -> None:
         if (card.modality, card.slice_axis, card.view) != ("CT", "axial", "identity"):
             raise TrainingError(
                 f"The resliced augmentation is for axial CT in the radiological view, "
@@ -55,7 +55,7 @@ class ReslicedSlices:
             maps=torch.from_numpy(maps)[None],
             ras_to_ijk=torch.from_numpy(np.linalg.inv(volume.ijk_to_ras)).float(),
             slice_axis=2 - slice_view(volume, "axial", "identity").axes[0],
-            centres=torch.from_numpy(_slice_centres(volume)[drawn]).float(),
+            centres=torch.from_numpy(_slice_centres(volume)[drawn.start : drawn.stop]).float(),
         )
 
     def draw(self, size: int, random: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,7 @@ import yaml
 from training_data import write_dataset
 
 from GDLACore.errors import TrainingError, VolumeError
+from GDLACore.imaging.view import slice_view
 from GDLACore.training.dataset import read_dataset
 from GDLACore.training.loss import IGNORED
 
@@ -43,11 +44,45 @@ def test_validation_slices_are_hidden_from_training_and_the_rest_is_not(tmp_path
 
     dataset = read_dataset(_changed(write_dataset(tmp_path), hide))
     case = dataset.training[0]
-    _, classes = dataset.read(case)
-    hidden = dataset.hide_validation(case, classes)
+    volume, classes = dataset.read(case)
+    hidden = dataset.hide_validation(case, classes, slice_view(volume, "axial", "identity"))
     assert (hidden[4:7] == IGNORED).all()
     np.testing.assert_array_equal(np.delete(hidden, [4, 5, 6], 0), np.delete(classes, [4, 5, 6], 0))
     assert [case.id for case in dataset.validation] == ["a", "b"]
+
+
+def test_slices_are_counted_across_the_slice_axis_however_the_volume_is_stored(
+    tmp_path: Path,
+) -> None:
+    write_dataset(tmp_path)
+    for kind in ("image", "labels"):
+        path = str(tmp_path / f"a-{kind}.nii.gz")
+        picture = sitk.PermuteAxes(sitk.ReadImage(path), (2, 0, 1))
+        sitk.WriteImage(picture, path)
+
+    def hide(data: dict[str, Any]) -> None:
+        data["cases"][0]["validation_slices"] = [4, 7]
+
+    dataset = read_dataset(_changed(tmp_path / "dataset.yaml", hide))
+    case = dataset.training[0]
+    volume, classes = dataset.read(case)
+    view = slice_view(volume, "axial", "identity")
+    assert view.axes[0] == 2
+    hidden = dataset.hide_validation(case, classes, view)
+    assert (hidden[:, :, 4:7] == IGNORED).all()
+    assert (hidden == IGNORED).sum() == hidden[:, :, 4:7].size
+
+
+def test_more_slices_than_there_are_is_refused(tmp_path: Path) -> None:
+    def beyond(data: dict[str, Any]) -> None:
+        data["cases"][0]["validation_slices"] = [4, 13]
+
+    dataset = read_dataset(_changed(write_dataset(tmp_path), beyond))
+    volume, classes = dataset.read(dataset.training[0])
+    with pytest.raises(TrainingError, match="has 12 slices"):
+        dataset.hide_validation(
+            dataset.training[0], classes, slice_view(volume, "axial", "identity")
+        )
 
 
 def test_structures_a_case_was_not_annotated_for_are_unknown_there(tmp_path: Path) -> None:

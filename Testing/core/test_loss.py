@@ -65,3 +65,12 @@ def test_a_perfect_prediction_costs_nothing() -> None:
     _, target = _random_batch()
     logits = 50.0 * torch.nn.functional.one_hot(target.long(), 4).permute(0, 3, 1, 2).double()
     assert segmentation_loss(logits, target, None, cross_entropy=1.0).item() < 1e-6
+
+
+def test_a_label_of_a_structure_that_is_unknown_in_its_image_counts_as_background() -> None:
+    logits, target = _random_batch()
+    known = torch.tensor([[True] * 4, [True, True, True, False]])
+    cleaned = target.clone()
+    cleaned[1][cleaned[1] == 3] = 0
+    first = segmentation_loss(logits, target, known, cross_entropy=0.5)
+    assert torch.equal(first, segmentation_loss(logits, cleaned, known, cross_entropy=0.5))

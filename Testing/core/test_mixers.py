@@ -124,7 +124,7 @@ def softmax_reference(attention: SoftmaxAttention, x: np.ndarray) -> np.ndarray:
 
 
 def test_rotary_positions_count_the_tokens_of_a_rectangle_row_by_row() -> None:
-    attention = seeded(SoftmaxAttention(64, depth=1))
+    attention = seeded(SoftmaxAttention(64))
     x = np.random.default_rng(0).normal(size=(5 * 9, 64))
     ours = attention(torch.from_numpy(x).float().reshape(1, 5, 9, 64)).detach().numpy()
     expected = softmax_reference(attention, x)

@@ -34,6 +34,14 @@ def test_a_recipe_left_out_is_the_published_one(tmp_path: Path) -> None:
         ({"iterations": "many"}, "`iterations`"),
         ({"augmentation": "strong"}, "`augmentation`"),
         ({"sizes": [100]}, "`sizes`"),
+        ({"sizes": [0]}, "`sizes`"),
+        ({"sizes": 160}, "`sizes`"),
+        ({"batch_size": 2.5}, "`batch_size`"),
+        ({"average": 2.0}, "`average`"),
+        ({"warm_up": -1}, "`warm_up`"),
+        ({"supervision_stride": 3}, "`supervision_stride`"),
+        ({"learning_rate": float("nan")}, "`learning_rate`"),
+        ({"seed": "x"}, "`seed`"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named(

@@ -54,6 +54,13 @@ def test_a_killed_training_resumes_to_the_weights_of_an_uninterrupted_one(tmp_pa
 
 
 @pytest.mark.slow
+def test_resuming_a_complete_training_gives_the_same_averaged_weights(tmp_path: Path) -> None:
+    plan = write_plan(tmp_path, average=0.5, iterations=3)
+    first = train(plan, tmp_path / "run", device="cpu").read_bytes()
+    assert train(plan, tmp_path / "run", device="cpu", resume=True).read_bytes() == first
+
+
+@pytest.mark.slow
 def test_training_learns_and_leaves_a_model_with_its_card_and_log(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     plan = write_plan(
@@ -69,19 +76,29 @@ def test_training_learns_and_leaves_a_model_with_its_card_and_log(tmp_path: Path
     dice = [float(row["dice"]) for row in rows if row["dice"]]
     assert losses[-1] < losses[0] and len(dice) == 2
     assert max(dice) > 0.5
-    assert (folder / "best.ckpt").exists() and (folder / "last.ckpt").exists()
+    assert load_model(folder / "best.safetensors")[1].labels == card.labels
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    assert set(run["data"]) == {"a", "b"} and run["validation"] == ["b"]
-    assert all(len(digest) == 64 for digest in run["data"]["a"].values())
+    assert (list(run["training data"]), list(run["validation data"])) == (["a"], ["b"])
+    assert len(run["training data"]["a"]["image"]) == 64
 
 
 def test_a_folder_that_holds_a_training_is_not_overwritten(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
-    (folder / "run.json").write_text("{}", encoding="utf-8")
+    (folder / "last.ckpt").write_bytes(b"weeks of work")
     with pytest.raises(TrainingError, match="already holds a training"):
         train(write_plan(tmp_path), folder)
-    assert (folder / "run.json").read_text(encoding="utf-8") == "{}"
+    assert (folder / "last.ckpt").read_bytes() == b"weeks of work"
+
+
+@pytest.mark.slow
+def test_a_training_that_failed_before_its_first_checkpoint_can_be_started_anew(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "run.json").write_text("{}", encoding="utf-8")
+    assert train(write_plan(tmp_path, iterations=1), folder, device="cpu").exists()
 
 
 def test_there_is_nothing_to_resume_in_an_empty_folder(tmp_path: Path) -> None:
@@ -89,6 +106,7 @@ def test_there_is_nothing_to_resume_in_an_empty_folder(tmp_path: Path) -> None:
         train(write_plan(tmp_path), tmp_path / "run", resume=True)
 
 
+@pytest.mark.slow
 def test_a_training_is_not_resumed_with_other_settings_or_data(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     plan = write_plan(tmp_path, iterations=2)
@@ -98,7 +116,7 @@ def test_a_training_is_not_resumed_with_other_settings_or_data(tmp_path: Path) -
         train(plan, folder, device="cpu", resume=True)
     write_plan(tmp_path, iterations=2)
     write_case(tmp_path, "a", seed=9)
-    with pytest.raises(TrainingError, match="data changed"):
+    with pytest.raises(TrainingError, match="training data changed"):
         train(plan, folder, device="cpu", resume=True)
 
 
