@@ -2,7 +2,7 @@
 # make test    run the whole test suite
 # make lint    check the style
 # make demo-model   train the demonstration model anew (hours on a CPU)
-# make clean   remove the environment and everything the other commands wrote
+# make clean   remove the environment and what demo, test and lint wrote
 #
 # Each command makes or refreshes the environment in .venv first; a second run finds it ready.
 # PYTHON=python3.12   another interpreter (3.10 to 3.13)
@@ -36,8 +36,9 @@ lint: $(VENV)/.test-ready
 
 demo-model: $(VENV)/.test-ready
 	$(BIN)/python recipes/demo-ct/fetch_data.py
-	$(BIN)/gdla train recipes/demo-ct/train.yaml -o runs/demo-ct
-	$(BIN)/python recipes/demo-ct/publish.py runs/demo-ct/final.safetensors
+	$(BIN)/gdla train recipes/demo-ct/train.yaml -o runs/demo-ct \
+	    $(if $(wildcard runs/demo-ct/last.ckpt),--resume)
+	$(BIN)/python recipes/demo-ct/publish.py runs/demo-ct/final.safetensors --drop Pancreas
 	$(BIN)/python recipes/demo-ct/evaluate.py
 
 clean:

@@ -182,6 +182,7 @@ def test_a_shipped_model_that_is_missing_is_named(tmp_path: Path) -> None:
 )
 def test_a_wrong_entry_is_named_with_its_place(tmp_path: Path, change: Any, message: str) -> None:
     data = copy.deepcopy(raw_catalogue())
+    data["models"] = data["models"][: len(PUBLISHED)]  # shipped files are not beside the copy
     change(data)
     with pytest.raises(ModelFileError) as caught:
         read_catalogue(written(tmp_path, data))
