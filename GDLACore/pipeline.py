@@ -25,6 +25,8 @@ _LARGEST_BATCH = 64
 # do not say enough to refuse an image.
 _RADIOLOGY = frozenset({"CT", "MR", "US", "PT", "NM", "CR", "DX", "MG", "XA", "RF"})
 
+_AIR_HU = -900
+
 _MODALITIES = {
     "CT": "CT images",
     "MR": "MR images",
@@ -93,7 +95,7 @@ def segment(
     check_volume(volume, card)
     view = slice_view(volume, card.slice_axis, card.view)
     indices = _requested(options, view, volume)
-    _warn_of_non_finite(volume)
+    _check_values(volume, card)
     return _segment(volume, engine, options, view, indices)
 
 
@@ -165,12 +167,39 @@ def check_volume(volume: Volume, card: ModelCard) -> None:
         )
 
 
-def _warn_of_non_finite(volume: Volume) -> None:
+def _check_values(volume: Volume, card: ModelCard) -> None:
+    """Refuse or warn of values that cannot be what ``card``'s model is for."""
+    if volume.modality is None:  # NIfTI, NRRD and pictures do not say
+        _check_lowest(volume, float(volume.array.min()), card)
     if count := count_non_finite(volume.array):
         _log.warning(
             "%s has %d voxels that are not finite numbers; they count as the darkest value.",
             volume.name,
             count,
+        )
+
+
+def _check_lowest(volume: Volume, lowest: float, card: ModelCard) -> None:
+    """Judge by the lowest value: Hounsfield units go down to -1000, pictures end at 0."""
+    if card.modality in ("US", "RGB") and lowest < 0:
+        raise VolumeError(
+            f"{volume.name} has negative values, as CT has, but the model {card.name} "
+            f"({card.title}) is for {_MODALITIES[card.modality]}.",
+            "Choose a model for this kind of image.",
+        )
+    if card.modality == "MR" and lowest <= _AIR_HU:
+        _log.warning(
+            "%s has values down to %g, as CT has, but %s is for MR images: check the result.",
+            volume.name,
+            lowest,
+            card.name,
+        )
+    if card.modality == "CT" and lowest >= 0:
+        _log.warning(
+            "%s has no negative values, so it is not in Hounsfield units, but %s is for CT: "
+            "check the result.",
+            volume.name,
+            card.name,
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+import slicerio
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
@@ -426,7 +427,7 @@ def test_two_films_in_a_folder_are_listed_as_two(tmp_path):
 
 
 def test_slicers_example_segmentation_fits_its_ct():
-    data = Path(pytest.importorskip("slicerio").__file__).parent / "data"
+    data = Path(slicerio.__file__).parent / "data"
     scan = read_volume(data / "CTChest4.nrrd")
     labels = read_labels(data / "Segmentation.seg.nrrd", scan)
     assert scan.array.min() == -3024 and scan.array.dtype == np.int32

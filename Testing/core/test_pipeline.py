@@ -273,6 +273,23 @@ def test_an_image_the_model_may_be_for_is_accepted(card, modality, channels):
     check_volume(image(modality, channels), card)
 
 
+@pytest.mark.parametrize("card", [US, make_model_card("RGB", 3)])
+def test_a_ct_in_a_file_that_does_not_say_so_is_refused_by_models_of_pictures(card):
+    channels = 1 if card is US else 3
+    scan = image(None, channels)
+    scan = Volume(scan.array.astype(np.int16) - 1024, scan.ijk_to_ras, "scan.nii.gz")
+    with pytest.raises(VolumeError, match=r"scan\.nii\.gz has negative values, as CT has"):
+        segment(scan, RecordingEngine(card))
+
+
+@pytest.mark.parametrize(("card", "lowest"), [(MR, -1024), (CT, 0)])
+def test_values_that_hardly_suit_the_model_are_warned_of(card, lowest, caplog):
+    scan = image(None, 1)
+    array = scan.array.astype(np.int16) - int(scan.array.min()) + lowest
+    segment(Volume(array, scan.ijk_to_ras, "scan"), RecordingEngine(card))
+    assert "check the result" in caplog.text
+
+
 def test_a_grey_ultrasound_picture_gives_what_the_same_picture_in_colour_gives():
     grey = image("US", 1)
     colour = Volume(np.repeat(grey.array[..., None], 3, axis=3), grey.ijk_to_ras, "c", "US")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import slicerio
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent / "core"))
@@ -17,9 +18,6 @@ from phantom import GEOMETRIES, make_card, make_volume  # noqa: E402
 
 from GDLACore.imaging.writing import write_segmentation  # noqa: E402
 from GDLACore.model.catalogue import catalogue  # noqa: E402
-
-slicerio = pytest.importorskip("slicerio")
-pytest.importorskip("slicer_core")
 
 LABELS = np.zeros((6, 7, 8), np.uint8)
 LABELS[1:3, 2:5, 3:7] = 1
