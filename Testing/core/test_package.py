@@ -62,7 +62,7 @@ def test_every_file_of_others_is_in_the_notice_with_its_hash() -> None:
     }
     present = {
         path.relative_to(ROOT).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for folder in ("Resources/samples", "Testing/data/images")
+        for folder in ("Resources/samples", "Testing/data")
         for path in sorted((ROOT / folder).rglob("*"))
         if path.is_file()
     }
