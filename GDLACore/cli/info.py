@@ -57,7 +57,7 @@ def describe(arguments: Namespace) -> None:
     elif suffix in _TORCH_FILES:
         _print_facts(_checkpoint_facts(path), arguments)
     else:
-        _print_facts(_volume_facts(path), arguments)
+        _describe_volume(path, arguments)
 
 
 def _describe_card(card: ModelCard, arguments: Namespace) -> None:
@@ -131,27 +131,46 @@ def _checkpoint_facts(path: Path) -> dict[str, Any]:
     return facts
 
 
-def _volume_facts(path: Path) -> dict[str, Any]:
+def _describe_volume(path: Path, arguments: Namespace) -> None:
     from GDLACore.imaging.intensity import count_non_finite
     from GDLACore.imaging.reading import read_volume
     from GDLACore.imaging.view import patient_axes
 
     volume = read_volume(path)
-    depth, height, width = volume.shape
     world, signs = patient_axes(volume.ijk_to_ras)
     towards = [("LR", "PA", "IS")[axis][sign > 0] for axis, sign in zip(world, signs, strict=True)]
     missing = count_non_finite(volume.array)
     finite = volume.array[np.isfinite(volume.array)] if missing else volume.array
-    return {
-        "Image": volume.name,
-        "Modality": volume.modality or "not stated",
-        "Size": f"{width} x {height} x {depth}",
-        "Spacing": " x ".join(f"{length:.4g}" for length in volume.spacing) + " mm",
-        "Axes": "i, j, k run towards " + ", ".join(towards[::-1]),
-        "Values": f"{volume.array.dtype}, {'colour' if volume.channels == 3 else 'grey'}",
-        "Range": f"{finite.min()} to {finite.max()}" if finite.size else "no finite value",
-        "Not finite": f"{missing} values",
-    }
+    values = [float(finite.min()), float(finite.max())] if finite.size else None
+    if arguments.json:
+        facts: dict[str, Any] = {
+            "name": volume.name,
+            "modality": volume.modality,
+            "shape_kji": list(volume.shape),
+            "channels": volume.channels,
+            "spacing_ijk_mm": list(volume.spacing),
+            "ijk_to_ras": volume.ijk_to_ras.tolist(),
+            "axes_ijk": "".join(towards[::-1]),
+            "type": str(volume.array.dtype),
+            "range": values,
+            "not_finite": missing,
+        }
+        print(json.dumps(facts, indent=2))
+        return
+    depth, height, width = volume.shape
+    _print_facts(
+        {
+            "Image": volume.name,
+            "Modality": volume.modality or "not stated",
+            "Size": f"{width} x {height} x {depth}",
+            "Spacing": " x ".join(f"{length:.4g}" for length in volume.spacing) + " mm",
+            "Axes": "i, j, k run towards " + ", ".join(towards[::-1]),
+            "Values": f"{volume.array.dtype}, {'colour' if volume.channels == 3 else 'grey'}",
+            "Range": f"{values[0]:g} to {values[1]:g}" if values else "no finite value",
+            "Not finite": f"{missing} values",
+        },
+        arguments,
+    )
 
 
 def _print_facts(facts: dict[str, Any], arguments: Namespace) -> None:

@@ -320,9 +320,11 @@ def test_info_describes_a_card_file(tmp_path, capsys):
 def test_info_describes_an_image(ct, capsys):
     assert _run("info", ct, "--json") == 0
     facts = json.loads(capsys.readouterr().out)
-    assert facts["Size"] == "8 x 7 x 6"
-    assert facts["Range"] == "-1000 to 200"
-    assert facts["Axes"] == "i, j, k run towards L, P, S"
+    assert facts["shape_kji"] == [6, 7, 8]
+    assert facts["spacing_ijk_mm"] == pytest.approx([0.75, 1.5, 4.0])
+    assert (facts["range"], facts["axes_ijk"], facts["not_finite"]) == ([-1000, 200], "LPS", 0)
+    assert _run("info", ct) == 0
+    assert "8 x 7 x 6" in capsys.readouterr().out
 
 
 def test_info_describes_a_segmentation_of_ours(tmp_path, capsys):

@@ -11,12 +11,16 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from training_data import STRUCTURES, write_case, write_plan
+from training_data import STRUCTURES, write_case, write_dataset, write_plan
 
 from GDLACore.errors import TrainingError
 from GDLACore.model.bundle import read_card
-from GDLACore.network.checkpoint import load_model
+from GDLACore.model.catalogue import find
+from GDLACore.network.checkpoint import build_network, load_model
 from GDLACore.training.command import train
+from GDLACore.training.dataset import read_dataset
+from GDLACore.training.module import SegmentationTraining
+from GDLACore.training.recipe import Recipe
 
 # Kills itself the hard way in the middle of the second stretch between validations.
 KILLED_TRAINING = """
@@ -128,3 +132,15 @@ def test_card_and_dataset_must_name_the_same_structures(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="card's labels"):
         train(plan, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_the_optimiser_decays_what_the_published_one_decays(tmp_path: Path) -> None:
+    card = find("synapse").card
+    dataset = read_dataset(write_dataset(tmp_path))
+    network = build_network(card)
+    module = SegmentationTraining(network, dataset, card, Recipe())
+    decayed, kept = module.configure_optimizers()["optimizer"].param_groups
+    assert (len(decayed["params"]), len(kept["params"])) == (153, 265)
+    assert (decayed["weight_decay"], kept["weight_decay"]) == (1e-4, 0.0)
+    # The authors meant to spare the lambdas and did not: their weights are made so.
+    assert any(p is network.decoder[0].block.attn.lambda_main for p in decayed["params"])
