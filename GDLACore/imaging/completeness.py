@@ -10,6 +10,9 @@ import gzip
 import struct
 import zlib
 from pathlib import Path
+from typing import BinaryIO
+
+from GDLACore.imaging.nifti import HEADER_BYTES, NiftiHeader
 
 _CHUNK = 1 << 20
 
@@ -22,8 +25,7 @@ def is_complete(path: Path) -> bool:
         return _gzipped_nifti(path)
     if path.suffix.lower() == ".nii":
         with path.open("rb") as file:
-            header = file.read(_NIFTI_HEADER)
-        return path.stat().st_size >= _nifti_size(header)
+            return path.stat().st_size >= _nifti_size(file)
     if magic == b"\xff\xd8":
         return _jpeg(path)
     if magic == b"BM":
@@ -31,33 +33,16 @@ def is_complete(path: Path) -> bool:
     return True
 
 
-_NIFTI_HEADER = 540  # NIfTI-2; NIfTI-1 needs 348
-
-
-def _nifti_size(header: bytes) -> int:
-    """Return the size in bytes of a NIfTI-1 or -2 file by its header, 0 if it is not one."""
-    for order in "<>":
-        if header[:4] == struct.pack(f"{order}i", 348) and len(header) >= 348:
-            dim = struct.unpack_from(f"{order}8h", header, 40)
-            bits = struct.unpack_from(f"{order}h", header, 72)[0]
-            offset = struct.unpack_from(f"{order}f", header, 108)[0]
-        elif header[:4] == struct.pack(f"{order}i", 540) and len(header) >= 540:
-            dim = struct.unpack_from(f"{order}8q", header, 16)
-            bits = struct.unpack_from(f"{order}h", header, 14)[0]
-            offset = struct.unpack_from(f"{order}q", header, 168)[0]
-        else:
-            continue
-        voxels = 1
-        for extent in dim[1 : 1 + max(0, min(dim[0], 7))]:
-            voxels *= max(1, extent)
-        return int(offset) + (voxels * bits + 7) // 8
-    return 0
+def _nifti_size(file: BinaryIO) -> int:
+    """Return the size in bytes of a NIfTI file by its header, 0 if it is not one."""
+    header = NiftiHeader.parse(file.read(HEADER_BYTES))
+    return 0 if header is None else header.size
 
 
 def _gzipped_nifti(path: Path) -> bool:
     try:
         with gzip.open(path) as file:
-            expected = _nifti_size(file.read(_NIFTI_HEADER))
+            expected = _nifti_size(file)
         with path.open("rb") as file:
             file.seek(-4, 2)
             declared = struct.unpack("<I", file.read(4))[0]

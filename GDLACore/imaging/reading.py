@@ -12,6 +12,7 @@ from GDLACore.errors import VolumeError
 from GDLACore.imaging.completeness import is_complete
 from GDLACore.imaging.dicom import is_dicom, read_dicom_file, read_dicom_folder
 from GDLACore.imaging.frames import frame_of
+from GDLACore.imaging.nifti import is_nifti, read_nifti_header, with_non_finite
 from GDLACore.imaging.pixels import damaged, load, open_header, pixels
 from GDLACore.imaging.volume import Volume, ras_from_sitk
 
@@ -40,6 +41,14 @@ def read_volume(path: str | Path, *, series: str | None = None, frame: int | Non
     Raises VolumeError for everything that is not one grey or three-channel image.
     """
     path = Path(path)
+    path = path if path.name else path.resolve()  # "." is named after the folder it is
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        # ITK ends the whole program over such a name.
+        raise VolumeError(
+            f"The name of {ascii(path.name)} is not valid UTF-8.", "Rename the file or folder."
+        ) from None
     try:
         return _read(path, series, frame)
     except OSError as error:
@@ -124,6 +133,14 @@ def _read_file(path: Path, frame: int | None) -> Volume:
     array = array.reshape(_spatial(array.shape[:dimension]) + channels)
     if frames == 1:
         array = _one_image(array, frame, path, image_io)
+    if is_nifti(path) and (header := read_nifti_header(path)) is not None:
+        array = with_non_finite(path, header, array, frame or 0)
+        if not header.oriented:
+            _LOG.warning(
+                "%s does not say how it lies in the patient; left and right, front and back, and "
+                "head and feet are assumed: check them.",
+                path.name,
+            )
     return Volume(array, matrix, _name(path))
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -501,3 +502,19 @@ def test_a_colour_picture_is_not_a_label_map(tmp_path):
     path = write(tmp_path / "image.png", colours(), vector=True)
     with pytest.raises(VolumeError, match="colour"):
         read_labels(path, read_volume(path))
+
+
+def test_a_name_that_is_not_utf8_is_refused_instead_of_ending_the_program(tmp_path):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.nrrd")
+    image = SimpleITK.Image(4, 4, 4, SimpleITK.sitkInt16)
+    SimpleITK.WriteImage(image, str(tmp_path / "ok.nrrd"))
+    os.rename(tmp_path / "ok.nrrd", path)
+    with pytest.raises(VolumeError, match="not valid UTF-8"):
+        read_volume(path)
+
+
+def test_the_current_folder_is_called_by_its_name(tmp_path, monkeypatch):
+    (tmp_path / "study").mkdir()
+    monkeypatch.chdir(tmp_path / "study")
+    with pytest.raises(VolumeError, match="The folder study contains no DICOM images"):
+        read_volume(".")
