@@ -25,7 +25,8 @@ def replacing(path: Path) -> Iterator[Path]:
     OSError inside the block.
     """
     # Not tempfile.mkstemp: its files are private to the user, and so would the result be.
-    part = path.parent / f".{path.name}.{secrets.token_hex(4)}"
+    # Short, because the name of the file itself may be as long as the file system allows.
+    part = path.parent / f".{secrets.token_hex(8)}.part"
     try:
         yield part
         _flush_to_disk(part)

@@ -23,9 +23,11 @@ _LARGEST_BATCH = 64
 
 # DICOM's codes of images that show the body's inside. Others (photographs, screenshots, or none)
 # do not say enough to refuse an image.
-_RADIOLOGY = frozenset({"CT", "MR", "US", "PT", "NM", "CR", "DX", "MG", "XA", "RF"})
+_RADIOLOGY = frozenset(
+    {"CT", "MR", "US", "PT", "NM", "CR", "DX", "MG", "XA", "RF", "SEG", "RTDOSE"}
+)
 
-_AIR_HU = -900
+_AIR_HU, _FAT_HU = -900, -100
 
 _MODALITIES = {
     "CT": "CT images",
@@ -169,8 +171,13 @@ def check_volume(volume: Volume, card: ModelCard) -> None:
 
 def _check_values(volume: Volume, card: ModelCard) -> None:
     """Refuse or warn of values that cannot be what ``card``'s model is for."""
-    if volume.modality is None:  # NIfTI, NRRD and pictures do not say
-        _check_lowest(volume, float(volume.array.min()), card)
+    lowest, highest = float(volume.array.min()), float(volume.array.max())
+    if lowest == highest:
+        _log.warning(
+            "All values of %s are the same (%g): nothing is to be seen.", volume.name, lowest
+        )
+    elif volume.modality is None:  # NIfTI, NRRD and pictures do not say
+        _check_lowest(volume, lowest, card)
     if count := count_non_finite(volume.array):
         _log.warning(
             "%s has %d voxels that are not finite numbers; they count as the darkest value.",
@@ -194,10 +201,9 @@ def _check_lowest(volume: Volume, lowest: float, card: ModelCard) -> None:
             lowest,
             card.name,
         )
-    if card.modality == "CT" and lowest >= 0:
+    if card.modality == "CT" and lowest > _FAT_HU:
         _log.warning(
-            "%s has no negative values, so it is not in Hounsfield units, but %s is for CT: "
-            "check the result.",
+            "%s shows neither air nor fat in Hounsfield units, but %s is for CT: check the result.",
             volume.name,
             card.name,
         )

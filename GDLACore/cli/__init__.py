@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 from GDLACore.cli.parser import command_line
 from GDLACore.errors import GDLAError
@@ -18,7 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = command_line().parse_args(argv)
     _show_warnings(quiet=arguments.quiet)
     try:
-        arguments.command(arguments)
+        with _ended_in_order():
+            arguments.command(arguments)
         sys.stdout.flush()
     except KeyboardInterrupt:
         print("gdla: stopped", file=sys.stderr)
@@ -33,6 +37,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"gdla: error: {_sentence(error)}", file=sys.stderr)
         return FAILED
     return OK
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Let a request to end (batch systems, closed terminals) clean up as Ctrl-C does."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    # Windows has no SIGHUP.
+    numbers = [getattr(signal, n) for n in ("SIGTERM", "SIGHUP") if hasattr(signal, n)]
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _sentence(error: Exception) -> str:

@@ -13,7 +13,7 @@ exit codes:
   0    done
   1    an error, told in a sentence on stderr; no file is left half-written
   2    the command line cannot be understood
-  130  stopped with Ctrl-C; no file is left half-written
+  130  stopped with Ctrl-C; no file is left half-written (129, 143: by SIGHUP, SIGTERM)
 """
 
 _SEGMENT = """\

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,8 @@ from GDLACore.imaging.reading import read_labels
 from GDLACore.imaging.volume import Volume
 from GDLACore.imaging.writing import LABEL_SUFFIXES
 from GDLACore.model.card import Label, ModelCard
+
+_LOG = logging.getLogger(__name__)
 
 
 def read_reference(path: str | Path, volume: Volume, card: ModelCard) -> Reference:
@@ -34,6 +37,13 @@ def read_reference(path: str | Path, volume: Volume, card: ModelCard) -> Referen
         raise VolumeError(f"{path} has negative labels.", "Choose a label map.")
     meanings = _meanings(path)
     if meanings is None:
+        _LOG.warning(
+            "%s does not say what its values mean and has no %s.json beside it: they are taken for "
+            "those of the model %s.",
+            path.name,
+            _stem(path),
+            card.name,
+        )
         return Reference(labels, {label.value: (label.value,) for label in card.labels})
     values = matching_values(meanings, card)
     if not values:

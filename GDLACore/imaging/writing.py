@@ -22,6 +22,10 @@ from GDLACore.model.card import ModelCard
 
 LABEL_SUFFIXES = (".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".mha")
 
+# Headers that name the file with the voxels.
+_DETACHED = (".mhd", ".nhdr")
+_LONGEST_HEADER = 1 << 16
+
 _DICOM_MAGIC = b"DICM"
 _DICOM_PREAMBLE = 128
 
@@ -74,6 +78,13 @@ def check_output(
     """
     path = Path(path)
     _suffix(path, suffixes)
+    try:
+        _check_place(path, inputs, overwrite)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def _check_place(path: Path, inputs: Iterable[str | Path], overwrite: bool) -> None:
     if path.is_dir():
         raise OutputError(f"{path} is a folder.", "Give the name of a file.")
     if not path.parent.is_dir():
@@ -85,11 +96,8 @@ def check_output(
             raise OutputError(
                 f"{path} exists already.", "Choose another name, or allow to replace it (--force)."
             )
-    try:
-        # Permission bits do not tell about read-only disks, quotas and Windows: try it.
-        tempfile.TemporaryFile(dir=path.parent).close()
-    except OSError as error:
-        raise unwritable(path, error) from error
+    # Permission bits do not tell about read-only disks, quotas and Windows: try it.
+    tempfile.TemporaryFile(dir=path.parent).close()
 
 
 def _suffix(path: Path, suffixes: tuple[str, ...]) -> str:
@@ -103,9 +111,15 @@ def _suffix(path: Path, suffixes: tuple[str, ...]) -> str:
 
 
 def _holds(source: Path, path: Path) -> bool:
-    """Say whether the existing file ``path`` is the input ``source`` or one of its DICOM files."""
-    if not source.is_dir():
-        return source.exists() and source.samefile(path)
-    inside = source.resolve() in path.resolve().parents
-    with path.open("rb") as file:
-        return inside and file.read(_DICOM_PREAMBLE + 4)[_DICOM_PREAMBLE:] == _DICOM_MAGIC
+    """Say whether the existing file ``path`` is the input ``source`` or belongs to it."""
+    if source.is_dir():
+        inside = source.resolve() in path.resolve().parents
+        with path.open("rb") as file:
+            return inside and file.read(_DICOM_PREAMBLE + 4)[_DICOM_PREAMBLE:] == _DICOM_MAGIC
+    if not source.exists():
+        return False
+    if source.suffix.lower() in _DETACHED and source.resolve().parent == path.resolve().parent:
+        with source.open("rb") as file:
+            if path.name.encode() in file.read(_LONGEST_HEADER):
+                return True
+    return source.samefile(path)

@@ -189,6 +189,11 @@ def _fits(weights: Mapping[str, Tensor], card: ModelCard, path: Path) -> bool:
 def _check_kind(weights: Mapping[str, Tensor], path: Path) -> None:
     if is_segmentation_network(weights):
         return
+    if any(name.startswith("network.encoder.") for name in weights):
+        raise ModelFileError(
+            f"{path} is the state of a training, not a model.",
+            "Use final.safetensors or best.safetensors beside it.",
+        )
     if _is_encoder(_as_encoder(weights)):
         raise ModelFileError(
             f"{path} holds only a PVTv2 encoder, not a segmentation network.",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as lightning
 import torch
@@ -15,15 +17,29 @@ from lightning.pytorch.callbacks import (
     TQDMProgressBar,
 )
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from GDLACore import __version__
+from GDLACore.atomic import replacing, unwritable
 from GDLACore.errors import DeviceError, TrainingError
 from GDLACore.model.card import ModelCard
 from GDLACore.network.checkpoint import build_network, load_initial_weights, save_model
 from GDLACore.network.pvt_gdla import PVTGDLA
+from GDLACore.network.torch_file import read_weights
 from GDLACore.training.dataset import Dataset, read_dataset, sha256
 from GDLACore.training.module import SegmentationTraining
 from GDLACore.training.recipe import TrainingPlan, read_plan
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Checkpoints that appear whole or not at all; a kill while saving leaves the last one."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        with replacing(Path(path)) as part:
+            torch.save(checkpoint, part)
+
 
 # What of a card decides how a network is taught; its texts and colours do not.
 _DECISIVE = (
@@ -60,6 +76,7 @@ def train(plan_path: Path, folder: Path, *, device: str = "auto", resume: bool =
         raise TrainingError(f"There is nothing to resume in {folder}.", "Start without --resume.")
     if resume:
         _check_unchanged(folder / "run.json", description)
+        read_weights(last)  # says in words what is wrong with a damaged file
     elif last.exists():
         raise TrainingError(
             f"{folder} already holds a training.",
@@ -73,10 +90,12 @@ def train(plan_path: Path, folder: Path, *, device: str = "auto", resume: bool =
     if plan.initial_weights is not None:
         load_initial_weights(network, plan.initial_weights)
     module = SegmentationTraining(network, dataset, plan.card, plan.recipe)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "run.json").write_text(description, encoding="utf-8")
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "run.json").write_text(description, encoding="utf-8")
         trainer.fit(module, ckpt_path=last if resume else None)
+    except OSError as error:
+        raise unwritable(folder, error) from error
     except SystemExit:
         # Lightning has already turned Ctrl-C into an orderly exit; the caller counts on Ctrl-C.
         raise KeyboardInterrupt from None
@@ -116,8 +135,10 @@ def _trainer(
     kept = {"dirpath": folder, "enable_version_counter": False}
     callbacks: list[Callback] = [
         ModelCheckpoint(**kept, filename="last", every_n_epochs=1, save_on_train_epoch_end=True),
-        TQDMProgressBar(refresh_rate=20),
     ]
+    shown = sys.stdout.isatty()
+    if shown:
+        callbacks.append(TQDMProgressBar(refresh_rate=20))
     if dataset.validation:
         callbacks.append(ModelCheckpoint(**kept, filename="best", monitor="dice", mode="max"))
     if recipe.average is not None:
@@ -136,6 +157,8 @@ def _trainer(
         log_every_n_steps=20,
         callbacks=callbacks,
         enable_model_summary=False,
+        enable_progress_bar=shown,
+        plugins=[WholeFiles()],
     )
 
 
@@ -171,7 +194,14 @@ def _description(plan: TrainingPlan, dataset: Dataset) -> str:
 
 
 def _check_unchanged(path: Path, description: str) -> None:
-    before, now = json.loads(path.read_text(encoding="utf-8")), json.loads(description)
+    now = json.loads(description)
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            f"{path} is missing or damaged, so nothing tells how the training was set up.",
+            "Start a new training in another folder.",
+        ) from error
     if changed := [name for name in now if now[name] != before.get(name)]:
         raise TrainingError(
             f"The {' and '.join(changed)} changed since the training in {path.parent} was started.",

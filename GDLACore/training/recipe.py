@@ -109,6 +109,8 @@ def _recipe(data: Any, path: Path) -> Recipe:
     )
     if isinstance(data.get("sizes"), list):
         data = {**data, "sizes": tuple(data["sizes"])}
+    # YAML 1.1 takes 1e-3 (without a point) for text.
+    data = {name: _as_number(value) for name, value in data.items()}
     recipe = Recipe(**data)
     for name, (kind, lowest, highest) in _LIMITS.items():
         value = getattr(recipe, name)
@@ -121,6 +123,13 @@ def _recipe(data: Any, path: Path) -> Recipe:
             )
     _check_choices(recipe, path)
     return recipe
+
+
+def _as_number(value: Any) -> Any:
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def _check_choices(recipe: Recipe, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -249,12 +250,37 @@ def test_ctrl_c_ends_with_130_and_leaves_the_old_result(tmp_path, ct, engine, mo
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ct.nii.gz", "o.seg.nrrd"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot ask a process to end")
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_being_asked_to_end_while_writing_leaves_the_old_result(
+    tmp_path, ct, engine, monkeypatch, name, status
+):
+    out = tmp_path / "o.nii"
+    out.write_bytes(b"old")
+    number = getattr(signal, name)
+    before = signal.getsignal(number)
+    monkeypatch.setattr("GDLACore.atomic.os.fsync", lambda _: signal.raise_signal(number))
+    with pytest.raises(SystemExit) as ended:
+        _run("segment", ct, "-o", out, "--force")
+    assert ended.value.code == status
+    assert signal.getsignal(number) is before
+    assert out.read_bytes() == b"old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ct.nii.gz", "o.nii"]
+
+
+def test_a_reference_that_says_nothing_of_its_values_is_warned_of(tmp_path, ct, engine, capsys):
+    image = sitk.ReadImage(str(ct))
+    sitk.WriteImage(sitk.Cast(image > 0, sitk.sitkUInt8), str(tmp_path / "mask.nii.gz"))
+    assert (
+        _run("segment", ct, "-o", tmp_path / "o.nii", "--reference", tmp_path / "mask.nii.gz") == 0
+    )
+    assert "has no mask.json beside it" in capsys.readouterr().err
+
+
 def test_ctrl_c_while_writing_leaves_the_old_result(tmp_path, ct, engine, monkeypatch, capsys):
     out = tmp_path / "o.nii"
     out.write_bytes(b"old")
-    monkeypatch.setattr(
-        "GDLACore.atomic.os.fsync", lambda _: signal.raise_signal(signal.SIGINT)
-    )
+    monkeypatch.setattr("GDLACore.atomic.os.fsync", lambda _: signal.raise_signal(signal.SIGINT))
     assert _run("segment", ct, "-o", out, "--force") == 130
     assert out.read_bytes() == b"old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ct.nii.gz", "o.nii"]

@@ -290,6 +290,12 @@ def test_values_that_hardly_suit_the_model_are_warned_of(card, lowest, caplog):
     assert "check the result" in caplog.text
 
 
+def test_an_image_without_contrast_is_warned_of(caplog):
+    scan = Volume(np.full((2, 6, 7), 40, np.int16), np.eye(4), "empty", "CT")
+    segment(scan, RecordingEngine(CT))
+    assert "All values of empty are the same (40)" in caplog.text
+
+
 def test_a_grey_ultrasound_picture_gives_what_the_same_picture_in_colour_gives():
     grey = image("US", 1)
     colour = Volume(np.repeat(grey.array[..., None], 3, axis=3), grey.ijk_to_ras, "c", "US")

@@ -51,6 +51,15 @@ def test_a_setting_that_makes_no_sense_is_named(
         read_plan(write_plan(tmp_path, **recipe))
 
 
+def test_a_number_yaml_takes_for_text_is_a_number(tmp_path: Path) -> None:
+    path = write_plan(tmp_path)
+    text = path.read_text(encoding="utf-8")
+    path.write_text(
+        text.replace("warm_up: 2", "warm_up: 2\n  learning_rate: 1e-3"), encoding="utf-8"
+    )
+    assert read_plan(path).recipe.learning_rate == 1e-3
+
+
 def test_a_training_file_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:
     broken = tmp_path / "broken.yaml"
     broken.write_text("card: [", encoding="utf-8")

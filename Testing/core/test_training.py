@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from training_data import STRUCTURES, write_case, write_dataset, write_plan
 
-from GDLACore.errors import TrainingError
+from GDLACore.errors import GDLAError, ModelFileError, TrainingError
 from GDLACore.model.bundle import read_card
 from GDLACore.model.catalogue import find
 from GDLACore.network.checkpoint import build_network, load_model
@@ -40,16 +40,21 @@ command.train(Path(sys.argv[1]), Path(sys.argv[2]), device="cpu")
 """
 
 
+def _killed(program: str, plan: Path, folder: Path) -> bool:
+    """Run ``program`` and return whether it ended by SIGKILL."""
+    ended = subprocess.run(
+        [sys.executable, "-c", program, str(plan), str(folder)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+    )
+    return ended.returncode == -signal.SIGKILL
+
+
 @pytest.mark.slow
 def test_a_killed_training_resumes_to_the_weights_of_an_uninterrupted_one(tmp_path: Path) -> None:
     plan = write_plan(tmp_path, average=0.5, augmentation="resliced")
     whole = train(plan, tmp_path / "whole", device="cpu")
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED_TRAINING, str(plan), str(tmp_path / "killed")],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-        capture_output=True,
-    )
-    assert killed.returncode == -signal.SIGKILL
+    assert _killed(KILLED_TRAINING, plan, tmp_path / "killed")
     assert not (tmp_path / "killed" / "final.safetensors").exists()
     resumed = train(plan, tmp_path / "killed", device="cpu", resume=True)
     expected, found = load_file(whole), load_file(resumed)
@@ -132,6 +137,49 @@ def test_card_and_dataset_must_name_the_same_structures(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="card's labels"):
         train(plan, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+KILLED_WHILE_SAVING = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from GDLACore.training import command
+
+save, times = torch.save, []
+
+def killed_the_second_time(content, path, **options):
+    times.append(path)
+    if len(times) == 3:  # "last" and "best" of the first validation came before
+        Path(path).write_bytes(b"half a checkpoint")
+        os.kill(os.getpid(), signal.SIGKILL)
+    save(content, path, **options)
+
+torch.save = killed_the_second_time
+command.train(Path(sys.argv[1]), Path(sys.argv[2]), device="cpu")
+"""
+
+
+@pytest.mark.slow
+def test_a_kill_while_saving_leaves_the_last_checkpoint(tmp_path: Path) -> None:
+    plan, folder = write_plan(tmp_path, iterations=4), tmp_path / "run"
+    assert _killed(KILLED_WHILE_SAVING, plan, folder)
+    assert train(plan, folder, device="cpu", resume=True).exists()
+
+
+@pytest.mark.parametrize("name", ["run.json", "last.ckpt"])
+def test_a_damaged_file_of_a_training_is_named(tmp_path: Path, name: str) -> None:
+    plan, folder = write_plan(tmp_path, iterations=1), tmp_path / "run"
+    train(plan, folder, device="cpu")
+    (folder / name).write_bytes((folder / name).read_bytes()[:100])
+    with pytest.raises(GDLAError, match=name):
+        train(plan, folder, device="cpu", resume=True)
+
+
+def test_the_state_of_a_training_is_not_taken_for_a_model(tmp_path: Path) -> None:
+    plan, folder = write_plan(tmp_path, iterations=1), tmp_path / "run"
+    train(plan, folder, device="cpu")
+    with pytest.raises(ModelFileError, match=r"state of a training.*final\.safetensors"):
+        load_model(folder / "last.ckpt", "synapse")
 
 
 def test_the_optimiser_decays_what_the_published_one_decays(tmp_path: Path) -> None:

@@ -212,3 +212,26 @@ def test_a_dicom_file_in_the_input_folder_is_never_the_output(tmp_path):
     assert "is an input" in _refusal(folder / "slice.nii", (folder,))
     assert "is an input" in _refusal(tmp_path / "link.nii", (folder,))
     check_output(folder / "earlier.nii", inputs=[folder], overwrite=True)
+
+
+@pytest.mark.parametrize("suffix", [".mhd", ".nhdr"])
+def test_the_voxels_of_an_input_with_two_files_are_never_the_output(tmp_path, suffix):
+    header = tmp_path / f"scan{suffix}"
+    sitk.WriteImage(sitk.Image(4, 4, 4, sitk.sitkInt16), str(header))
+    (voxels,) = (path for path in tmp_path.iterdir() if path != header)
+    text = header.read_bytes().replace(voxels.name.encode(), b"voxels.nrrd")
+    header.write_bytes(text)
+    voxels.rename(tmp_path / "voxels.nrrd")
+    with pytest.raises(OutputError, match="is an input"):
+        check_output(tmp_path / "voxels.nrrd", inputs=[header], overwrite=True)
+
+
+def test_the_longest_name_a_file_system_allows_can_be_written(tmp_path):
+    path = tmp_path / ("n" * 250 + ".nrrd")
+    write_segmentation(path, make_labels(), make_volume(np.eye(3)), make_card())
+    assert path.exists()
+
+
+def test_a_name_that_is_too_long_is_refused_before_any_work(tmp_path):
+    with pytest.raises(OutputError, match="cannot be written"):
+        check_output(tmp_path / ("n" * 300 + ".nrrd"), inputs=(), overwrite=False)
