@@ -136,7 +136,7 @@ def _describe_volume(path: Path, arguments: Namespace) -> None:
     from GDLACore.imaging.reading import read_volume
     from GDLACore.imaging.view import patient_axes
 
-    volume = read_volume(path)
+    volume = read_volume(path, series=arguments.series, frame=arguments.frame)
     world, signs = patient_axes(volume.ijk_to_ras)
     towards = [("LR", "PA", "IS")[axis][sign > 0] for axis, sign in zip(world, signs, strict=True)]
     missing = count_non_finite(volume.array)

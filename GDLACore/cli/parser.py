@@ -54,6 +54,15 @@ def _json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
 
+def _choice_of_image(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--series", help="one of several DICOM series in a folder: its number in the list, or UID"
+    )
+    parser.add_argument(
+        "--frame", metavar="N", type=_whole_number, help="one frame of a 4D image, from 0"
+    )
+
+
 def _add_segment(subparsers: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
     parser = subparsers.add_parser(
         "segment",
@@ -82,12 +91,7 @@ def _add_segment(subparsers: argparse._SubParsersAction, common: argparse.Argume
         default=(None, None),
         help="only slices A to B - 1, counted from 0 as stored; either may be left out",
     )
-    parser.add_argument(
-        "--series", help="one of several DICOM series in a folder: its number in the list, or UID"
-    )
-    parser.add_argument(
-        "--frame", metavar="N", type=_whole_number, help="one frame of a 4D image, from 0"
-    )
+    _choice_of_image(parser)
     parser.add_argument(
         "--borders",
         choices=("smooth", "published"),
@@ -125,6 +129,7 @@ def _add_info(subparsers: argparse._SubParsersAction, common: argparse.ArgumentP
     parser.add_argument(
         "file", metavar="FILE", nargs="?", help="a file, a folder or a model's name"
     )
+    _choice_of_image(parser)
     _json(parser)
 
 

@@ -353,6 +353,15 @@ def test_info_describes_an_image(ct, capsys):
     assert "8 x 7 x 6" in capsys.readouterr().out
 
 
+def test_info_describes_one_frame_of_a_film(tmp_path, capsys):
+    path = tmp_path / "film.nii.gz"
+    sitk.WriteImage(sitk.JoinSeries([sitk.Image(4, 4, 4, sitk.sitkInt16)] * 3), str(path))
+    assert _run("info", path) == 1
+    assert "--frame" in capsys.readouterr().err
+    assert _run("info", path, "--frame", 2) == 0
+    assert "4 x 4 x 4" in capsys.readouterr().out
+
+
 def test_info_describes_a_segmentation_of_ours(tmp_path, capsys):
     path = write_segmentation(
         tmp_path / "o.seg.nrrd", make_labels(), make_volume(np.eye(3)), make_card()
