@@ -6,6 +6,7 @@ Each maps tokens [B, H, W, C] to tokens of the same shape with heads of 32 chann
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from GDLACore.network.linear_attention import linear_attention
 from GDLACore.network.rotary import rotate
 
 
-class _SelfAttention(nn.Module):
+class _SelfAttention(nn.Module, ABC):
     """Queries, keys and values in, heads joined and projected out."""
 
     def __init__(self, channels: int) -> None:
@@ -29,8 +30,9 @@ class _SelfAttention(nn.Module):
         y = self._attend(*_split_heads(self.qkv(x), 3, self.heads))
         return self.out_proj(_join_heads(y.to(x.dtype), x))
 
+    @abstractmethod
     def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        raise NotImplementedError
+        """Return the values each token attends to; all are [B, heads, N, D]."""
 
 
 class SoftmaxAttention(_SelfAttention):

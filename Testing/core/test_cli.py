@@ -6,43 +6,17 @@ import json
 import os
 import signal
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from phantom import make_card, make_labels, make_volume
+from command_line import SHAPE, ThresholdEngine, run_gdla
+from phantom import make_card
 
 from GDLACore import cli
 from GDLACore.cli import segment as segment_command
 from GDLACore.cli.parser import slice_range
-from GDLACore.errors import DeviceError, GDLAError
-from GDLACore.imaging.writing import write_segmentation
-from GDLACore.model.card import ModelCard
-
-SHAPE = (6, 7, 8)
-
-
-class ThresholdEngine:
-    """Calls the brighter half of CT values liver."""
-
-    batch_size = 2
-
-    def __init__(self, card: ModelCard) -> None:
-        self.card = card
-        self.closed = False
-
-    def predict(self, slices: np.ndarray, borders: str) -> np.ndarray:
-        return (slices[:, 0] > 0.5).astype(np.uint8)
-
-    def describe(self) -> str:
-        return "CPU (test)"
-
-    def __enter__(self) -> ThresholdEngine:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.closed = True
+from GDLACore.errors import DeviceError
 
 
 @pytest.fixture
@@ -52,25 +26,9 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> ThresholdEngine:
     return engine
 
 
-@pytest.fixture
-def ct(tmp_path: Path) -> Path:
-    """A CT of six slices with a bright block of 8 voxels in slices 1 and 2."""
-    array = np.full(SHAPE, -1000, np.int16)
-    array[1:3, 2:4, 3:5] = 200
-    path = tmp_path / "ct.nii.gz"
-    image = sitk.GetImageFromArray(array)
-    image.SetSpacing((0.75, 1.5, 4.0))
-    sitk.WriteImage(image, str(path))
-    return path
-
-
-def _run(*arguments: object) -> int:
-    return cli.main([str(argument) for argument in arguments])
-
-
 def test_a_ct_becomes_a_segmentation_a_picture_and_a_table(tmp_path, ct, engine, capsys):
     out, picture = tmp_path / "o.seg.nrrd", tmp_path / "o.png"
-    assert _run("segment", ct, "-o", out, "--overlay", picture) == 0
+    assert run_gdla("segment", ct, "-o", out, "--overlay", picture) == 0
     assert sitk.GetArrayFromImage(sitk.ReadImage(str(out))).sum() == 8
     assert picture.read_bytes().startswith(b"\x89PNG")
     printed = capsys.readouterr().out
@@ -81,7 +39,7 @@ def test_a_ct_becomes_a_segmentation_a_picture_and_a_table(tmp_path, ct, engine,
 
 def test_json_is_one_object_with_everything(tmp_path, ct, engine, capsys):
     out = tmp_path / "o.nii.gz"
-    assert _run("segment", ct, "-o", out, "--json") == 0
+    assert run_gdla("segment", ct, "-o", out, "--json") == 0
     summary = json.loads(capsys.readouterr().out)
     assert summary["output"] == str(out)
     assert summary["device"] == "CPU (test)"
@@ -101,10 +59,10 @@ def test_a_reference_adds_dice(tmp_path, ct, engine, capsys):
     sitk.WriteImage(image, str(tmp_path / "mask.nrrd"))
     (tmp_path / "mask.json").write_text('{"labels": {"40": {"name": "Liver"}}}')
     arguments = ("segment", ct, "--reference", tmp_path / "mask.nrrd")
-    assert _run(*arguments, "-o", tmp_path / "a.nii", "--json") == 0
+    assert run_gdla(*arguments, "-o", tmp_path / "a.nii", "--json") == 0
     dice = [row["dice"] for row in json.loads(capsys.readouterr().out)["structures"]]
     assert dice == [1.0, None, None]
-    assert _run(*arguments, "-o", tmp_path / "b.nii") == 0
+    assert run_gdla(*arguments, "-o", tmp_path / "b.nii") == 0
     assert "1.000" in capsys.readouterr().out
 
 
@@ -118,14 +76,14 @@ def test_slices_are_a_range_like_those_of_python(text, expected):
 
 def test_only_the_slices_asked_for_are_segmented_and_measured(tmp_path, ct, engine, capsys):
     out = tmp_path / "o.nrrd"
-    assert _run("segment", ct, "-o", out, "--slices", "2:4", "--json") == 0
+    assert run_gdla("segment", ct, "-o", out, "--slices", "2:4", "--json") == 0
     labels = sitk.GetArrayFromImage(sitk.ReadImage(str(out)))
     assert labels.sum() == labels[2].sum() == 4
     assert json.loads(capsys.readouterr().out)["structures"][0]["voxels"] == 4
 
 
 def test_slices_that_do_not_exist_are_named(tmp_path, ct, engine, capsys):
-    assert _run("segment", ct, "-o", tmp_path / "o.nrrd", "--slices", "2:90") == 1
+    assert run_gdla("segment", ct, "-o", tmp_path / "o.nrrd", "--slices", "2:90") == 1
     assert "0:6" in capsys.readouterr().err
 
 
@@ -178,7 +136,7 @@ def test_an_output_that_cannot_be_is_refused_before_any_work(
     monkeypatch.setattr(segment_command, "load_engine", never)
     (tmp_path / "old.nii.gz").write_bytes(b"old")
     (tmp_path / "folder.nii.gz").mkdir()
-    assert _run("segment", ct, "-o", tmp_path / output) == 1
+    assert run_gdla("segment", ct, "-o", tmp_path / output) == 1
     error = capsys.readouterr().err
     assert error.startswith("gdla: error: ")
     assert message in error
@@ -188,24 +146,24 @@ def test_an_output_that_cannot_be_is_refused_before_any_work(
 def test_force_replaces_an_old_result_but_never_an_input(tmp_path, ct, engine, capsys):
     out = tmp_path / "o.nii.gz"
     out.write_bytes(b"old")
-    assert _run("segment", ct, "-o", out, "--force") == 0
+    assert run_gdla("segment", ct, "-o", out, "--force") == 0
     assert sitk.ReadImage(str(out)).GetSize() == SHAPE[::-1]
     before = ct.read_bytes()
-    assert _run("segment", ct, "-o", ct, "--force") == 1
+    assert run_gdla("segment", ct, "-o", ct, "--force") == 1
     assert ct.read_bytes() == before
-    assert _run("segment", ct, "-o", tmp_path / "n.nii", "--reference", out, "--force") == 0
-    assert _run("segment", ct, "-o", out, "--reference", out, "--force") == 1
+    assert run_gdla("segment", ct, "-o", tmp_path / "n.nii", "--reference", out, "--force") == 0
+    assert run_gdla("segment", ct, "-o", out, "--reference", out, "--force") == 1
 
 
 def test_an_overlay_without_pillow_is_refused_before_any_work(tmp_path, ct, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "PIL", None)
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
-    assert _run("segment", ct, "-o", tmp_path / "o.nii", "--overlay", tmp_path / "o.png") == 1
+    assert run_gdla("segment", ct, "-o", tmp_path / "o.nii", "--overlay", tmp_path / "o.png") == 1
     assert "pip install" in capsys.readouterr().err
 
 
 def test_a_missing_image_is_told_in_one_sentence(tmp_path, engine, capsys):
-    assert _run("segment", tmp_path / "none.nii", "-o", tmp_path / "o.nii") == 1
+    assert run_gdla("segment", tmp_path / "none.nii", "-o", tmp_path / "o.nii") == 1
     error = capsys.readouterr().err
     assert "none.nii" in error
     assert "Traceback" not in error
@@ -218,7 +176,7 @@ def test_the_error_of_an_engine_reaches_the_user_and_nothing_is_written(
         raise DeviceError("The GPU is gone.", "Use --device cpu.")
 
     monkeypatch.setattr(engine, "predict", fail)
-    assert _run("segment", ct, "-o", tmp_path / "o.nii") == 1
+    assert run_gdla("segment", ct, "-o", tmp_path / "o.nii") == 1
     assert capsys.readouterr().err == "gdla: error: The GPU is gone. Use --device cpu.\n"
     assert [path.name for path in tmp_path.iterdir()] == ["ct.nii.gz"]
 
@@ -226,25 +184,25 @@ def test_the_error_of_an_engine_reaches_the_user_and_nothing_is_written(
 def test_a_colour_picture_is_no_ct(tmp_path, engine, capsys):
     photo = np.random.default_rng(1).integers(0, 255, (20, 30, 3)).astype(np.uint8)
     sitk.WriteImage(sitk.GetImageFromArray(photo, isVector=True), str(tmp_path / "p.png"))
-    assert _run("segment", tmp_path / "p.png", "-o", tmp_path / "o.nii") == 1
+    assert run_gdla("segment", tmp_path / "p.png", "-o", tmp_path / "o.nii") == 1
     assert "colour" in capsys.readouterr().err
 
 
 def test_a_bug_is_one_line_too_and_debug_shows_where(tmp_path, ct, engine, monkeypatch, capsys):
     monkeypatch.setattr(engine, "predict", lambda *_: 1 / 0)
-    assert _run("segment", ct, "-o", tmp_path / "o.nii") == 1
+    assert run_gdla("segment", ct, "-o", tmp_path / "o.nii") == 1
     error = capsys.readouterr().err
     assert "ZeroDivisionError" in error
     assert "--debug" in error
     with pytest.raises(ZeroDivisionError):
-        _run("segment", ct, "-o", tmp_path / "o.nii", "--debug")
+        run_gdla("segment", ct, "-o", tmp_path / "o.nii", "--debug")
 
 
 def test_ctrl_c_ends_with_130_and_leaves_the_old_result(tmp_path, ct, engine, monkeypatch, capsys):
     out = tmp_path / "o.seg.nrrd"
     out.write_bytes(b"old")
     monkeypatch.setattr(engine, "predict", lambda *_: signal.raise_signal(signal.SIGINT))
-    assert _run("segment", ct, "-o", out, "--force") == 130
+    assert run_gdla("segment", ct, "-o", out, "--force") == 130
     assert capsys.readouterr().err == "gdla: stopped\n"
     assert out.read_bytes() == b"old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ct.nii.gz", "o.seg.nrrd"]
@@ -261,7 +219,7 @@ def test_being_asked_to_end_while_writing_leaves_the_old_result(
     before = signal.getsignal(number)
     monkeypatch.setattr("GDLACore.atomic.os.fsync", lambda _: signal.raise_signal(number))
     with pytest.raises(SystemExit) as ended:
-        _run("segment", ct, "-o", out, "--force")
+        run_gdla("segment", ct, "-o", out, "--force")
     assert ended.value.code == status
     assert signal.getsignal(number) is before
     assert out.read_bytes() == b"old"
@@ -272,7 +230,8 @@ def test_a_reference_that_says_nothing_of_its_values_is_warned_of(tmp_path, ct, 
     image = sitk.ReadImage(str(ct))
     sitk.WriteImage(sitk.Cast(image > 0, sitk.sitkUInt8), str(tmp_path / "mask.nii.gz"))
     assert (
-        _run("segment", ct, "-o", tmp_path / "o.nii", "--reference", tmp_path / "mask.nii.gz") == 0
+        run_gdla("segment", ct, "-o", tmp_path / "o.nii", "--reference", tmp_path / "mask.nii.gz")
+        == 0
     )
     assert "has no mask.json beside it" in capsys.readouterr().err
 
@@ -281,13 +240,13 @@ def test_ctrl_c_while_writing_leaves_the_old_result(tmp_path, ct, engine, monkey
     out = tmp_path / "o.nii"
     out.write_bytes(b"old")
     monkeypatch.setattr("GDLACore.atomic.os.fsync", lambda _: signal.raise_signal(signal.SIGINT))
-    assert _run("segment", ct, "-o", out, "--force") == 130
+    assert run_gdla("segment", ct, "-o", out, "--force") == 130
     assert out.read_bytes() == b"old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ct.nii.gz", "o.nii"]
 
 
 def test_quiet_prints_nothing(tmp_path, ct, engine, capsys):
-    assert _run("segment", ct, "-o", tmp_path / "o.nii", "--quiet") == 0
+    assert run_gdla("segment", ct, "-o", tmp_path / "o.nii", "--quiet") == 0
     assert capsys.readouterr() == ("", "")
 
 
@@ -295,18 +254,18 @@ def test_warnings_go_to_stderr_and_leave_json_intact(tmp_path, engine, capsys):
     array = np.zeros(SHAPE, np.float32)
     array[0, 0, 0] = np.nan
     sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / "ct.nrrd"))
-    assert _run("segment", tmp_path / "ct.nrrd", "-o", tmp_path / "o.nii", "--json") == 0
+    assert run_gdla("segment", tmp_path / "ct.nrrd", "-o", tmp_path / "o.nii", "--json") == 0
     printed = capsys.readouterr()
     json.loads(printed.out)
     assert printed.err.startswith("gdla: warning: ")
 
 
 def test_a_terminal_sees_progress_and_a_pipe_does_not(tmp_path, ct, engine, capsys, monkeypatch):
-    assert _run("segment", ct, "-o", tmp_path / "a.nii") == 0
+    assert run_gdla("segment", ct, "-o", tmp_path / "a.nii") == 0
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "100")
-    assert _run("segment", ct, "-o", tmp_path / "b.nii") == 0
+    assert run_gdla("segment", ct, "-o", tmp_path / "b.nii") == 0
     assert "Segmenting" in capsys.readouterr().err
 
 
@@ -314,102 +273,7 @@ def test_without_rich_the_table_is_plain_text(tmp_path, ct, engine, capsys, monk
     for name in [name for name in sys.modules if name.split(".")[0] == "rich"]:
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    assert _run("segment", ct, "-o", tmp_path / "o.nii") == 0
+    assert run_gdla("segment", ct, "-o", tmp_path / "o.nii") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split() == ["Structure", "Voxels", "mL", "Slices"]
     assert lines[2].split() == ["liver", "8", "0.0", "2"]
-
-
-def test_models_lists_the_catalogue_and_so_does_info_without_a_file(capsys):
-    assert _run("models") == 0
-    listed = capsys.readouterr().out
-    assert "synapse" in listed
-    assert _run("info") == 0
-    assert capsys.readouterr().out == listed
-    assert _run("models", "--json") == 0
-    assert "acdc" in [card["name"] for card in json.loads(capsys.readouterr().out)]
-
-
-def test_info_describes_a_model_by_name(capsys):
-    assert _run("info", "acdc") == 0
-    assert "Myocardium" in capsys.readouterr().out
-    assert _run("info", "acdc", "--json") == 0
-    assert ModelCard.from_json(capsys.readouterr().out).name == "acdc"
-
-
-def test_info_describes_a_card_file(tmp_path, capsys):
-    (tmp_path / "card.json").write_text(make_card().to_json())
-    assert _run("info", tmp_path / "card.json") == 0
-    assert "abdomen 1.2" in capsys.readouterr().out
-
-
-def test_info_describes_an_image(ct, capsys):
-    assert _run("info", ct, "--json") == 0
-    facts = json.loads(capsys.readouterr().out)
-    assert facts["shape_kji"] == [6, 7, 8]
-    assert facts["spacing_ijk_mm"] == pytest.approx([0.75, 1.5, 4.0])
-    assert (facts["range"], facts["axes_ijk"], facts["not_finite"]) == ([-1000, 200], "LPS", 0)
-    assert _run("info", ct) == 0
-    assert "8 x 7 x 6" in capsys.readouterr().out
-
-
-def test_info_describes_one_frame_of_a_film(tmp_path, capsys):
-    path = tmp_path / "film.nii.gz"
-    sitk.WriteImage(sitk.JoinSeries([sitk.Image(4, 4, 4, sitk.sitkInt16)] * 3), str(path))
-    assert _run("info", path) == 1
-    assert "--frame" in capsys.readouterr().err
-    assert _run("info", path, "--frame", 2) == 0
-    assert "4 x 4 x 4" in capsys.readouterr().out
-
-
-def test_info_describes_a_segmentation_of_ours(tmp_path, capsys):
-    path = write_segmentation(
-        tmp_path / "o.seg.nrrd", make_labels(), make_volume(np.eye(3)), make_card()
-    )
-    assert _run("info", path) == 0
-    assert "8 x 7 x 6" in capsys.readouterr().out
-
-
-def test_info_says_what_a_checkpoint_is_for(tmp_path, capsys):
-    import torch
-
-    weights = {
-        "head1.weight": torch.zeros(9, 64, 1, 1),
-        "resblk.conv1.weight": torch.zeros(8, 1, 3, 3),
-    }
-    torch.save({"model_state_dict": weights}, tmp_path / "best.ckpt")
-    assert _run("info", tmp_path / "best.ckpt", "--json") == 0
-    facts = json.loads(capsys.readouterr().out)
-    assert (facts["Classes"], facts["Input channels"]) == (9, 1)
-    assert "synapse" in facts["Fitting cards"]
-    torch.save({"stages.0.patch_embed.proj": torch.zeros(2)}, tmp_path / "encoder.pth")
-    assert _run("info", tmp_path / "encoder.pth") == 0
-    assert "encoder" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("name", ["none", "none.nii", "none.ckpt", "none.safetensors", "none.json"])
-def test_info_about_nothing_is_an_error(tmp_path, monkeypatch, capsys, name):
-    monkeypatch.chdir(tmp_path)
-    assert _run("info", name) == 1
-    assert name in capsys.readouterr().err
-
-
-def test_training_gets_what_was_typed(tmp_path, monkeypatch, capsys):
-    calls = []
-    module = type(sys)("GDLACore.training.command")
-    module.train = lambda *paths, **options: calls.append((paths, options)) or Path("final")
-    monkeypatch.setitem(sys.modules, "GDLACore.training.command", module)
-    assert _run("train", "plan.yaml", "-o", tmp_path, "--device", "cpu", "--resume") == 0
-    assert calls == [((Path("plan.yaml"), tmp_path), {"device": "cpu", "resume": True})]
-    assert capsys.readouterr().out == "final\n"
-
-
-def test_training_without_its_packages_says_how_to_install_them(tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "GDLACore.training.command", None)
-    assert _run("train", "plan.yaml", "-o", tmp_path) == 1
-    assert "GDLACore[train]" in capsys.readouterr().err
-
-
-def test_errors_of_every_kind_show_message_and_hint():
-    for kind in GDLAError.__subclasses__():
-        assert cli._sentence(kind("What is wrong.", "What to do.")) == "What is wrong. What to do."
