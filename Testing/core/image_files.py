@@ -15,8 +15,6 @@ from GDLACore.imaging.reading import read_volume
 from GDLACore.imaging.volume import sitk_geometry
 
 TURN = 22
-
-
 MATRIX = np.array(
     [
         [-0.7 * np.cos(np.radians(TURN)), 0.8 * np.sin(np.radians(TURN)), 0, 11],
@@ -25,8 +23,6 @@ MATRIX = np.array(
         [0, 0, 0, 1],
     ]
 )
-
-
 VOLUME_SUFFIXES = [".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd"]
 
 
