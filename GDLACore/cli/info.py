@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from GDLACore.cli.tables import print_table
-from GDLACore.errors import EngineError, ModelFileError
-from GDLACore.model.bundle import read_card
+from GDLACore.errors import EngineError
+from GDLACore.model.bundle import read_card, read_card_file
 from GDLACore.model.card import ModelCard
 from GDLACore.model.catalogue import catalogue, find
 
@@ -53,7 +53,7 @@ def describe(arguments: Namespace) -> None:
     elif suffix == ".safetensors":
         _describe_card(read_card(path), arguments)
     elif suffix == ".json":
-        _describe_card(_card_file(path), arguments)
+        _describe_card(read_card_file(path), arguments)
     elif suffix in _TORCH_FILES:
         _print_facts(_checkpoint_facts(path), arguments)
     else:
@@ -87,16 +87,6 @@ def _describe_card(card: ModelCard, arguments: Namespace) -> None:
         for label in card.labels
     ]
     print_table(["Structure", "Value", "SNOMED CT", "Note"], rows)
-
-
-def _card_file(path: Path) -> ModelCard:
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise ModelFileError(
-            f"{path} cannot be read: {error.strerror}.", "Check the path and its permissions."
-        ) from error
-    return ModelCard.from_json(text, str(path))
 
 
 def _checkpoint_facts(path: Path) -> dict[str, Any]:

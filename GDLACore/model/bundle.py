@@ -1,4 +1,4 @@
-"""The model card inside a ``.safetensors`` file, read without loading the weights.
+"""A model card on its own, or inside a ``.safetensors`` file, read without loading the weights.
 
 Such a file begins with the length of its header (8 bytes, little-endian) and the header, a JSON
 object; the text under ``__metadata__.gdla_card`` is the card.
@@ -36,6 +36,17 @@ def read_card(path: Path) -> ModelCard:
     if not isinstance(card, str):
         raise ModelFileError(f"{path} holds weights but no model card.", _NOT_OURS)
     return ModelCard.from_json(card, f"The card in {path}")
+
+
+def read_card_file(path: Path) -> ModelCard:
+    """Return the card in the JSON file at ``path``; raise ModelFileError if it holds none."""
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ModelFileError(
+            f"{path} cannot be read: {error.strerror}.", "Check the path and its permissions."
+        ) from error
+    return ModelCard.from_json(text, str(path))
 
 
 def _header(path: Path) -> bytes:

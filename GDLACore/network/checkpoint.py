@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from GDLACore.atomic import replacing
 from GDLACore.errors import ModelFileError
-from GDLACore.model.bundle import CARD_KEY, read_card
+from GDLACore.model.bundle import CARD_KEY, read_card, read_card_file
 from GDLACore.model.card import ModelCard
 from GDLACore.model.catalogue import catalogue, find
 from GDLACore.network.fitting import (
@@ -162,14 +162,8 @@ def _own_card(path: Path, chosen: ModelCard | None) -> ModelCard:
 
 def _card_beside(path: Path, weights: Mapping[str, Tensor]) -> ModelCard:
     beside = path.with_suffix(".card.json")
-    try:
-        return ModelCard.from_json(beside.read_bytes(), str(beside))
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise ModelFileError(
-            f"{beside} cannot be read: {error.strerror}.", "Check its permissions."
-        ) from error
+    if beside.exists():
+        return read_card_file(beside)
     names = [entry.card.name for entry in catalogue() if _fits(weights, entry.card, path)]
     named = f"Name its card ({' or '.join(names)}) or put" if names else "Put its card,"
     raise ModelFileError(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from GDLACore.errors import TrainingError
+from GDLACore.model.bundle import read_card_file
 from GDLACore.model.card import ModelCard
 from GDLACore.training.settings_file import check_fields, read_settings
 
@@ -89,14 +90,9 @@ def read_plan(path: Path) -> TrainingPlan:
     Paths are relative to the file. Raises TrainingError or ModelFileError naming what is wrong.
     """
     data = read_settings(path, {"card", "dataset"}, {"recipe", "initial_weights"})
-    card_path = path.parent / str(data["card"])
-    try:
-        text = card_path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise TrainingError(f"The card {card_path} cannot be read: {error.strerror}.") from error
     initial = data.get("initial_weights")
     return TrainingPlan(
-        card=ModelCard.from_json(text, str(card_path)),
+        card=read_card_file(path.parent / str(data["card"])),
         dataset=path.parent / str(data["dataset"]),
         recipe=_recipe(data.get("recipe") or {}, path),
         initial_weights=None if initial is None else path.parent / str(initial),

@@ -74,5 +74,12 @@ def test_a_card_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="card.json"):
         read_plan(path)
     path.write_text(yaml.safe_dump({"card": "none.json", "dataset": "d.yaml"}), encoding="utf-8")
-    with pytest.raises(TrainingError, match="none.json"):
+    with pytest.raises(ModelFileError, match="none.json"):
+        read_plan(path)
+
+
+def test_a_card_that_is_not_utf8_is_named(tmp_path: Path) -> None:
+    path = write_plan(tmp_path)
+    (tmp_path / "card.json").write_bytes(b'{"name": "\xe9"}')
+    with pytest.raises(ModelFileError, match="card.json is not valid JSON"):
         read_plan(path)
