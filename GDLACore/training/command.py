@@ -25,7 +25,7 @@ from GDLACore.errors import DeviceError, TrainingError
 from GDLACore.model.card import ModelCard
 from GDLACore.network.checkpoint import build_network, load_initial_weights, save_model
 from GDLACore.network.pvt_gdla import PVTGDLA
-from GDLACore.network.torch_file import read_weights
+from GDLACore.network.torch_file import check_readable, read_weights
 from GDLACore.training.dataset import Dataset, read_dataset, sha256
 from GDLACore.training.module import SegmentationTraining
 from GDLACore.training.recipe import TrainingPlan, read_plan
@@ -70,6 +70,8 @@ def train(plan_path: Path, folder: Path, *, device: str = "auto", resume: bool =
     plan = read_plan(plan_path)
     dataset = read_dataset(plan.dataset)
     _check(plan, dataset)
+    if plan.initial_weights is not None:
+        check_readable(plan.initial_weights)
     description = _description(plan, dataset)
     last = folder / "last.ckpt"
     if resume and not last.exists():
@@ -99,8 +101,9 @@ def train(plan_path: Path, folder: Path, *, device: str = "auto", resume: bool =
     except SystemExit:
         # Lightning has already turned Ctrl-C into an orderly exit; the caller counts on Ctrl-C.
         raise KeyboardInterrupt from None
-    if dataset.validation:
-        _export(folder / "best.ckpt", network, plan.card)
+    best = folder / "best.ckpt"
+    if best.exists():
+        _export(best, network, plan.card)
     return _export(last, network, plan.card)
 
 
@@ -133,14 +136,16 @@ def _trainer(
     recipe = plan.recipe
     # Without its counter: a "last-v1.ckpt" would never be resumed from.
     kept = {"dirpath": folder, "enable_version_counter": False}
-    callbacks: list[Callback] = [
-        ModelCheckpoint(**kept, filename="last", every_n_epochs=1, save_on_train_epoch_end=True),
-    ]
+    callbacks: list[Callback] = []
+    if dataset.validation:
+        callbacks.append(ModelCheckpoint(**kept, filename="best", monitor="dice", mode="max"))
+    # After "best": what is resumed from must know the best so far, the newest included.
+    callbacks.append(
+        ModelCheckpoint(**kept, filename="last", every_n_epochs=1, save_on_train_epoch_end=True)
+    )
     shown = sys.stdout.isatty()
     if shown:
         callbacks.append(TQDMProgressBar(refresh_rate=20))
-    if dataset.validation:
-        callbacks.append(ModelCheckpoint(**kept, filename="best", monitor="dice", mode="max"))
     if recipe.average is not None:
         callbacks.append(EMAWeightAveraging(decay=recipe.average))
     return lightning.Trainer(

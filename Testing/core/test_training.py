@@ -85,6 +85,9 @@ def test_training_learns_and_leaves_a_model_with_its_card_and_log(tmp_path: Path
     dice = [float(row["dice"]) for row in rows if row["dice"]]
     assert losses[-1] < losses[0] and len(dice) == 2
     assert max(dice) > 0.5
+    state = torch.load(folder / "last.ckpt", weights_only=True)["callbacks"]
+    (best,) = (s["best_model_score"] for s in state.values() if s.get("monitor") == "dice")
+    assert best.item() == pytest.approx(max(dice))
     assert load_model(folder / "best.safetensors")[1].labels == card.labels
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     assert (list(run["training data"]), list(run["validation data"])) == (["a"], ["b"])
@@ -145,16 +148,19 @@ from pathlib import Path
 import torch
 from GDLACore.training import command
 
-save, times = torch.save, []
+save, write, saved = torch.save, command.WholeFiles.save_checkpoint, []
 
-def killed_the_second_time(content, path, **options):
-    times.append(path)
-    if len(times) == 3:  # "last" and "best" of the first validation came before
+def noted(self, checkpoint, path, storage_options=None):
+    saved.append(Path(path).name)
+    write(self, checkpoint, path, storage_options)
+
+def killed_at_the_second_last(content, path, **options):
+    if saved.count("last.ckpt") == 2:
         Path(path).write_bytes(b"half a checkpoint")
         os.kill(os.getpid(), signal.SIGKILL)
     save(content, path, **options)
 
-torch.save = killed_the_second_time
+command.WholeFiles.save_checkpoint, torch.save = noted, killed_at_the_second_last
 command.train(Path(sys.argv[1]), Path(sys.argv[2]), device="cpu")
 """
 
@@ -164,6 +170,17 @@ def test_a_kill_while_saving_leaves_the_last_checkpoint(tmp_path: Path) -> None:
     plan, folder = write_plan(tmp_path, iterations=4), tmp_path / "run"
     assert _killed(KILLED_WHILE_SAVING, plan, folder)
     assert train(plan, folder, device="cpu", resume=True).exists()
+
+
+def test_initial_weights_that_do_not_exist_are_named_before_anything_is_written(
+    tmp_path: Path,
+) -> None:
+    plan = write_plan(tmp_path)
+    with plan.open("a", encoding="utf-8") as file:
+        file.write("initial_weights: pvt_v2_b0.pth\n")
+    with pytest.raises(ModelFileError, match=r"pvt_v2_b0\.pth does not exist"):
+        train(plan, tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("name", ["run.json", "last.ckpt"])
