@@ -7,6 +7,7 @@ object; the text under ``__metadata__.gdla_card`` is the card.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from GDLACore.errors import ModelFileError
 from GDLACore.model.card import ModelCard
@@ -28,14 +29,24 @@ def read_card(path: Path) -> ModelCard:
     Raises ModelFileError if the file cannot be read, is not such a file, is cut off inside its
     header, or carries no card or an invalid one.
     """
-    header = parse_json(_header(path), f"The header of {path}")
-    if not isinstance(header, dict):
-        raise ModelFileError(f"The header of {path} is not a JSON object.", _NOT_OURS)
+    header, _ = read_header(path)
     metadata = header.get("__metadata__")
     card = metadata.get(CARD_KEY) if isinstance(metadata, dict) else None
     if not isinstance(card, str):
         raise ModelFileError(f"{path} holds weights but no model card.", _NOT_OURS)
     return ModelCard.from_json(card, f"The card in {path}")
+
+
+def read_header(path: Path) -> tuple[dict[str, Any], int]:
+    """Return the header of the ``.safetensors`` file at ``path`` and the byte its tensors start at.
+
+    Raises ModelFileError if the file cannot be read, is not such a file or is cut off in there.
+    """
+    text = _header(path)
+    header = parse_json(text, f"The header of {path}")
+    if not isinstance(header, dict):
+        raise ModelFileError(f"The header of {path} is not a JSON object.", _NOT_OURS)
+    return header, _LENGTH_BYTES + len(text)
 
 
 def read_card_file(path: Path) -> ModelCard:
