@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from GDLACore.cli.tables import print_table
-from GDLACore.errors import EngineError
 from GDLACore.model.bundle import read_card, read_card_file
 from GDLACore.model.card import ModelCard
 from GDLACore.model.catalogue import catalogue, find
+from GDLACore.weights.names import network_name
+from GDLACore.weights.torch_file import read_torch_file
 
 _TORCH_FILES = (".ckpt", ".pth", ".pt")
 
@@ -91,20 +92,12 @@ def _describe_card(card: ModelCard, arguments: Namespace) -> None:
 
 def _checkpoint_facts(path: Path) -> dict[str, Any]:
     """Say what a PyTorch file holds, from the names and shapes of its weights."""
-    try:
-        from GDLACore.network.official_names import network_name
-        from GDLACore.network.torch_file import read_weights
-    except ImportError as error:
-        raise EngineError(
-            f"Reading {path} needs a package that is not installed ({error.name}).",
-            'Install it with: pip install "GDLACore[torch]".',
-        ) from error
-    weights = read_weights(path)
+    weights = read_torch_file(path)
     named = {network_name(name): value for name, value in weights.items()}
     facts: dict[str, Any] = {
         "File": str(path),
         "Weights": len(weights),
-        "Parameters": sum(value.numel() for value in weights.values()),
+        "Parameters": sum(value.size for value in weights.values()),
     }
     if "head.weight" in named and "stem.conv1.weight" in named:
         classes, channels = named["head.weight"].shape[0], named["stem.conv1.weight"].shape[1]

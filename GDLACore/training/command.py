@@ -25,10 +25,11 @@ from GDLACore.errors import DeviceError, TrainingError
 from GDLACore.model.card import ModelCard
 from GDLACore.network.checkpoint import build_network, load_initial_weights, save_model
 from GDLACore.network.pvt_gdla import PVTGDLA
-from GDLACore.network.torch_file import check_readable, read_weights
 from GDLACore.training.dataset import Dataset, read_dataset, sha256
 from GDLACore.training.module import SegmentationTraining
 from GDLACore.training.recipe import TrainingPlan, read_plan
+from GDLACore.weights.access import check_readable
+from GDLACore.weights.torch_file import read_torch_file
 
 
 class WholeFiles(TorchCheckpointIO):
@@ -78,7 +79,7 @@ def train(plan_path: Path, folder: Path, *, device: str = "auto", resume: bool =
         raise TrainingError(f"There is nothing to resume in {folder}.", "Start without --resume.")
     if resume:
         _check_unchanged(folder / "run.json", description)
-        read_weights(last)  # says in words what is wrong with a damaged file
+        read_torch_file(last)  # says in words what is wrong with a damaged file
     elif last.exists():
         raise TrainingError(
             f"{folder} already holds a training.",

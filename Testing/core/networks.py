@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from GDLACore.network.block import build_block
-from GDLACore.network.official_names import network_name
+from GDLACore.weights.names import network_name
 from GDLACore.network.pvt_gdla import PVTGDLA
 
 # The authors' name of the network with each mixer.

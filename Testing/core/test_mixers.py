@@ -12,7 +12,7 @@ from networks import OFFICIAL_MODELS, golden_attention, golden_block, golden_net
 
 from GDLACore.network.block import MIXERS, build_block
 from GDLACore.network.mixers import DifferentialAttention, SoftmaxAttention
-from GDLACore.network.official_names import network_name
+from GDLACore.weights.names import network_name
 from GDLACore.network.pvt_gdla import PVTGDLA
 
 TOLERANCE = 5e-5

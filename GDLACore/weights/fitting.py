@@ -1,6 +1,6 @@
 """Whether the weights of a file fit a network, and if not, why, in words.
 
-All names here are ours; GDLACore.network.official_names translates the authors'.
+All names here are ours; GDLACore.weights.names translates the authors'.
 """
 
 from __future__ import annotations
@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from GDLACore.errors import ModelFileError
 from GDLACore.model.card import MIXERS, ModelCard
+from GDLACore.weights.names import encoder_name
+from GDLACore.weights.shapes import Shapes
+
+Weights = Mapping[str, np.ndarray]
 
 _OTHER_CARD = "Choose the card this checkpoint was made for."
 _OTHER_FILE = "Choose a checkpoint of the network that is wanted."
@@ -26,14 +29,29 @@ _MIXER_MARKS = (
 )
 
 
-def is_segmentation_network(weights: Mapping[str, Tensor]) -> bool:
+def is_segmentation_network(weights: Weights) -> bool:
     """Return whether the names are those of a PVTv2 encoder together with a decoder."""
     return any(n.startswith(("encoder.patch_embed.", "encoder.stages.")) for n in weights) and any(
         n.startswith(("decoder.", "stem.")) for n in weights
     )
 
 
-def check_card(weights: Mapping[str, Tensor], card: ModelCard, path: Path) -> None:
+def as_encoder(weights: Weights) -> dict[str, np.ndarray]:
+    """Return an encoder's weights by timm's names, less the ImageNet classifier."""
+    return {
+        encoder_name(name.removeprefix("encoder.")): value
+        for name, value in weights.items()
+        if not name.startswith("head.")
+    }
+
+
+def is_encoder(weights: Weights) -> bool:
+    return any(name.startswith("patch_embed.") for name in weights) and any(
+        name.startswith("stages.") for name in weights
+    )
+
+
+def check_card(weights: Weights, card: ModelCard, path: Path) -> None:
     """Compare what the weights tell of the task and the architecture with ``card``.
 
     Raises ModelFileError for the first difference; it explains more than a list of wrong shapes.
@@ -58,14 +76,13 @@ def check_card(weights: Mapping[str, Tensor], card: ModelCard, path: Path) -> No
         )
 
 
-def check_encoder(
-    weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path
-) -> None:
+def check_encoder(weights: Weights, expected: Shapes, path: Path) -> None:
     """Raise ModelFileError if the encoder in ``weights`` has another depth or width.
 
     A deeper encoder of the same width would otherwise fit, less some of its blocks.
     """
-    found, wanted = _encoder_size(weights), _encoder_size(expected)
+    found = _encoder_size({name: value.shape for name, value in weights.items()})
+    wanted = _encoder_size(expected)
     if found and found != wanted:
         raise ModelFileError(
             f"{path} holds a PVTv2 of another size: {found} instead of {wanted}.",
@@ -73,13 +90,13 @@ def check_encoder(
         )
 
 
-def fitted(
-    weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path, what: str
-) -> dict[str, Tensor]:
-    """Return ``weights`` in the types of ``expected``, if they are those and no others.
+def fitted(weights: Weights, expected: Shapes, path: Path, what: str) -> dict[str, np.ndarray]:
+    """Return ``weights`` as float32 in C order, if they have the ``expected`` names and shapes.
 
-    ``what`` names the network in messages. Raises ModelFileError for missing and unknown names,
-    wrong shapes, numbers that are not real floating-point, and values that are not finite.
+    An array that is so already is not copied. ``what`` names the network in messages.
+
+    Raises ModelFileError for missing and unknown names, wrong shapes, numbers that are not real
+    floating-point, and values that are not finite.
     """
     missing, extra = expected.keys() - weights.keys(), weights.keys() - expected.keys()
     faults = []
@@ -92,35 +109,33 @@ def fitted(
     return {name: _fitted_one(name, weights[name], expected[name], path) for name in expected}
 
 
-def check_finite(name: str, value: Tensor, subject: str) -> None:
+def check_finite(name: str, value: np.ndarray, subject: str) -> None:
     """Raise ModelFileError, about ``subject``, if ``value`` holds NaN or infinity."""
-    if not torch.isfinite(value).all():
+    if not np.isfinite(value).all():
         raise ModelFileError(
             f"{subject} are not finite numbers, first in {name}.",
             "The training that made them has failed; use an earlier checkpoint.",
         )
 
 
-def _fitted_one(name: str, value: Tensor, expected: Tensor, path: Path) -> Tensor:
-    if value.shape != expected.shape:
+def _fitted_one(name: str, value: np.ndarray, expected: tuple[int, ...], path: Path) -> np.ndarray:
+    if value.shape != expected:
         raise ModelFileError(
-            f"{path} does not fit: {name} has the shape {tuple(value.shape)} "
-            f"instead of {tuple(expected.shape)}.",
+            f"{path} does not fit: {name} has the shape {value.shape} instead of {expected}.",
             _OTHER_FILE,
         )
-    if not value.is_floating_point():
+    if not np.issubdtype(value.dtype, np.floating):
         raise ModelFileError(
-            f"{path} does not fit: {name} holds {str(value.dtype).removeprefix('torch.')} "
-            "instead of floating-point numbers.",
+            f"{path} does not fit: {name} holds {value.dtype} instead of floating-point numbers.",
             _OTHER_FILE,
         )
-    # Converted first: eight-bit types know no isfinite, and double precision may overflow.
-    value = value.to(expected.dtype)
+    with np.errstate(over="ignore"):  # double precision may overflow, which the next check finds
+        value = np.ascontiguousarray(value, np.float32).reshape(expected)
     check_finite(name, value, f"The weights in {path}")
     return value
 
 
-def _mixers(weights: Mapping[str, Tensor]) -> tuple[str, ...]:
+def _mixers(weights: Weights) -> tuple[str, ...]:
     """Return the mixers these weights can belong to."""
     for mark, mixers in _MIXER_MARKS:
         if any(name.startswith("decoder.") and name.endswith(mark) for name in weights):
@@ -128,15 +143,15 @@ def _mixers(weights: Mapping[str, Tensor]) -> tuple[str, ...]:
     return MIXERS
 
 
-def _encoder_size(weights: Mapping[str, Tensor]) -> str:
+def _encoder_size(shapes: Shapes) -> str:
     """Return the blocks per stage and the first width, in words; "" if they cannot be told."""
     stages: dict[str, set[str]] = {}
-    for name in weights:
+    for name in shapes:
         head, _, rest = name.removeprefix("encoder.").partition(".blocks.")
         if rest and head.startswith("stages."):
             stages.setdefault(head, set()).add(rest.partition(".")[0])
-    first = weights.get("encoder.patch_embed.proj.weight", weights.get("patch_embed.proj.weight"))
+    first = shapes.get("encoder.patch_embed.proj.weight", shapes.get("patch_embed.proj.weight"))
     if not stages or first is None:
         return ""
     blocks = ", ".join(str(len(stages[stage])) for stage in sorted(stages))
-    return f"{blocks} blocks of first width {len(first) if first.dim() else 0}"
+    return f"{blocks} blocks of first width {first[0] if first else 0}"

@@ -1,0 +1,163 @@
+"""From a model's name or file to its card and its weights, ready to be built into any engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from GDLACore.errors import ModelFileError
+from GDLACore.model.bundle import read_card, read_card_file
+from GDLACore.model.card import ModelCard
+from GDLACore.model.catalogue import catalogue, find
+from GDLACore.weights.access import check_readable
+from GDLACore.weights.fitting import (
+    Weights,
+    as_encoder,
+    check_card,
+    check_encoder,
+    fitted,
+    is_encoder,
+    is_segmentation_network,
+)
+from GDLACore.weights.names import network_name
+from GDLACore.weights.safetensors_file import read_safetensors, safetensors_sha256
+from GDLACore.weights.shapes import weight_shapes
+from GDLACore.weights.torch_file import read_torch_file
+
+# Heads that exist only to teach, and counters of batches.
+AUXILIARY = "auxiliary_heads."
+COUNTER = "num_batches_tracked"
+
+
+@dataclass(frozen=True, eq=False)
+class ModelWeights:
+    """A model whose weights are those its card describes, all of them finite.
+
+    ``tensors`` are float32 in C order with the names and shapes of ``weight_shapes``, in its order.
+    """
+
+    card: ModelCard
+    tensors: dict[str, np.ndarray]
+    path: Path
+
+
+def load_weights(model: str | Path, card_name: str | None = None) -> ModelWeights:
+    """Return the weights and the card of ``model``.
+
+    ``model`` is a catalogue name, a ``.safetensors`` file with the card inside, or an authors'
+    ``.ckpt``, whose card is the catalogue's ``card_name`` or the file ``<model>.card.json`` beside
+    it. The deep-supervision heads are left out.
+
+    Raises ModelFileError for everything that does not fit together.
+    """
+    path = _find(model)
+    check_readable(path)
+    chosen = find(card_name).card if card_name is not None else None
+    if _is_safetensors(path):
+        card = _own_card(path, chosen)
+        _check_hash(card, path)
+        weights = read_weights(path)
+        _check_kind(weights, path)
+    else:
+        weights = read_weights(path)
+        _check_kind(weights, path)
+        card = chosen or _card_beside(path, weights)
+    check_card(weights, card, path)
+    expected = weight_shapes(card.architecture, card.in_channels, card.classes)
+    check_encoder(weights, expected, path)
+    used = {n: v for n, v in weights.items() if not n.startswith(AUXILIARY)}
+    what = f"{card.name} (PVTv2-{card.architecture.encoder}, {card.architecture.mixer})"
+    return ModelWeights(card, fitted(used, expected, path, f"the model {what}"), path)
+
+
+def read_weights(path: Path) -> dict[str, np.ndarray]:
+    """Return all weights of a ``.safetensors`` or PyTorch file under our names.
+
+    Counters of batches are left out. Raises ModelFileError if the file cannot be read.
+    """
+    weights = read_safetensors(path) if _is_safetensors(path) else read_torch_file(path)
+    named = {network_name(name): value for name, value in weights.items()}
+    if len(named) < len(weights):
+        raise ModelFileError(
+            f"{path} holds the weights of two networks, one by the authors' names.",
+            "Choose a PVT-GDLA checkpoint.",
+        )
+    return {name: value for name, value in named.items() if not name.endswith(COUNTER)}
+
+
+def _find(model: str | Path) -> Path:
+    """Return the file of ``model``; a bare name that is no file is looked up in the catalogue."""
+    path = Path(model)
+    if path.suffix or path.is_file() or path.name != str(model):
+        return path
+    entry = find(str(model))
+    if entry.resource is None:
+        raise ModelFileError(
+            f"The checkpoint of {model} is not on this computer.",
+            f"Download it from {entry.card.provenance.source} and give the file's path, "
+            f"with --card {model}.",
+        )
+    return entry.resource
+
+
+def _own_card(path: Path, chosen: ModelCard | None) -> ModelCard:
+    card = read_card(path)
+    if chosen is not None and chosen.name != card.name:
+        raise ModelFileError(
+            f"{path} is the model {card.name} and cannot be used as {chosen.name}.",
+            "Leave out the card: this file brings its own.",
+        )
+    return card
+
+
+def _card_beside(path: Path, weights: Weights) -> ModelCard:
+    beside = path.with_suffix(".card.json")
+    if beside.exists():
+        return read_card_file(beside)
+    names = [entry.card.name for entry in catalogue() if _fits(weights, entry.card, path)]
+    named = f"Name its card ({' or '.join(names)}) or put" if names else "Put its card,"
+    raise ModelFileError(
+        f"{path} does not say which model it is.",
+        f"{named} {beside.name}{'' if names else ','} beside it.",
+    )
+
+
+def _fits(weights: Weights, card: ModelCard, path: Path) -> bool:
+    try:
+        check_card(weights, card, path)
+    except ModelFileError:
+        return False
+    return True
+
+
+def _check_kind(weights: Weights, path: Path) -> None:
+    if is_segmentation_network(weights):
+        return
+    if any(name.startswith("network.encoder.") for name in weights):
+        raise ModelFileError(
+            f"{path} is the state of a training, not a model.",
+            "Use final.safetensors or best.safetensors beside it.",
+        )
+    if is_encoder(as_encoder(weights)):
+        raise ModelFileError(
+            f"{path} holds only a PVTv2 encoder, not a segmentation network.",
+            "It can be used as initial_weights in training.",
+        )
+    raise ModelFileError(
+        f"{path} holds another network: its weights are not a PVT-GDLA's.",
+        "Choose a PVT-GDLA checkpoint.",
+    )
+
+
+def _is_safetensors(path: Path) -> bool:
+    return path.suffix.lower() == ".safetensors"
+
+
+def _check_hash(card: ModelCard, path: Path) -> None:
+    if card.sha256 is not None and card.sha256 != safetensors_sha256(path):
+        raise ModelFileError(
+            f"{path} is damaged: its weights are not those its card was written for.",
+            "Copy or download the file again.",
+        )
