@@ -1,7 +1,8 @@
-"""A model card on its own, or inside a ``.safetensors`` file, read without loading the weights.
+"""A model card on its own, or inside a model file, read without loading the weights.
 
-Such a file begins with the length of its header (8 bytes, little-endian) and the header, a JSON
-object; the text under ``__metadata__.gdla_card`` is the card.
+A ``.safetensors`` file begins with the length of its header (8 bytes, little-endian) and the
+header, a JSON object; the text under ``__metadata__.gdla_card`` is the card. In an ``.onnx`` file
+the card is in the metadata, under the same key.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from typing import Any
 from GDLACore.errors import ModelFileError
 from GDLACore.model.card import ModelCard
 from GDLACore.model.fields import parse_json
+from GDLACore.model.file_access import opened
+from GDLACore.model.onnx_file import CARD_KEY, FIRST_BYTE, read_onnx_card
 
-CARD_KEY = "gdla_card"
+__all__ = ["CARD_KEY", "read_card", "read_card_file", "read_header"]
 
 _LENGTH_BYTES = 8
 # The largest network's header takes under 1 MiB; a damaged length must not fill the memory.
@@ -24,11 +27,15 @@ _INCOMPLETE = "Copy or download the file again."
 
 
 def read_card(path: Path) -> ModelCard:
-    """Return the card in the ``.safetensors`` file at ``path``; only its header is read.
+    """Return the card in the ``.onnx`` or ``.safetensors`` file at ``path``.
 
-    Raises ModelFileError if the file cannot be read, is not such a file, is cut off inside its
-    header, or carries no card or an invalid one.
+    A file with another suffix may be either; its first bytes tell.
+
+    Raises ModelFileError if the file cannot be read, is not such a file, is cut off before its
+    card, or carries no card or an invalid one.
     """
+    if _is_onnx(path):
+        return read_onnx_card(path)
     header, _ = read_header(path)
     metadata = header.get("__metadata__")
     card = metadata.get(CARD_KEY) if isinstance(metadata, dict) else None
@@ -51,32 +58,31 @@ def read_header(path: Path) -> tuple[dict[str, Any], int]:
 
 def read_card_file(path: Path) -> ModelCard:
     """Return the card in the JSON file at ``path``; raise ModelFileError if it holds none."""
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise ModelFileError(
-            f"{path} cannot be read: {error.strerror}.", "Check the path and its permissions."
-        ) from error
+    with opened(path) as file:
+        text = file.read()
     return ModelCard.from_json(text, str(path))
+
+
+def _is_onnx(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    if suffix in (".onnx", ".safetensors"):
+        return suffix == ".onnx"
+    with opened(path) as file:
+        start = file.read(_LENGTH_BYTES + 1)
+    # A safetensors header may happen to have a length that begins like ONNX, but opens a brace.
+    return start[:1] == FIRST_BYTE and start[_LENGTH_BYTES:] != b"{"
 
 
 def _header(path: Path) -> bytes:
     """Return the bytes of the header, whose length is checked before anything is allocated."""
-    try:
-        with path.open("rb") as file:
-            prefix = file.read(_LENGTH_BYTES)
-            length = int.from_bytes(prefix, "little")
-            if len(prefix) < _LENGTH_BYTES:
-                raise ModelFileError(f"{path} is cut off after {len(prefix)} bytes.", _INCOMPLETE)
-            if not 2 <= length <= _LARGEST_HEADER:
-                raise ModelFileError(f"{path} is not a safetensors file.", _NOT_OURS)
-            header = file.read(length)
-    except FileNotFoundError:
-        raise ModelFileError(f"{path} does not exist.", "Check the path.") from None
-    except OSError as error:
-        raise ModelFileError(
-            f"{path} cannot be read: {error.strerror}.", "Check the path and its permissions."
-        ) from error
+    with opened(path) as file:
+        prefix = file.read(_LENGTH_BYTES)
+        length = int.from_bytes(prefix, "little")
+        if len(prefix) < _LENGTH_BYTES:
+            raise ModelFileError(f"{path} is cut off after {len(prefix)} bytes.", _INCOMPLETE)
+        if not 2 <= length <= _LARGEST_HEADER:
+            raise ModelFileError(f"{path} is not a safetensors file.", _NOT_OURS)
+        header = file.read(length)
     if len(header) < length:
         raise ModelFileError(f"{path} is cut off inside its header.", _INCOMPLETE)
     return header

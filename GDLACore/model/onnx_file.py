@@ -1,0 +1,135 @@
+"""An ONNX file and the card in it, read and checked before ONNX Runtime sees the file.
+
+ONNX Runtime believes a file: it opens the other files that one names, allocates what one declares
+and runs whatever operators one asks for. So the structure of a file, though not its weights, is
+read here first, and what a network exported by this program would not have is refused. Not
+checked: how much memory the operators of a well-formed graph will need when they run.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from GDLACore.errors import ModelFileError
+from GDLACore.model.card import ModelCard
+from GDLACore.model.file_access import opened
+from GDLACore.model.onnx_graph import check_graph
+from GDLACore.model.onnx_operators import CONTRIB_DOMAIN
+from GDLACore.model.onnx_tensor import COPY_AGAIN, EXPORT_AGAIN, printable
+from GDLACore.model.protobuf import Message, WireError, read_message
+
+CARD_KEY = "gdla_card"
+
+# onnx.proto: ModelProto
+_FORMAT, _GRAPH, _OPERATOR_SETS, _METADATA, _TRAINING, _FUNCTIONS = 1, 7, 8, 14, 20, 25
+
+FIRST_BYTE = b"\x08"  # the key of _FORMAT, with which every writer begins
+# Bytes 4 to 7 of ONNX Runtime's own format. A producer's name can put them into an ONNX file, which
+# is then read as that other format, if it is handed over in memory.
+_ORT_MARK = b"ORTM"
+
+# Versions of the format and of the operators that belong together, ONNX 1.12 to 1.16.
+_FORMATS = range(8, 11)
+_VERSIONS = {"": range(17, 22), CONTRIB_DOMAIN: range(1, 2)}
+
+_LARGEST_FILE = 1 << 31  # protobuf's limit, in bytes
+# The largest of our networks has under 50,000; made-up ones must not keep anyone waiting.
+_MOST_FIELDS = 300_000
+_LARGEST_CARD = 1 << 20
+
+_NOT_OURS = "Choose an .onnx file written by `gdla export` or `gdla import`."
+
+
+def read_onnx_card(path: Path) -> ModelCard:
+    """Return the card in the metadata of the ONNX file at ``path``; the network is not looked at.
+
+    Raises ModelFileError if the file cannot be read, is not ONNX, is cut off, or carries no card
+    or an invalid one.
+    """
+    with _opened_model(path) as model:
+        return _card(model, path)
+
+
+def check_onnx_file(path: Path) -> ModelCard:
+    """Return the card in the ONNX file at ``path`` if the whole structure of the file is sound.
+
+    The weights themselves are not read. Raises ModelFileError as ``read_onnx_card`` does, and if
+    the file needs other versions of ONNX or operators than those known here, refers to another
+    file, declares what it does not carry, has more than one network in it, or has an input or
+    output that is not float32 [n, channels, h, w] with the channels of the card.
+    """
+    with _opened_model(path) as model:
+        card = _card(model, path)
+        _check_versions(model, path)
+        if model.numbers() & {_TRAINING, _FUNCTIONS}:
+            raise ModelFileError(
+                f"{path} holds more than a network: functions or a training.", EXPORT_AGAIN
+            )
+        graph = model.message(_GRAPH)
+        if graph is None:
+            raise ModelFileError(f"{path} holds no network.", EXPORT_AGAIN)
+        check_graph(graph, card, path)
+        return card
+
+
+@contextmanager
+def _opened_model(path: Path) -> Iterator[Message]:
+    """Yield the outermost message of the file; a WireError inside becomes a ModelFileError."""
+    with opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if not size:
+            raise ModelFileError(f"{path} is empty.", COPY_AGAIN)
+        start = file.read(8)
+        if not start.startswith(FIRST_BYTE) or start[4:] == _ORT_MARK:
+            raise ModelFileError(f"{path} is not an ONNX file.", _NOT_OURS)
+        if size >= _LARGEST_FILE:
+            raise ModelFileError(
+                f"{path} has {size / 2**30:.1f} GiB, which no ONNX file can have.", _NOT_OURS
+            )
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            try:
+                yield read_message(data, _MOST_FIELDS)
+            except WireError as error:
+                raise ModelFileError(
+                    f"{path} is cut off, damaged or not an ONNX file: {error}.", COPY_AGAIN
+                ) from error
+
+
+def _card(model: Message, path: Path) -> ModelCard:
+    cards = [entry for entry in model.messages(_METADATA) if entry.text(1) == CARD_KEY]
+    if len(cards) != 1 or (cards[0].size(2) or 0) > _LARGEST_CARD:
+        problem = "holds no model card" if not cards else "holds no usable model card"
+        raise ModelFileError(f"{path} {problem}.", _NOT_OURS)
+    return ModelCard.from_json(cards[0].text(2), f"The card in {path}")
+
+
+def _check_versions(model: Message, path: Path) -> None:
+    """Refuse versions that ONNX Runtime may not know, and operators that it has not itself."""
+    if model.integer(_FORMAT) not in _FORMATS:
+        raise ModelFileError(
+            f"{path} has version {model.integer(_FORMAT)} of the ONNX format; "
+            f"{_FORMATS[0]} to {_FORMATS[-1]} can be used.",
+            EXPORT_AGAIN,
+        )
+    seen = set()
+    for entry in model.messages(_OPERATOR_SETS):
+        name, version = entry.text(1), entry.integer(2)
+        domain = "" if name == "ai.onnx" else name
+        if domain not in _VERSIONS or domain in seen:
+            raise ModelFileError(
+                f"{path} needs operators of its own ({printable(name)}).",
+                "Export the model again with `gdla export`, which needs none.",
+            )
+        seen.add(domain)
+        if version not in (known := _VERSIONS[domain]):
+            raise ModelFileError(
+                f"{path} is written for version {version} of the {domain or 'ONNX'} operators; "
+                f"{known[0]} to {known[-1]} can be used.",
+                EXPORT_AGAIN,
+            )
+    if "" not in seen:
+        raise ModelFileError(f"{path} does not name its version of ONNX operators.", EXPORT_AGAIN)
