@@ -12,6 +12,7 @@ from phantom import make_card
 from GDLACore.model.onnx_file import CARD_KEY
 
 onnx = pytest.importorskip("onnx")
+DecodeError = pytest.importorskip("google.protobuf.message").DecodeError
 helper, numpy_helper, TensorProto = onnx.helper, onnx.numpy_helper, onnx.TensorProto
 
 CARD = make_card()  # 1 channel, 4 classes

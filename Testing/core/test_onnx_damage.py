@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from google.protobuf.message import DecodeError
-from onnx_files import CARD, make_model, numpy_helper, onnx
+from onnx_files import CARD, DecodeError, make_model, numpy_helper, onnx
 from refusals import refusal
 
 from GDLACore.errors import ModelFileError
