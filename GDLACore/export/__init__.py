@@ -1,0 +1,1 @@
+"""From a model's weights to an ONNX file, with numpy alone."""

@@ -1,0 +1,44 @@
+"""A model as one self-contained ONNX file: graph, weights and card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from GDLACore.atomic import replacing
+from GDLACore.export.graph import Graph
+from GDLACore.export.network import network
+from GDLACore.model.bundle import CARD_KEY
+from GDLACore.weights.loading import ModelWeights
+
+_NUMBERS = {"fp32": "float32", "fp16": "float16"}
+
+PRECISIONS = tuple(_NUMBERS)
+
+INPUT, OUTPUT = "image", "logits"
+
+
+def onnx_model(model: ModelWeights, precision: str = "fp32") -> bytes:
+    """Return ``model`` as the bytes of an ONNX file, the same for the same weights and card.
+
+    Its input ``image`` is float32 [n, in_channels, h, w], h and w any multiples of 32; its output
+    ``logits`` is float32 [n, classes, h, w]. ``precision`` is one of ``PRECISIONS``; "fp16" halves
+    the file and computes in half precision all but LayerNorm's statistics, the attention's sums,
+    their difference and its RMSNorm.
+    """
+    card = model.card
+    graph = Graph(card.name, _NUMBERS[precision])
+    image = graph.input(INPUT, ["n", card.in_channels, "h", "w"])
+    logits = network(graph, image, model.tensors, card.in_channels)
+    graph.output(logits, OUTPUT, ["n", card.classes, "h", "w"])
+    return graph.to_bytes({CARD_KEY: card.to_json()})
+
+
+def write_onnx_model(path: Path, model: ModelWeights, precision: str = "fp32") -> Path:
+    """Write ``onnx_model`` to ``path``, whole or not at all; return ``path``.
+
+    Raises OutputError if the file cannot be written.
+    """
+    content = onnx_model(model, precision)
+    with replacing(path) as part:
+        part.write_bytes(content)
+    return path
