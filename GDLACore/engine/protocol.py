@@ -31,6 +31,18 @@ class Engine(Protocol):
         Raises EngineError if the network cannot be run, even slice by slice.
         """
 
+    def scores(self, slices: np.ndarray) -> np.ndarray:
+        """Return logits, float32 [n, classes, s, s], on the network's grid, of ``slices``.
+
+        ``slices`` as for ``predict``, and the same errors.
+        """
+
+    def use_card(self, card: ModelCard) -> None:
+        """Feed images as ``card``, another description of the same network, says from now on.
+
+        Raises ValueError if classes, input channels or input size differ.
+        """
+
     def warm_up(self) -> None:
         """Run one empty slice, so that the first real one is not slowed by set-up."""
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-from types import TracebackType
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from GDLACore.engine.base import SliceEngine
 from GDLACore.engine.protocol import label_type
 from GDLACore.errors import DeviceError, EngineError
 from GDLACore.imaging.slice_resampling import SliceResampling, slice_resampling
 from GDLACore.model.card import ModelCard
-
-_log = logging.getLogger(__name__)
 
 _MINMAX_EPS = 1e-8  # as in GDLACore.imaging.intensity.minmax_images
 _GPU_BATCH = 32
@@ -29,49 +25,26 @@ _MEMORY_MESSAGES = (
 )
 
 
-class TorchEngine:
+class TorchEngine(SliceEngine):
     """A PyTorch network with its card on a CPU or a CUDA GPU; see ``Engine``.
 
     ``network`` maps float32 [n, c, s, s] to logits [n, classes, s, s]; the engine takes it over.
     Raises DeviceError if ``device`` ("auto", "cpu" or "cuda") is not to be had.
 
-    ``predict`` is ``network_input``, ``logits`` and ``labels`` one after the other, retried with
-    fewer slices while memory does not suffice.
+    ``predict`` is ``network_input``, ``logits`` and ``labels`` one after the other.
     """
 
     def __init__(self, network: nn.Module, card: ModelCard, device: str = "auto") -> None:
-        self.card = card
+        super().__init__(card)
         self._device, self._reason = _resolve(device)
+        if self._device.type == "cuda":
+            # PyTorch's default would round what enters convolutions to ten bits.
+            torch.backends.cudnn.allow_tf32 = False
         self._network: nn.Module | None = network.eval()
         self._network.to(self._device, memory_format=torch.channels_last)
         # A CPU gains nothing from several slices at a time. One at a time, no slice's labels can
         # depend, by rounding, on which others came with it.
         self.batch_size = 1 if self._device.type == "cpu" else _GPU_BATCH
-
-    def predict(self, slices: np.ndarray, borders: str) -> np.ndarray:
-        """Return the labels of ``slices``; see ``Engine.predict``."""
-        shape = slices.shape[2:]
-        labels = np.empty((len(slices), *shape), label_type(self.card))
-        done = 0
-        while done < len(slices):
-            part = slices[done : done + self.batch_size]
-            try:
-                labels[done : done + len(part)] = self.labels(
-                    self.logits(self.network_input(part)), shape, borders
-                )
-            except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error):
-                    raise EngineError(
-                        f"The network failed on {self.describe()}: {error}",
-                        "Try the device cpu." if self._device.type == "cuda" else "",
-                    ) from error
-                problem = str(error)
-            else:
-                done += len(part)
-                continue
-            # Only here, outside the handler, are the failed attempt's tensors given back.
-            self._use_less_memory(part.shape, problem)
-        return labels
 
     @torch.inference_mode()
     def network_input(self, slices: np.ndarray) -> Tensor:
@@ -111,11 +84,6 @@ class TorchEngine:
         # One by one: at full size the logits of many classes are the largest thing there is.
         return np.concatenate([self._largest(_enlarged(one, plan)) for one in logits.split(1)])
 
-    def warm_up(self) -> None:
-        """Run one empty slice; see ``Engine.warm_up``."""
-        size = self.card.input_size
-        self.predict(np.zeros((1, self.card.in_channels, size, size), np.float32), "published")
-
     def describe(self) -> str:
         """Return the device in use in words, and why it is this one."""
         if self._device.type == "cuda":
@@ -131,16 +99,11 @@ class TorchEngine:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def __enter__(self) -> TorchEngine:
-        return self
+    def _labels(self, slices: np.ndarray, borders: str) -> np.ndarray:
+        return self.labels(self.logits(self.network_input(slices)), slices.shape[2:], borders)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+    def _scores(self, slices: np.ndarray) -> np.ndarray:
+        return self.logits(self.network_input(slices)).cpu().numpy()
 
     def _plan(self, shape: tuple[int, int]) -> SliceResampling:
         return slice_resampling(self.card.resampling, tuple(shape), self.card.input_size)
@@ -150,25 +113,24 @@ class TorchEngine:
         labels = logits.max(dim=1).indices  # five times as fast as argmax on a CPU
         return labels.to(getattr(torch, np.dtype(label_type(self.card)).name)).cpu().numpy()
 
-    def _use_less_memory(self, failed: tuple[int, ...], problem: str) -> None:
-        """Halve the number of slices, or leave the GPU; raise EngineError if neither is left."""
-        count, _, height, width = failed
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
-        if count > 1:
-            self.batch_size = count // 2
-            _log.warning("Out of memory: going on with %d slices at a time.", self.batch_size)
-            return
-        if self._device.type == "cpu":
-            raise EngineError(
-                f"There is not enough memory for one slice of {height} x {width} pixels.",
-                f"Close other programs and try again ({problem}).",
-            )
-        _log.warning("The GPU has too little memory for one slice: going on with the CPU.")
-        self._device, self._reason = torch.device("cpu"), "the GPU ran out of memory"
+    def _is_out_of_memory(self, error: Exception) -> bool:
+        if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+            return True
+        return any(message in str(error) for message in _MEMORY_MESSAGES)
+
+    def _on_cpu(self) -> bool:
+        return self._device.type == "cpu"
+
+    def _move_to_cpu(self, reason: str) -> None:
+        self._device, self._reason = torch.device("cpu"), reason
         self._network.to(self._device)
         self.batch_size = 1
         torch.cuda.empty_cache()
+
+    def _use_less_memory(self, failed: tuple[int, ...], problem: str) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        super()._use_less_memory(failed, problem)
 
 
 def _resolve(device: str) -> tuple[torch.device, str]:
@@ -182,12 +144,6 @@ def _resolve(device: str) -> tuple[torch.device, str]:
     if device == "cuda":
         raise DeviceError(f"The GPU cannot be used: {reason}.", "Choose the device cpu or auto.")
     return torch.device("cpu"), reason
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    return any(message in str(error) for message in _MEMORY_MESSAGES)
 
 
 def _minmax_images(images: Tensor) -> Tensor:

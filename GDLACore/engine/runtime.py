@@ -1,0 +1,40 @@
+"""The ONNX Runtime that is installed, or what is wrong with it."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from types import ModuleType
+
+from GDLACore.engine.native_output import captured_output
+from GDLACore.errors import EngineError
+from GDLACore.installation import detect_system, installed_builds, needed_repair
+
+_log = logging.getLogger(__name__)
+
+
+def onnx_runtime() -> ModuleType:
+    """Return the module ``onnxruntime``.
+
+    Raises EngineError, with the commands that mend it, if it is not installed or only half:
+    its builds for different processors overwrite each other's files, and removing one of two
+    leaves a package without its library.
+    """
+    problem = ""
+    try:
+        # It searches for GPUs as it is imported, and complains of computers that have none.
+        with captured_output() as printed:
+            runtime = importlib.import_module("onnxruntime")
+        if hasattr(runtime, "InferenceSession"):
+            return runtime
+    except (ImportError, AttributeError, OSError) as error:
+        problem = str(error)
+    _log.debug("onnxruntime cannot be imported: %s %s", problem, printed())
+    system = detect_system()
+    repair = needed_repair(installed_builds(), system)
+    if repair is not None:
+        raise EngineError(repair.message, repair.hint)
+    raise EngineError(
+        f"ONNX Runtime is installed but cannot be loaded: {problem}.",
+        "Install it again: pip install --force-reinstall --no-deps onnxruntime.",
+    )
