@@ -15,10 +15,7 @@ is freed: otherwise a stage that reuses what another left would seem to need not
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -27,8 +24,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from machine import machine  # noqa: E402
-from report import replace_table  # noqa: E402
+from fresh import run_fresh  # noqa: E402
+from report import add_report_arguments, heading, publish, table  # noqa: E402
 from scan import write_dicom, write_nrrd  # noqa: E402
 
 NETWORK = "network"
@@ -52,7 +49,7 @@ GIVE_BACK = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536
 def main() -> None:
     """Measure, print and save."""
     arguments = _arguments()
-    result: dict[str, Any] = {"machine": machine(), "settings": _settings(arguments)}
+    result = heading(arguments, f"pipeline {arguments.model}")
     with tempfile.TemporaryDirectory() as folder:
         nrrd, dicom = Path(folder) / "ct.nrrd", Path(folder) / "dicom"
         write_nrrd(nrrd, arguments.slices)
@@ -63,27 +60,20 @@ def main() -> None:
             runs.append(_run(arguments, nrrd, dicom))
         print("run for memory", file=sys.stderr)
         result |= _summary(runs, _run(arguments, nrrd, dicom, "--memory", **GIVE_BACK))
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    table = _table(result)
-    print(table)
-    if arguments.docs:
-        replace_table(ROOT / "docs/performance.md", f"pipeline {arguments.model}", table)
+    result["machine"]["device"] = result["device"]
+    publish(arguments, result, _lines(result))
 
 
 def _run(
     arguments: argparse.Namespace, nrrd: Path, dicom: Path, *more: str, **environment: str
 ) -> dict[str, Any]:
-    command = [sys.executable, str(Path(__file__).with_name("pipeline_run.py"))]
-    command += ["--nrrd", nrrd, "--dicom", dicom, "--output", nrrd.with_name("out.seg.nrrd")]
-    for name in ("model", "device", "borders", "threads"):
-        command += [f"--{name}", getattr(arguments, name)]
-    command += more
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
-    done = subprocess.run(
-        list(map(str, command)), check=True, stdout=subprocess.PIPE, text=True, env=environment
-    )
-    return json.loads(done.stdout)
+    settings = [
+        part
+        for name in ("model", "device", "borders", "threads")
+        for part in (f"--{name}", getattr(arguments, name))
+    ]
+    files = ["--nrrd", nrrd, "--dicom", dicom, "--output", nrrd.with_name("out.seg.nrrd")]
+    return run_fresh("pipeline_run.py", *files, *settings, *more, **environment)
 
 
 def _summary(runs: list[dict[str, Any]], memory_run: dict[str, Any]) -> dict[str, Any]:
@@ -102,37 +92,27 @@ def _summary(runs: list[dict[str, Any]], memory_run: dict[str, Any]) -> dict[str
     }
 
 
-def _table(result: dict[str, Any]) -> str:
+def _lines(result: dict[str, Any]) -> list[str]:
     """Return everything as Markdown."""
     settings, total = result["settings"], result["total_seconds"]
     count = settings["slices"]
-    facts = {**result["machine"], "device": result["device"]}
-    lines = [f"- {name}: {value}" for name, value in facts.items()]
-    lines += [
-        "",
-        f"`{settings['model']}`, CT of 512 x 512 x {count} (int16), {settings['borders']} borders, "
-        f"median of {settings['runs']} runs:",
-        "",
-        "| stage | s | ms per slice | share | memory, MiB |",
-        "|---|---:|---:|---:|---:|",
-    ]
+    rows = []
     for stage, seconds in result["seconds"].items():
         share = f"{seconds / total:.1%}" if stage in COUNTED else "not counted"
         per_slice = "-" if stage == LOADING else f"{1e3 * seconds / count:.2f}"
         memory = result["mebibytes"].get(stage)
         memory = "-" if memory is None else f"{memory:.0f}"
-        lines.append(f"| {stage} | {seconds:.3f} | {per_slice} | {share} | {memory} |")
-    lines += [
-        f"| **total** | {total:.3f} | {1e3 * total / count:.2f} | | |",
+        rows.append([stage, f"{seconds:.3f}", per_slice, share, memory])
+    rows.append(["**total**", f"{total:.3f}", f"{1e3 * total / count:.2f}", "", ""])
+    return [
+        f"`{settings['model']}`, CT of 512 x 512 x {count} (int16), {settings['borders']} borders, "
+        f"median of {settings['runs']} runs:",
+        "",
+        *table(["stage", "s", "ms per slice", "share", "memory, MiB"], rows),
         "",
         f"Everything except the network: **{result['share_outside_network']:.1%}** of the total. "
         f"Largest memory of the process: {result['peak_mebibytes']:.0f} MiB.",
     ]
-    return "\n".join(lines)
-
-
-def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
-    return {name: value for name, value in vars(arguments).items() if name not in ("json", "docs")}
 
 
 def _arguments() -> argparse.Namespace:
@@ -145,8 +125,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--borders", choices=("smooth", "published"), default="smooth")
     parser.add_argument("--threads", type=int, default=0, help="0 leaves it to PyTorch")
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--docs", action="store_true", help="put the table into the documentation")
-    parser.add_argument("--json", type=Path, default=ROOT / "build/bench/pipeline.json")
+    add_report_arguments(parser, "pipeline")
     return parser.parse_args()
 
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-_STATUS = Path("/proc/self/status")
-_CLEAR_REFS = Path("/proc/self/clear_refs")
-_RESET_PEAK = "5"  # man 5 proc: sets the peak of the resident memory to its present size
+from memory import peak_mebibytes, reset_peak, resident_mebibytes
 
 
 class Stages:
@@ -40,21 +37,14 @@ class StagesWithMemory(Stages):
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         self._note_peak()
-        _CLEAR_REFS.write_text(_RESET_PEAK)
-        before = _mebibytes("VmRSS")
+        reset_peak()
+        before = resident_mebibytes()
         with super().stage(name):
             yield
         used = self._note_peak() - before
         self.mebibytes[name] = max(self.mebibytes.get(name, 0.0), used)
 
     def _note_peak(self) -> float:
-        peak = _mebibytes("VmHWM")
+        peak = peak_mebibytes()
         self.peak_mebibytes = max(self.peak_mebibytes, peak)
         return peak
-
-
-def _mebibytes(field: str) -> float:
-    for line in _STATUS.read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1]) / 1024
-    raise OSError(f"{_STATUS} does not tell {field}")
