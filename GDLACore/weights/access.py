@@ -34,5 +34,5 @@ def check_readable(path: Path) -> None:
 
 def printable(name: object) -> str:
     """Return a name out of a file in a form that suits one line of a message."""
-    text = repr(name) if isinstance(name, (str, int)) else type(name).__name__
+    text = repr(name) if isinstance(name, (str, int)) else "an entry without a name"
     return text if len(text) <= 80 else f"{text[:76]}...'"

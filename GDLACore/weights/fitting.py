@@ -103,7 +103,8 @@ def fitted(weights: Weights, expected: Shapes, path: Path, what: str) -> dict[st
     if missing:
         faults.append(f"lacks {len(missing)} of its {len(expected)} weights ({min(missing)}, …)")
     if extra:
-        faults.append(f"holds {len(extra)} weights that it does not have ({min(extra)[:80]}, …)")
+        first = "".join(letter if letter.isprintable() else "?" for letter in min(extra)[:80])
+        faults.append(f"holds {len(extra)} weights that it does not have ({first}, …)")
     if faults:
         raise ModelFileError(f"{path} does not fit {what}: it {' and '.join(faults)}.", _OTHER_FILE)
     return {name: _fitted_one(name, weights[name], expected[name], path) for name in expected}

@@ -10,7 +10,7 @@ import numpy as np
 from GDLACore.errors import ModelFileError
 from GDLACore.model.bundle import read_card, read_card_file
 from GDLACore.model.card import ModelCard
-from GDLACore.model.catalogue import catalogue, find
+from GDLACore.model.catalogue import catalogue, find, model_file
 from GDLACore.weights.access import check_readable
 from GDLACore.weights.fitting import (
     Weights,
@@ -52,24 +52,37 @@ def load_weights(model: str | Path, card_name: str | None = None) -> ModelWeight
 
     Raises ModelFileError for everything that does not fit together.
     """
-    path = _find(model)
+    path = model_file(model)
     check_readable(path)
-    chosen = find(card_name).card if card_name is not None else None
     if _is_safetensors(path):
-        card = _own_card(path, chosen)
+        card = own_card(path, card_name)
         _check_hash(card, path)
         weights = read_weights(path)
         _check_kind(weights, path)
     else:
         weights = read_weights(path)
         _check_kind(weights, path)
-        card = chosen or _card_beside(path, weights)
+        card = _card_beside(path, weights) if card_name is None else find(card_name).card
     check_card(weights, card, path)
     expected = weight_shapes(card.architecture, card.in_channels, card.classes)
     check_encoder(weights, expected, path)
     used = {n: v for n, v in weights.items() if not n.startswith(AUXILIARY)}
     what = f"{card.name} (PVTv2-{card.architecture.encoder}, {card.architecture.mixer})"
     return ModelWeights(card, fitted(used, expected, path, f"the model {what}"), path)
+
+
+def own_card(path: Path, card_name: str | None) -> ModelCard:
+    """Return the card inside the model file at ``path``.
+
+    Raises ModelFileError if there is none, or if ``card_name`` is given and is another model's.
+    """
+    card = read_card(path)
+    if card_name is not None and find(card_name).card.name != card.name:
+        raise ModelFileError(
+            f"{path} is the model {card.name} and cannot be used as {card_name}.",
+            "Leave out the card: this file brings its own.",
+        )
+    return card
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:
@@ -85,31 +98,6 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
             "Choose a PVT-GDLA checkpoint.",
         )
     return {name: value for name, value in named.items() if not name.endswith(COUNTER)}
-
-
-def _find(model: str | Path) -> Path:
-    """Return the file of ``model``; a bare name that is no file is looked up in the catalogue."""
-    path = Path(model)
-    if path.suffix or path.is_file() or path.name != str(model):
-        return path
-    entry = find(str(model))
-    if entry.resource is None:
-        raise ModelFileError(
-            f"The checkpoint of {model} is not on this computer.",
-            f"Download it from {entry.card.provenance.source} and give the file's path, "
-            f"with --card {model}.",
-        )
-    return entry.resource
-
-
-def _own_card(path: Path, chosen: ModelCard | None) -> ModelCard:
-    card = read_card(path)
-    if chosen is not None and chosen.name != card.name:
-        raise ModelFileError(
-            f"{path} is the model {card.name} and cannot be used as {chosen.name}.",
-            "Leave out the card: this file brings its own.",
-        )
-    return card
 
 
 def _card_beside(path: Path, weights: Weights) -> ModelCard:

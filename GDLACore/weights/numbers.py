@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+_MOST_AXES = 32  # before numpy 2
+_LARGEST_SIZE = 2**48
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,20 @@ class NumberType:
         if self.name == "bool":
             return stored != 0
         return stored
+
+
+def is_shape(value: Any) -> bool:
+    """Return whether ``value``, a list or tuple out of a file, is a shape numpy can hold."""
+    return (
+        len(value) <= _MOST_AXES
+        and all(map(is_size, value))
+        and math.prod(length or 1 for length in value) <= _LARGEST_SIZE
+    )
+
+
+def is_size(value: Any) -> bool:
+    """Return whether ``value`` can count the bytes or numbers of a file."""
+    return type(value) is int and 0 <= value <= _LARGEST_SIZE
 
 
 NUMBER_TYPES = {

@@ -18,10 +18,9 @@ import numpy as np
 from GDLACore.errors import ModelFileError
 from GDLACore.model.bundle import read_header
 from GDLACore.weights.access import AGAIN, check_readable, printable
-from GDLACore.weights.numbers import NUMBER_TYPES, NumberType
+from GDLACore.weights.numbers import NUMBER_TYPES, NumberType, is_shape, is_size
 
 _METADATA = "__metadata__"
-_MOST_AXES = 32  # what every version of numpy can hold
 
 # The format's names; it knows no other complex numbers.
 _NUMBER_TYPES = {
@@ -106,12 +105,17 @@ def _entry(name: str, fields: Any, path: Path) -> _Entry:
     """Return one tensor of the header, whose size and numbers agree."""
     fields = fields if isinstance(fields, dict) else {}
     kind, shape, offsets = (fields.get(key) for key in ("dtype", "shape", "data_offsets"))
-    numbers = NUMBER_TYPES.get(_NUMBER_TYPES.get(kind, "")) if isinstance(kind, str) else None
-    if numbers is None:
-        raise _damaged(path, f"the kind of number of {printable(name)} is not known")
-    if not _are_sizes(shape) or len(shape) > _MOST_AXES:
+    if not isinstance(kind, str):
+        raise _damaged(path, f"{printable(name)} has no kind of number")
+    if kind not in _NUMBER_TYPES:
+        raise ModelFileError(
+            f"{path} holds {printable(name)} in an unknown kind of number ({printable(kind)}).",
+            "Ask the author for weights in single or half precision.",
+        )
+    numbers = NUMBER_TYPES[_NUMBER_TYPES[kind]]
+    if not isinstance(shape, list) or not is_shape(shape):
         raise _damaged(path, f"{printable(name)} has no shape")
-    if not _are_sizes(offsets) or len(offsets) != 2:
+    if not isinstance(offsets, list) or len(offsets) != 2 or not all(map(is_size, offsets)):
         raise _damaged(path, f"{printable(name)} has no place")
     if offsets[1] - offsets[0] != math.prod(shape) * numbers.stored.itemsize:
         raise _damaged(path, f"the size of {printable(name)} is not that of its shape")
@@ -129,12 +133,6 @@ def _check_layout(entries: list[_Entry], length: int, path: Path) -> None:
         raise ModelFileError(f"{path} is cut off: {position - length} bytes are missing.", AGAIN)
     if position < length:
         raise _damaged(path, f"{length - position} bytes at its end belong to nothing")
-
-
-def _are_sizes(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        type(length) is int and 0 <= length < 2**48 for length in value
-    )
 
 
 def _damaged(path: Path, reason: str) -> ModelFileError:

@@ -111,10 +111,6 @@ def _refusing(path: Path) -> Iterator[None]:
         raise ModelFileError(
             f"{path} does not fit into the memory.", "Close other programs and try again."
         ) from error
-    except OSError as error:
-        raise ModelFileError(
-            f"{path} cannot be read: {error.strerror}.", "Check the path."
-        ) from error
     # Bytes made up or changed can fail anywhere in the reader, and the file is always at fault.
     except Exception as error:
         raise ModelFileError(f"{path} is damaged and cannot be read.", AGAIN) from error

@@ -37,9 +37,10 @@ class TorchLegacyFile:
     def __init__(self, file: IO[bytes], path: Path) -> None:
         self._file = file
         self._path = path
+        self._size = os.fstat(file.fileno()).st_size
         table = StorageTable()
         file.seek(0)
-        data = file.read(LARGEST_PICKLE)
+        data = file.read(min(LARGEST_PICKLE, self._size))
         position, values = 0, []
         for wanted in (_MAGIC_NUMBER, _VERSION, None, None, None):
             value, position = read_pickle(data, position, find, table.resolve)
@@ -64,7 +65,6 @@ class TorchLegacyFile:
 
     def _find_storages(self, position: int, keys: Any, table: StorageTable) -> dict[str, int]:
         """Return where in the file each storage begins; all of them must be in it."""
-        size = os.fstat(self._file.fileno()).st_size
         starts: dict[str, int] = {}
         if type(keys) is not list:
             raise PickleError("no list of storages")
@@ -76,7 +76,7 @@ class TorchLegacyFile:
             count = int.from_bytes(self._file.read(_COUNT_BYTES), "little")
             starts[key] = position + _COUNT_BYTES
             position = starts[key] + storage.nbytes
-            if position > size:
+            if position > self._size:
                 raise self._cut_off()
             if count != storage.count:
                 raise PickleError("a storage of another size")

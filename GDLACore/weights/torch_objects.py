@@ -13,10 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from GDLACore.weights.numbers import NUMBER_TYPES, NumberType
+from GDLACore.weights.numbers import NUMBER_TYPES, NumberType, is_shape, is_size
 from GDLACore.weights.pickled import Name, Opaque, PickleError
-
-_MOST_AXES = 32  # what every version of numpy can hold
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ class StorageTable:
         kind, type_, key, _device, count = reference[:5]
         if kind != "storage" or type(type_) is not Name or reference[5:] not in ((), (None,)):
             raise PickleError("a reference to something else than a storage")
-        if type(key) is not str or not _is_size(count):
+        if type(key) is not str or not is_size(count):
             raise PickleError("a storage without a key or size")
         if type_.name == "torch.storage.UntypedStorage":
             storage = Storage(key, count, None)
@@ -111,9 +109,12 @@ def _rebuild_tensor_v3(
 def _tensor(
     storage: Storage, numbers: NumberType, offset: Any, shape: Any, strides: Any, metadata: Any
 ) -> StoredTensor | Opaque:
+    count = storage.nbytes // numbers.stored.itemsize
+    _check_view(count, offset, shape, strides)
+    if math.prod(shape) > count:
+        return Opaque()  # repeats its numbers; a few bytes would stand for any amount of memory
     if any(metadata):
         return Opaque()  # numbers still to be negated or conjugated
-    _check_view(storage.nbytes // numbers.stored.itemsize, offset, shape, strides)
     return StoredTensor(storage, numbers, offset, shape, strides)
 
 
@@ -124,29 +125,16 @@ def _not_a_tensor(storage: Any) -> Opaque:
 
 
 def _check_view(count: int, offset: Any, shape: Any, strides: Any) -> None:
-    """Raise PickleError if a view reaches outside its storage of ``count`` elements.
-
-    A view may show an element twice, but not more elements in all than there are: a few bytes
-    would otherwise stand for any amount of memory.
-    """
+    """Raise PickleError if a view reaches outside its storage of ``count`` elements."""
     if type(shape) is not tuple or type(strides) is not tuple or len(shape) != len(strides):
         raise PickleError("a tensor without a shape")
-    if len(shape) > _MOST_AXES or not all(map(_is_size, (offset, *shape, *strides))):
+    if not is_shape(shape) or not all(map(is_size, (offset, *strides))):
         raise PickleError("a tensor with an impossible shape")
     if 0 in shape:
-        if math.prod(length or 1 for length in shape) > _LARGEST_SIZE:
-            raise PickleError("a tensor with an impossible shape")
         return
     last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
-    if last >= count or math.prod(shape) > count:
+    if last >= count:
         raise PickleError("a tensor that reaches outside its storage")
-
-
-_LARGEST_SIZE = 2**48
-
-
-def _is_size(value: Any) -> bool:
-    return type(value) is int and 0 <= value <= _LARGEST_SIZE
 
 
 def _parameter(data: Any, *_rest: Any) -> Any:
@@ -198,44 +186,49 @@ _BUILDERS = {
 
 # What may stand beside the weights of a training and is not needed: numbers of numpy, whose own
 # constructors would let a file choose a type's internal layout, and values without program code.
-# The rest are tensors of kinds that no weight has; one in the place of a weight is refused by its
-# own name then.
-_UNNEEDED = (
+_BESIDE_WEIGHTS = (
     "numpy.dtype",
     "numpy.ndarray",
     "numpy.core.multiarray.scalar",
     "numpy.core.multiarray._reconstruct",
-    "numpy._core.multiarray.scalar",
+    "numpy._core.multiarray.scalar",  # numpy 2 renamed its core
     "numpy._core.multiarray._reconstruct",
-    "_codecs.encode",
+    "_codecs.encode",  # bytes
+    "builtins.bytearray",
+    "builtins.complex",
+    "builtins.set",
+    "__builtin__.bytearray",
+    "__builtin__.complex",
+    "__builtin__.set",
     "collections.Counter",
-    *(f"{module}.{name}" for module in ("builtins", "__builtin__") for name in ("set", "complex")),
-    *(f"{module}.bytearray" for module in ("builtins", "__builtin__")),
     "torch.device",
-    "torch.serialization._get_layout",
-    "torch._tensor._rebuild_from_type_v2",
-    *(
-        f"torch._utils._rebuild_{name}"
-        for name in (
-            "qtensor",
-            "sparse_tensor",
-            "nested_tensor",
-            "meta_tensor_no_storage",
-            "wrapper_subclass",
-            "device_tensor_from_numpy",
-            "device_tensor_from_cpu_tensor",
-        )
-    ),
-    *(f"torch.{name}Storage" for name in ("QInt8", "QUInt8", "QInt32", "QUInt4x2", "QUInt2x4")),
-    *(f"torch.per_{name}_affine" for name in ("tensor", "channel")),
-    *(f"torch.{name}" for name in ("complex32", "qint8", "quint8", "qint32", "bits8", "bits16")),
-    *(f"torch.float8_{name}" for name in ("e4m3fn", "e5m2", "e4m3fnuz", "e5m2fnuz", "e8m0fnu")),
-    "torch.float4_e2m1fn_x2",
-    *(f"torch.{name}" for name in NUMBER_TYPES),
-    "torch.storage.UntypedStorage",
-    *_STORAGES,
 )
 
-_NAMES = {name: Name(name, _opaque) for name in _UNNEEDED} | {
+# Tensors of kinds that no weight has. One in the place of a weight is refused by the weight's name.
+_OTHER_TENSORS = (
+    "torch._tensor._rebuild_from_type_v2",
+    "torch._utils._rebuild_device_tensor_from_cpu_tensor",
+    "torch._utils._rebuild_device_tensor_from_numpy",
+    "torch._utils._rebuild_meta_tensor_no_storage",
+    "torch._utils._rebuild_nested_tensor",
+    "torch._utils._rebuild_qtensor",
+    "torch._utils._rebuild_sparse_tensor",
+    "torch._utils._rebuild_wrapper_subclass",
+    "torch.serialization._get_layout",
+    "torch.per_channel_affine",
+    "torch.per_tensor_affine",
+    "torch.QInt32Storage",
+    "torch.QInt8Storage",
+    "torch.QUInt8Storage",
+    "torch.float8_e4m3fn",
+    "torch.float8_e4m3fnuz",
+    "torch.float8_e5m2",
+    "torch.float8_e5m2fnuz",
+    "torch.float8_e8m0fnu",
+)
+
+_KINDS = ("torch.storage.UntypedStorage", *_STORAGES, *(f"torch.{name}" for name in NUMBER_TYPES))
+
+_NAMES = {name: Name(name, _opaque) for name in (*_BESIDE_WEIGHTS, *_OTHER_TENSORS, *_KINDS)} | {
     name: Name(name, build) for name, build in _BUILDERS.items()
 }
