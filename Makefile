@@ -1,6 +1,8 @@
 # make demo    segment a real CT with the demonstration model and show what came out
 # make test    run the whole test suite
+# make test-runtime   run the tests that need no PyTorch where there is none
 # make lint    check the style
+# make bench-gpu   measure on an NVIDIA GPU, with PyTorch
 # make demo-model   train the demonstration model anew (hours on a CPU)
 # make clean   remove the environment and what demo, test and lint wrote
 #
@@ -12,14 +14,15 @@ PYTHON ?= python3
 PIP_ARGS ?=
 
 VENV := .venv
+RUNTIME := .venv-runtime
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGS) \
-           --constraint constraints.txt
+PIP_INSTALL := -m pip install --disable-pip-version-check $(PIP_ARGS) --constraint constraints.txt
+INSTALL := $(BIN)/python $(PIP_INSTALL)
 PACKAGING := pyproject.toml setup.py constraints.txt
 
 DEMO := demo-output/ct-abdomen
 
-.PHONY: demo test lint demo-model clean
+.PHONY: demo test test-runtime lint bench-gpu demo-model clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo-ready
@@ -31,8 +34,14 @@ demo: $(VENV)/.demo-ready
 test: $(VENV)/.test-ready
 	$(BIN)/python -m pytest
 
+test-runtime: $(RUNTIME)/.ready
+	$(RUNTIME)/bin/python -m pytest Testing/core
+
 lint: $(VENV)/.test-ready
 	$(BIN)/ruff check .
+
+bench-gpu: $(VENV)/.test-ready
+	$(BIN)/python Testing/bench/gpu.py --docs
 
 demo-model: $(VENV)/.test-ready
 	$(BIN)/python recipes/demo-ct/fetch_data.py
@@ -42,31 +51,35 @@ demo-model: $(VENV)/.test-ready
 	$(BIN)/python recipes/demo-ct/evaluate.py
 
 clean:
-	rm -rf $(VENV) demo-output build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(RUNTIME) demo-output build dist *.egg-info .pytest_cache .ruff_cache
 	find GDLACore Testing docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/pyvenv.cfg:
+%/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || { \
 	    echo "Python 3.10 to 3.13 is needed, and $(PYTHON) is not one:" \
 	         "choose another with  make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	    echo "$(PYTHON) cannot make virtual environments:" \
 	         "on Debian and Ubuntu  apt-get install python3-venv"; exit 1; }
-	@echo "==> Making the environment in $(VENV)"
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+	@echo "==> Making the environment in $*"
+	@$(PYTHON) -m venv $* || { rm -rf $*; exit 1; }
+
+$(VENV)/.demo-ready: $(VENV)/pyvenv.cfg $(PACKAGING)
+	@echo "==> Installing GDLACore with ONNX Runtime"
+	$(INSTALL) --editable '.[cpu,cli]'
+	@touch $@
 
 # timm's metadata asks for torchvision, which would bring another build of torch; the network uses
 # nothing of it. So timm comes alone, after what it does use.
-$(VENV)/.demo-ready: $(VENV)/pyvenv.cfg $(PACKAGING)
-	@echo "==> Installing PyTorch (1 of 3)"
+$(VENV)/.test-ready: $(VENV)/.demo-ready
+	@echo "==> Installing PyTorch, and what training and the tests need"
 	$(INSTALL) torch safetensors pyyaml huggingface_hub
-	@echo "==> Installing the PVTv2 encoder (2 of 3)"
 	$(INSTALL) --no-deps timm
-	@echo "==> Installing GDLACore and its command line (3 of 3)"
-	$(INSTALL) --editable '.[cli]'
+	$(INSTALL) lightning monai --editable '.[cpu,cli,dev]'
 	@touch $@
 
-$(VENV)/.test-ready: $(VENV)/.demo-ready
-	@echo "==> Installing what training and the tests need"
-	$(INSTALL) lightning monai --editable '.[cli,dev]'
+# What hospitals install: no PyTorch, no training, not even the niceties of the command line.
+$(RUNTIME)/.ready: $(RUNTIME)/pyvenv.cfg $(PACKAGING)
+	@echo "==> Installing GDLACore with ONNX Runtime, and pytest"
+	$(RUNTIME)/bin/python $(PIP_INSTALL) pytest --editable '.[cpu]'
 	@touch $@

@@ -21,6 +21,20 @@ def info(arguments: Namespace) -> None:
     describe(arguments)
 
 
+def export(arguments: Namespace) -> None:
+    """Write a model as an ONNX file."""
+    from GDLACore.cli.export import run
+
+    run(arguments)
+
+
+def calibrate(arguments: Namespace) -> None:
+    """Find out how a model wants to be fed."""
+    from GDLACore.cli.calibrate import run
+
+    run(arguments)
+
+
 def models(arguments: Namespace) -> None:
     """List the catalogue."""
     from GDLACore.cli.info import list_models

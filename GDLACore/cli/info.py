@@ -51,7 +51,7 @@ def describe(arguments: Namespace) -> None:
     suffix = path.suffix.lower()
     if not suffix and not path.exists():
         _describe_card(find(arguments.file).card, arguments)
-    elif suffix == ".safetensors":
+    elif suffix in (".safetensors", ".onnx"):
         _describe_card(read_card(path), arguments)
     elif suffix == ".json":
         _describe_card(read_card_file(path), arguments)

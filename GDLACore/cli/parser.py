@@ -24,6 +24,24 @@ The ending of OUT chooses the format: .seg.nrrd is a segmentation for 3D Slicer 
 and terminology; .nii.gz, .nii, .nrrd and .mha are plain label maps.
 """
 
+_CALIBRATE = """\
+Find out how a model wants to be fed: try the 8 views of a slice and the usual intensity profiles on
+one volume that shows what the model segments, compare the profile with what the model's weights say
+about its training images, and on a CT judge whether its labels are where those organs lie.
+
+VOLUME is an image as for `gdla segment`. Nothing is changed: give -o to write a card with what was
+found; as FILE.card.json it is the card of the checkpoint FILE.ckpt beside it.
+"""
+
+_EXPORT = """\
+Turn a checkpoint into one .onnx file that holds network, weights and card and needs no PyTorch, on
+this computer or another. `gdla import` is the same command: it is how the authors' .ckpt files, of
+which --card names the model, become models of this program. Nothing in a file is ever executed.
+"""
+
+# Those of GDLACore.engine.providers, which it would take too long to import for --help.
+DEVICES = ("auto", "cpu", "cuda", "directml", "coreml", "openvino", "tensorrt")
+
 
 def command_line() -> argparse.ArgumentParser:
     """Return the parser; the parsed ``command`` is a function that takes the arguments."""
@@ -38,6 +56,8 @@ def command_line() -> argparse.ArgumentParser:
     common = _common()
     _add_segment(subparsers, common)
     _add_info(subparsers, common)
+    _add_export(subparsers, common)
+    _add_calibrate(subparsers, common)
     _add_models(subparsers, common)
     _add_train(subparsers, common)
     return parser
@@ -52,6 +72,33 @@ def _common() -> argparse.ArgumentParser:
 
 def _json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+
+
+def _card(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--card", metavar="NAME", help="the listed model that a .ckpt file is a checkpoint of"
+    )
+
+
+def _engine_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--device",
+        choices=DEVICES,
+        default="auto",
+        help="auto: the fastest that computes rightly, found out by trying (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--runtime",
+        choices=("auto", "onnx", "torch"),
+        default="auto",
+        help="auto: ONNX Runtime, unless only PyTorch can use the GPU (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--threads",
+        metavar="N",
+        type=_positive_number,
+        help="slices that a CPU works on at a time (default: one on each core)",
+    )
 
 
 def _choice_of_image(parser: argparse.ArgumentParser) -> None:
@@ -78,12 +125,10 @@ def _add_segment(subparsers: argparse._SubParsersAction, common: argparse.Argume
     parser.add_argument(
         "--model",
         default="demo-ct",
-        help="a name that `gdla models` lists, or a checkpoint file (default: %(default)s)",
+        help="a name that `gdla models` lists, or a model file (default: %(default)s)",
     )
-    parser.add_argument(
-        "--card", metavar="NAME", help="the listed model that a .ckpt file is a checkpoint of"
-    )
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    _card(parser)
+    _engine_options(parser)
     parser.add_argument(
         "--slices",
         metavar="A:B",
@@ -130,6 +175,69 @@ def _add_info(subparsers: argparse._SubParsersAction, common: argparse.ArgumentP
         "file", metavar="FILE", nargs="?", help="a file, a folder or a model's name"
     )
     _choice_of_image(parser)
+    _json(parser)
+
+
+def _add_export(subparsers: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
+    parser = subparsers.add_parser(
+        "export",
+        aliases=["import"],
+        parents=[common],
+        help="turn a checkpoint into one ONNX file",
+        description=_EXPORT,
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=commands.export)
+    parser.add_argument(
+        "model", metavar="MODEL", help="a checkpoint file, or a name that `gdla models` lists"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT.onnx",
+        type=Path,
+        help="default: MODEL with the ending .onnx",
+    )
+    _card(parser)
+    parser.add_argument(
+        "--precision",
+        choices=("fp32", "fp16"),
+        default="fp32",
+        help="fp16 halves the file, is for GPUs and moves some labels (default: %(default)s)",
+    )
+    parser.add_argument("--force", action="store_true", help="replace an existing file")
+    _json(parser)
+
+
+def _add_calibrate(subparsers: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
+    parser = subparsers.add_parser(
+        "calibrate",
+        parents=[common],
+        help="find out how a model wants to be fed",
+        description=_CALIBRATE,
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=commands.calibrate)
+    parser.add_argument(
+        "model", metavar="MODEL", help="a name that `gdla models` lists, or a model file"
+    )
+    parser.add_argument("volume", metavar="VOLUME", type=Path, help="an image or a DICOM folder")
+    _card(parser)
+    _engine_options(parser)
+    _choice_of_image(parser)
+    parser.add_argument(
+        "-o", "--output", metavar="CARD.json", type=Path, help="write the card as it was found"
+    )
+    parser.add_argument(
+        "--sample",
+        metavar="N",
+        type=_positive_number,
+        default=12,
+        help="slices to try every view and profile on (default: %(default)s)",
+    )
+    parser.add_argument("--force", action="store_true", help="replace an existing card")
     _json(parser)
 
 

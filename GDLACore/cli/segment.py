@@ -79,7 +79,13 @@ def _segment(arguments: Namespace, report: Report) -> _Run:
     with phase("reading"):
         volume = read_volume(arguments.input, series=arguments.series, frame=arguments.frame)
     with phase("loading"):
-        engine = load_engine(arguments.model, device=arguments.device, card=arguments.card)
+        engine = load_engine(
+            arguments.model,
+            device=arguments.device,
+            card=arguments.card,
+            runtime=arguments.runtime,
+            threads=arguments.threads,
+        )
     with engine:
         card = engine.card
         slices = _slices(arguments, volume, card)

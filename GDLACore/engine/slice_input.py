@@ -7,14 +7,18 @@ network's are to work.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime as ort
 
+from GDLACore.engine.runtime import onnx_runtime
 from GDLACore.export.graph import Graph
 from GDLACore.imaging.intensity import minmax_images
 from GDLACore.imaging.slice_resampling import SliceResampling
 from GDLACore.model.card import ModelCard
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 
 def network_input(slices: np.ndarray, plan: SliceResampling, card: ModelCard) -> np.ndarray:
@@ -28,16 +32,17 @@ def network_input(slices: np.ndarray, plan: SliceResampling, card: ModelCard) ->
 
 
 @lru_cache(maxsize=1)
-def _session() -> ort.InferenceSession:
+def _session() -> onnxruntime.InferenceSession:
     graph = Graph("resampling")
     slices = graph.input("slices", ["n", "c", "h", "w"])
     rows = graph.input("rows", ["s", "h"])
     columns = graph.input("columns", ["w", "s"])
     images = graph("MatMul", rows, graph("MatMul", slices, columns))
     graph.output(images, "images", ["n", "c", "s", "s"])
-    options = ort.SessionOptions()
+    runtime = onnx_runtime()
+    options = runtime.SessionOptions()
     options.intra_op_num_threads = 1
-    return ort.InferenceSession(graph.to_bytes({}), options, providers=["CPUExecutionProvider"])
+    return runtime.InferenceSession(graph.to_bytes({}), options, providers=["CPUExecutionProvider"])
 
 
 @lru_cache(maxsize=32)

@@ -66,6 +66,24 @@ def find(name: str) -> CatalogueEntry:
     raise ModelFileError(f"No model is called {name!r}.", f"{hint}Known: {', '.join(entries)}.")
 
 
+def model_file(model: str | Path) -> Path:
+    """Return the file of ``model``; a bare name that is no file is looked up in the catalogue.
+
+    Raises ModelFileError for a name that is not in it, or whose model does not ship with the code.
+    """
+    path = Path(model)
+    if path.suffix or path.is_file() or path.name != str(model):
+        return path
+    entry = find(str(model))
+    if entry.resource is None:
+        raise ModelFileError(
+            f"The checkpoint of {model} is not on this computer.",
+            f"Download it from {entry.card.provenance.source} and give the file's path, "
+            f"with --card {model}.",
+        )
+    return entry.resource
+
+
 def read_catalogue(path: Path) -> tuple[CatalogueEntry, ...]:
     """Return the entries of the catalogue at ``path``; shipped files are looked up beside it.
 

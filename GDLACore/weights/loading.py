@@ -60,9 +60,10 @@ def load_weights(model: str | Path, card_name: str | None = None) -> ModelWeight
         weights = read_weights(path)
         _check_kind(weights, path)
     else:
+        chosen = None if card_name is None else find(card_name).card
         weights = read_weights(path)
         _check_kind(weights, path)
-        card = _card_beside(path, weights) if card_name is None else find(card_name).card
+        card = chosen or _card_beside(path, weights)
     check_card(weights, card, path)
     expected = weight_shapes(card.architecture, card.in_channels, card.classes)
     check_encoder(weights, expected, path)
