@@ -1,0 +1,134 @@
+"""What a trial says about a card's slice view and intensity profile, in plain sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from GDLACore.calibration.certainty import lead
+from GDLACore.calibration.trial import Attempt, Trial
+from GDLACore.model.card import IntensityProfile, ModelCard
+
+# Trained networks reach 0.6 in their worst view and intensity, untrained ones 0.1 in their best.
+LEAST_CERTAINTY = 0.4
+
+AGREES, ANOTHER, UNCLEAR = "agrees", "another", "unclear"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was found about one property of a card.
+
+    ``outcome``: AGREES if the card's own value is clearly the best, ANOTHER if ``found`` is clearly
+    better than it, UNCLEAR if the trial cannot tell; then ``found`` is the card's own.
+    ``rivals`` are the values that could not be told apart from the best.
+    """
+
+    found: str
+    outcome: str
+    rivals: tuple[str, ...]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Advice:
+    """How to feed the network after a trial: ``view`` and ``intensity``, and why."""
+
+    view: str
+    intensity: IntensityProfile
+    view_choice: Choice
+    intensity_choice: Choice
+
+
+def advise(trial: Trial, card: ModelCard, likely_kinds: Collection[str] = ()) -> Advice:
+    """Return the advice that ``trial`` gives to a user of ``card``.
+
+    ``likely_kinds`` are the kinds of intensity profile that the weights' own statistics allow, all
+    if empty. They outweigh the trial: a network can be very certain of images that are nothing like
+    what it was taught, such as of lungs wherever values are too low.
+    """
+    allowed = [a for a in trial.attempts if not likely_kinds or a.intensity.kind in likely_kinds]
+    allowed = allowed or list(trial.attempts)
+    best = allowed[0]
+    if best.certainty < LEAST_CERTAINTY:
+        return _uncertain(best, card)
+    in_best_view = [attempt for attempt in allowed if attempt.view == best.view]
+    intensity, intensity_choice = _choose_intensity(in_best_view, card)
+    views = [attempt for attempt in allowed if attempt.intensity == intensity]
+    view_choice = _choose_view(views, card)
+    return Advice(view_choice.found, intensity, view_choice, intensity_choice)
+
+
+def _uncertain(best: Attempt, card: ModelCard) -> Advice:
+    sentence = (
+        f"The network is not certain of anything in any view (certainty {best.certainty:.2f} at "
+        f"best), so the right one cannot be told: its weights may be untrained, or the image may "
+        f"not show what it was taught."
+    )
+    intensity = Choice(profile_text(card.intensity), UNCLEAR, (), "Nor can the intensity profile.")
+    return Advice(card.view, card.intensity, Choice(card.view, UNCLEAR, (), sentence), intensity)
+
+
+def _choose_view(attempts: list[Attempt], card: ModelCard) -> Choice:
+    """Choose among attempts that differ in their view only, the most certain first."""
+    best = attempts[0]
+    rivals = [a for a in attempts[1:] if not lead(best.answer, a.answer).clear]
+    own = next(attempt for attempt in attempts if attempt.view == card.view)
+    close = _listed([f"{a.view} ({a.certainty:.2f})" for a in (best, *rivals) if a is not own])
+    if own is best and not rivals:
+        second = attempts[1]
+        return Choice(
+            card.view,
+            AGREES,
+            (),
+            f"The card says {card.view}; the volume agrees (certainty {own.certainty:.2f}, next "
+            f"{second.view} with {second.certainty:.2f}).",
+        )
+    if own is best or own in rivals:
+        return Choice(
+            card.view,
+            UNCLEAR,
+            tuple(a.view for a in (best, *rivals) if a is not own),
+            f"The card says {card.view} (certainty {own.certainty:.2f}), but whether that is right "
+            f"is not clear: {close} cannot be told apart from it.",
+        )
+    almost = _listed([f"{a.view} ({a.certainty:.2f})" for a in rivals])
+    return Choice(
+        best.view,
+        ANOTHER,
+        tuple(a.view for a in rivals),
+        f"The card says {card.view} (certainty {own.certainty:.2f}), but {best.view} looks right "
+        f"({best.certainty:.2f}): use {best.view}"
+        + (f", although {almost} cannot be told apart from it." if rivals else "."),
+    )
+
+
+def _choose_intensity(attempts: list[Attempt], card: ModelCard) -> tuple[IntensityProfile, Choice]:
+    """Choose among attempts that differ in their intensity profile only, most certain first."""
+    best = attempts[0]
+    rivals = [a for a in attempts[1:] if not lead(best.answer, a.answer).clear]
+    own = next((attempt for attempt in attempts if attempt.intensity == card.intensity), None)
+    text = profile_text(card.intensity)
+    if own is best or own in rivals:
+        others = [a for a in (best, *rivals) if a is not own]
+        names = tuple(profile_text(a.intensity) for a in others)
+        sentence = f"The card's {text} suits the network (certainty {own.certainty:.2f})"
+        sentence += f", and so would {_listed(list(names))}." if names else "."
+        return card.intensity, Choice(text, UNCLEAR if names else AGREES, names, sentence)
+    found = profile_text(best.intensity)
+    names = tuple(profile_text(a.intensity) for a in rivals)
+    sentence = f"use {found} (certainty {best.certainty:.2f})"
+    sentence += f", or as well {_listed(list(names))}." if names else "."
+    fault = f"has certainty {own.certainty:.2f} only" if own else "contradicts the weights"
+    return best.intensity, Choice(found, ANOTHER, names, f"The card's {text} {fault}: {sentence}")
+
+
+def profile_text(profile: IntensityProfile) -> str:
+    """Return a profile in one line, such as "ct_window -125 to 275"."""
+    if profile.kind == "ct_window":
+        return f"ct_window {profile.lower:g} to {profile.upper:g}"
+    return profile.kind
+
+
+def _listed(items: list[str]) -> str:
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
