@@ -88,8 +88,11 @@ def _attention(graph: Graph, x: str, shape: str, weights: Weights, name: str, he
     """
     channels = weights[f"{name}.norm1.weight"].size
     width = channels // heads
-    y = layer_norm(graph, x, weights, f"{name}.norm1", _EPS)
-    tokens = graph("Reshape", y, graph.constant([0, -1, channels]))
+    # Normalised as tokens: where one tensor is both seen as tokens and transposed for a
+    # convolution, OpenVINO 2026.4 convolves memory that it never wrote, if h and w are fixed.
+    x = graph("Reshape", x, graph.constant([0, -1, channels]))
+    tokens = layer_norm(graph, x, weights, f"{name}.norm1", _EPS)
+    y = graph("Reshape", tokens, shape)
     reduced = _reduced(graph, y, weights, f"{name}.attn")
 
     query = _by_head(weights[f"{name}.attn.q.weight"].T, heads) * np.float32(width**-0.5)
@@ -114,7 +117,7 @@ def _attention(graph: Graph, x: str, shape: str, weights: Weights, name: str, he
     values = graph("MatMul", values, graph.weight(output.reshape(heads, width, channels)))
     values = graph("Add", values, graph.weight(bias))
     values = graph("Reshape", values, graph.constant([0, -1, channels]))
-    return graph("Add", graph("Reshape", graph("MatMul", attention, values), shape), x)
+    return graph("Reshape", graph("Add", graph("MatMul", attention, values), x), shape)
 
 
 def _reduced(graph: Graph, y: str, weights: Weights, name: str) -> str:

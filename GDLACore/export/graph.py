@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from GDLACore.model.onnx_file import HASH_KEY
 from GDLACore.model.protobuf import bytes_field, float_field, text_field, varint, varint_field
 
 IR_VERSION = 9
@@ -88,7 +89,7 @@ class Graph:
         return value if self.number == "float32" else self("Cast", value, to=_TYPES[self.number])
 
     def to_bytes(self, metadata: Mapping[str, str]) -> bytes:
-        """Return the file: a ModelProto with the graph and ``metadata``."""
+        """Return the file: a ModelProto with the graph, its hash and ``metadata``."""
         graph: list[bytes | memoryview] = [bytes_field(_NODE, node) for node in self._nodes]
         graph.append(text_field(_GRAPH_NAME, self._name))
         for _, head, array in self._constants.values():
@@ -97,6 +98,9 @@ class Graph:
             graph += [head, raw_head, memoryview(array.reshape(-1)).cast("B")]
         graph += [bytes_field(_GRAPH_INPUT, value) for value in self._inputs]
         graph += [bytes_field(_GRAPH_OUTPUT, value) for value in self._outputs]
+        digest = hashlib.sha256()
+        for part in graph:
+            digest.update(part)
         # Joined once: the weights are the whole size of a file and must not be copied thrice.
         return b"".join(
             [
@@ -107,7 +111,7 @@ class Graph:
                 bytes_field(_OPSET_IMPORT, varint_field(2, OPSET)),
                 *(
                     bytes_field(_METADATA, text_field(1, key) + text_field(2, value))
-                    for key, value in metadata.items()
+                    for key, value in {**metadata, HASH_KEY: digest.hexdigest()}.items()
                 ),
             ]
         )

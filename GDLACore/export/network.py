@@ -12,16 +12,17 @@ from GDLACore.export.layers import Weights, channels_first, convolution
 _BATCH_NORM_EPS = 1e-5
 
 
-def network(graph: Graph, image: str, weights: Weights, in_channels: int) -> str:
+def network(graph: Graph, image: str, weights: Weights, in_channels: int, mixer: str) -> str:
     """Add the network; return the logits [n, classes, h, w] of ``image`` [n, in_channels, h, w].
 
+    ``mixer`` is the token mixer of the decoder, one of GDLACore.model.card.MIXERS.
     ``image`` and the logits are float32 whatever the graph's type of number.
     """
     image = graph.own(image)
     x1, x2, x3, x4 = encoder(graph, image, weights, in_channels)
-    d3 = decoder_stage(graph, x4, x3, weights, "decoder.0")
-    d2 = decoder_stage(graph, d3, x2, weights, "decoder.1")
-    d1 = decoder_stage(graph, d2, x1, weights, "decoder.2")
+    d3 = decoder_stage(graph, x4, x3, weights, 0, mixer)
+    d2 = decoder_stage(graph, d3, x2, weights, 1, mixer)
+    d1 = decoder_stage(graph, d2, x1, weights, 2, mixer)
     # A 1 x 1 convolution commutes with bilinear enlarging, and is 16 times cheaper before it.
     head = weights["head.weight"]
     coarse = graph.single(convolution(graph, channels_first(graph, d1), head))
