@@ -23,6 +23,10 @@ from GDLACore.model.onnx_tensor import COPY_AGAIN, EXPORT_AGAIN, printable
 from GDLACore.model.protobuf import Message, WireError, read_message
 
 CARD_KEY = "gdla_card"
+# The hash of the graph with its weights. A bit lost on the way here would move a border unseen.
+HASH_KEY = "gdla_graph_sha256"
+
+_WORDS = {CARD_KEY: "model card", HASH_KEY: "hash of its network"}
 
 # onnx.proto: ModelProto
 _FORMAT, _GRAPH, _OPERATOR_SETS, _METADATA, _TRAINING, _FUNCTIONS = 1, 7, 8, 14, 20, 25
@@ -39,7 +43,7 @@ _VERSIONS = {"": range(17, 22), CONTRIB_DOMAIN: range(1, 2)}
 _LARGEST_FILE = 1 << 31  # protobuf's limit, in bytes
 # The largest of our networks has under 50,000; made-up ones must not keep anyone waiting.
 _MOST_FIELDS = 300_000
-_LARGEST_CARD = 1 << 20
+_LARGEST_TEXT = 1 << 20
 
 _NOT_OURS = "Choose an .onnx file written by `gdla export` or `gdla import`."
 
@@ -57,8 +61,9 @@ def read_onnx_card(path: Path) -> ModelCard:
 def check_onnx_file(path: Path) -> ModelCard:
     """Return the card in the ONNX file at ``path`` if the whole structure of the file is sound.
 
-    The weights themselves are not read. Raises ModelFileError as ``read_onnx_card`` does, and if
-    the file needs other versions of ONNX or operators than those known here, refers to another
+    The weights themselves are only compared with the hash in the metadata, if there is one. Raises
+    ModelFileError as ``read_onnx_card`` does, and if the network was damaged or changed since it
+    was exported, needs other versions of ONNX or operators than those known here, refers to another
     file, declares what it does not carry, has more than one network in it, or has an input or
     output that is not float32 [n, channels, h, w] with the channels of the card.
     """
@@ -73,6 +78,11 @@ def check_onnx_file(path: Path) -> ModelCard:
         if graph is None:
             raise ModelFileError(f"{path} holds no network.", EXPORT_AGAIN)
         check_graph(graph, card, path)
+        if _metadata(model, HASH_KEY, path) not in (None, model.sha256(_GRAPH)):
+            raise ModelFileError(
+                f"{path} is damaged or was changed: its network is not the one that was exported.",
+                COPY_AGAIN,
+            )
         return card
 
 
@@ -100,11 +110,17 @@ def _opened_model(path: Path) -> Iterator[Message]:
 
 
 def _card(model: Message, path: Path) -> ModelCard:
-    cards = [entry for entry in model.messages(_METADATA) if entry.text(1) == CARD_KEY]
-    if len(cards) != 1 or (cards[0].size(2) or 0) > _LARGEST_CARD:
-        problem = "holds no model card" if not cards else "holds no usable model card"
-        raise ModelFileError(f"{path} {problem}.", _NOT_OURS)
-    return ModelCard.from_json(cards[0].text(2), f"The card in {path}")
+    card = _metadata(model, CARD_KEY, path)
+    if card is None:
+        raise ModelFileError(f"{path} holds no model card.", _NOT_OURS)
+    return ModelCard.from_json(card, f"The card in {path}")
+
+
+def _metadata(model: Message, key: str, path: Path) -> str | None:
+    entries = [entry for entry in model.messages(_METADATA) if entry.text(1) == key]
+    if len(entries) > 1 or any((entry.size(2) or 0) > _LARGEST_TEXT for entry in entries):
+        raise ModelFileError(f"{path} holds no usable {_WORDS[key]}.", _NOT_OURS)
+    return entries[0].text(2) if entries else None
 
 
 def _check_versions(model: Message, path: Path) -> None:

@@ -8,6 +8,7 @@ The format itself: https://protobuf.dev/programming-guides/encoding
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 import struct
 from collections.abc import Iterable, Iterator, KeysView
@@ -172,6 +173,13 @@ class Message:
             return self._source.data[field[1] : field[2]].decode("utf-8")
         except UnicodeDecodeError:
             raise WireError(f"its text {number} is not UTF-8") from None
+
+    def sha256(self, number: int) -> str:
+        """Return the hash, in hexadecimal digits, of the bytes in a field; absent, of none."""
+        field = self._only(number, BYTES)
+        start, end = (0, 0) if field is None else field[1:]
+        with memoryview(self._source.data) as whole, whole[start:end] as part:
+            return hashlib.sha256(part).hexdigest()
 
     def message(self, number: int) -> Message | None:
         """Return the message in a field, None where absent."""

@@ -25,6 +25,7 @@ from onnx_files import (
 from refusals import refusal
 
 from GDLACore.errors import ModelFileError
+from GDLACore.export.graph import Graph
 from GDLACore.model import protobuf as wire
 from GDLACore.model.bundle import CARD_KEY, read_card
 from GDLACore.model.onnx_file import check_onnx_file, read_onnx_card
@@ -335,3 +336,18 @@ def test_the_card_decides_the_channels(path: Path) -> None:
     assert "by the card the input has 3 channels" in refusal(path, check_onnx_file)
     with pytest.raises(ModelFileError, match="gdla export"):
         check_onnx_file(path)
+
+
+def test_a_network_changed_after_its_export_is_refused_even_if_it_still_looks_sound(
+    path: Path,
+) -> None:
+    graph = Graph("net")
+    image = graph.input("image", ["n", CARD.in_channels, "h", "w"])
+    kernel = np.full((CARD.classes, CARD.in_channels, 1, 1), 0.77, np.float32)
+    logits = graph("Conv", image, graph.weight(kernel), kernel_shape=[1, 1])
+    graph.output(logits, "logits", ["n", CARD.classes, "h", "w"])
+    content = graph.to_bytes({CARD_KEY: CARD.to_json()})
+    path.write_bytes(content)
+    assert check_onnx_file(path) == CARD
+    path.write_bytes(content.replace(kernel.tobytes(), (kernel * 2).tobytes()))
+    assert "damaged or was changed" in refusal(path, check_onnx_file)
