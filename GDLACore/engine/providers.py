@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -12,19 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from GDLACore.engine.accelerators import CUDA_OPTIONS, Accelerator, accelerators
 from GDLACore.engine.native_output import captured_output
 from GDLACore.engine.processors import physical_cores
 from GDLACore.engine.refusal import refusal_in_words
 from GDLACore.engine.runtime import onnx_runtime
-from GDLACore.engine.session_options import (
-    COREML_OPTIONS,
-    CPU,
-    CUDA_OPTIONS,
-    DIRECTML_OPTIONS,
-    openvino_options,
-    session_options,
-    tensorrt_options,
-)
+from GDLACore.engine.session_options import session_options
 from GDLACore.errors import DeviceError, EngineError, GDLAError
 
 if TYPE_CHECKING:
@@ -34,12 +27,14 @@ _log = logging.getLogger(__name__)
 
 DEVICES = ("auto", "cpu", "cuda", "directml", "coreml", "openvino", "tensorrt")
 
-# As a part of the range of the CPU's logits. Half precision stays below 0.01; a driver that
-# computes something else does not.
+_CPU = "CPUExecutionProvider"
+
+# As a part of the CPU's largest logit. Half precision stays below 0.01; a driver that computes
+# something else does not.
 _TOLERANCE = 0.05
 
-# Nearly all of the network's arithmetic. A provider that leaves these to the CPU is none.
-_HEAVY = ("Conv", "MatMul", "Gemm")
+# Nearly all of the network's arithmetic, whatever it has been fused with.
+_LARGE = ("Conv", "MatMul", "Gemm")
 
 Probe = Callable[["onnxruntime.InferenceSession"], np.ndarray]
 
@@ -56,144 +51,99 @@ class OpenedSession:
     session: onnxruntime.InferenceSession
     provider: str
     device: str
-    reason: str = ""
+    reason: str
 
     @property
     def description(self) -> str:
         """Return the device and why it is this one, as ``Engine.describe`` does."""
         return f"{self.reason}: running on {self.device}" if self.reason else self.device
 
-
-@dataclass(frozen=True)
-class _Candidate:
-    """A processor to try: what the user calls it, and what ONNX Runtime does."""
-
-    device: str
-    name: str
-    provider: str
-    options: Mapping[str, str]
-    title: str
-    package: str
-    """Where it is to be had, for somebody who asks for it and has not got it."""
+    @property
+    def concurrent(self) -> bool:
+        """Return whether several threads may run the session at a time: DirectML forbids it."""
+        return self.provider != "DmlExecutionProvider"
 
 
 class _RefusedError(Exception):
-    """A candidate was not taken; the message says why, as part of a sentence."""
+    """A processor was not taken; the message says why, as part of a sentence."""
 
 
 def open_session(
-    model: bytes | Path, *, device: str = "auto", threads: int | None = None, probe: Probe
+    model: bytes | Path,
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    at_a_time: int = 1,
+    probe: Probe,
 ) -> OpenedSession:
     """Open ``model``, an ONNX file or its content, on the fastest processor that gets it right.
 
     ``probe`` runs one slice with the session it is given and returns the result, an array of any
     shape; it raises if that cannot be done. It is run on the CPU first. A GPU is taken if its
-    result is finite and the CPU's, but for rounding, and if it is the faster of the two.
+    result is the CPU's, but for rounding, and if it is the faster of the two.
     ``device`` is one of ``DEVICES``: "auto" tries CUDA, DirectML, CoreML and OpenVINO, as far as
     the installed ONNX Runtime knows them, in this order. TensorRT must be asked for: it takes
     minutes to prepare itself for a size of image. Of a GPU asked for by name no speed is demanded;
     if it cannot be used the CPU is, with a warning in the log and a ``reason`` in the result.
-    ``threads`` are those of the CPU; by default one for each physical core.
+    ``threads`` are those with which the CPU runs a slice, by default one for each physical core;
+    ``at_a_time`` is how many slices it will run side by side, which a GPU has to outdo.
 
     Raises DeviceError for an unknown device, and for one that the installed ONNX Runtime is not
     built for; EngineError if the network cannot be run even on the CPU.
     """
-    if device not in DEVICES:
-        raise DeviceError(f"Unknown device {device!r}.", f"Choose one of: {', '.join(DEVICES)}.")
-    threads = physical_cores() if threads is None else threads
     runtime = onnx_runtime()
+    threads = physical_cores() if threads is None else threads
     candidates = _candidates(device, threads, runtime)
     cpu, expected = _on_cpu(runtime, model, threads, probe)
-    refusals = []
+    reasons: list[str] = []
     for candidate in candidates:
         try:
-            session = _on_candidate(runtime, model, threads, candidate)
-            _check_result(probe(session), expected)
+            session = _on_accelerator(runtime, model, threads, candidate)
+            _check_result(np.asarray(probe(session)), expected)
             if device == "auto":
-                _check_speed(probe, session, cpu.session)
-        except Exception as error:  # of the drivers' many kinds; the CPU is there to go on with
-            refusals.append((candidate.name, _why(error)))
-            _log.debug("%s refused", candidate.name, exc_info=True)
+                _check_speed(probe, session, cpu, at_a_time)
+        except Exception as error:  # drivers have many kinds; there is the CPU to go on with
+            wish = "not used" if device == "auto" else "asked for"
+            reasons.append(f"{candidate.name} {wish}, {_why(error)}")
+            _log.debug("%s", reasons[-1], exc_info=True)
         else:
-            return OpenedSession(session, candidate.provider, candidate.title)
-    used = "not used" if device == "auto" else "asked for"
-    reason = "; ".join(f"{name} {used}, {why}" for name, why in dict(refusals).items())
-    result = OpenedSession(cpu.session, cpu.provider, cpu.device, reason)
-    if reason and device != "auto":
-        _log.warning("%s.", result.description)
-    return result
+            return OpenedSession(session, candidate.provider, candidate.title, "; ".join(reasons))
+    title = f"CPU ({threads} thread{'s' if threads != 1 else ''})"
+    opened = OpenedSession(cpu, _CPU, title, "; ".join(reasons))
+    if reasons and device != "auto":
+        _log.warning("%s.", opened.description)
+    return opened
 
 
-def _candidates(device: str, threads: int, runtime: ModuleType) -> list[_Candidate]:
+def _candidates(device: str, threads: int, runtime: ModuleType) -> list[Accelerator]:
     """Return what is to be tried before the CPU, best first."""
+    if device not in DEVICES:
+        raise DeviceError(f"Unknown device {device!r}.", f"Choose one of: {', '.join(DEVICES)}.")
     if device == "cpu":
         return []
-    offered = runtime.get_available_providers()
     wanted = [
-        candidate
-        for candidate in _known(threads)
-        if candidate.device == device or (device == "auto" and candidate.device != "tensorrt")
+        accelerator
+        for accelerator in accelerators(threads)
+        if accelerator.device == device or (device == "auto" and accelerator.device != "tensorrt")
     ]
-    here = [candidate for candidate in wanted if candidate.provider in offered]
+    offered = runtime.get_available_providers()
+    here = [accelerator for accelerator in wanted if accelerator.provider in offered]
     if device != "auto" and not here:
         raise DeviceError(
             f"The installed ONNX Runtime {runtime.__version__} is built without {wanted[0].name}.",
-            f"{wanted[0].name} comes with {wanted[0].package}, which takes the place of the "
-            "installed package; or choose the device auto or cpu.",
+            f"It is in the package {wanted[0].package}; install that in place of the present one, "
+            "or choose the device auto or cpu.",
         )
     return here
 
 
-def _known(threads: int) -> list[_Candidate]:
-    nvidia = "the package onnxruntime-gpu for NVIDIA GPUs under Windows and Linux"
-    openvino = "the package onnxruntime-openvino for Intel's processors"
-    return [
-        _Candidate("cuda", "CUDA", "CUDAExecutionProvider", CUDA_OPTIONS, "GPU (CUDA)", nvidia),
-        _Candidate(
-            "directml",
-            "DirectML",
-            "DmlExecutionProvider",
-            DIRECTML_OPTIONS,
-            "GPU (DirectML)",
-            "the package onnxruntime-directml for Windows",
-        ),
-        _Candidate(
-            "coreml",
-            "CoreML",
-            "CoreMLExecutionProvider",
-            COREML_OPTIONS,
-            "GPU (CoreML)",
-            "the package onnxruntime for macOS",
-        ),
-        *(
-            _Candidate(
-                "openvino",
-                f"OpenVINO on the {processor}",
-                "OpenVINOExecutionProvider",
-                openvino_options(processor, threads),
-                f"{processor} (OpenVINO)",
-                openvino,
-            )
-            for processor in ("GPU", "CPU")
-        ),
-        _Candidate(
-            "tensorrt",
-            "TensorRT",
-            "TensorrtExecutionProvider",
-            tensorrt_options(),
-            "GPU (TensorRT)",
-            nvidia,
-        ),
-    ]
-
-
 def _on_cpu(
     runtime: ModuleType, model: bytes | Path, threads: int, probe: Probe
-) -> tuple[OpenedSession, np.ndarray]:
+) -> tuple[onnxruntime.InferenceSession, np.ndarray]:
     """Return a session on the CPU, and what ``probe`` gives there."""
     try:
         session = runtime.InferenceSession(
-            model, session_options(runtime, threads), providers=[CPU], enable_fallback=0
+            model, session_options(runtime, threads), providers=[_CPU], enable_fallback=0
         )
         result = np.asarray(probe(session))
     except GDLAError:
@@ -203,39 +153,41 @@ def _on_cpu(
             "There is not enough memory to load the network.", "Close other programs and try again."
         ) from error
     except Exception as error:  # ONNX Runtime has an exception for each of its error codes
-        subject = str(model) if isinstance(model, Path) else "the network"
+        subject = model if isinstance(model, Path) else "the network"
         raise EngineError(
             f"ONNX Runtime {runtime.__version__} cannot run {subject}: "
             f"{refusal_in_words(str(error))}.",
-            "Update onnxruntime, or export the model again.",
+            "Update the installed ONNX Runtime, or export the model again.",
         ) from error
-    _check_finite(result)
-    title = f"CPU ({threads} thread{'s' if threads != 1 else ''})"
-    return OpenedSession(session, CPU, title), result
+    if not np.isfinite(result).all():
+        raise EngineError(
+            "The network's results are not finite numbers.",
+            "The model file may be damaged; get it again.",
+        )
+    return session, result
 
 
-def _on_candidate(
-    runtime: ModuleType, model: bytes | Path, threads: int, candidate: _Candidate
+def _on_accelerator(
+    runtime: ModuleType, model: bytes | Path, threads: int, candidate: Accelerator
 ) -> onnxruntime.InferenceSession:
     """Return a session on ``candidate``; raise if ONNX Runtime gives another instead."""
-    providers = [(candidate.provider, dict(candidate.options)), CPU]
+    providers = [(candidate.provider, dict(candidate.options)), _CPU]
     if candidate.device == "tensorrt":
         providers.insert(1, ("CUDAExecutionProvider", dict(CUDA_OPTIONS)))
+    # DirectML plans memory itself, and refuses a session that does, too.
+    options = session_options(runtime, threads, plans_memory=candidate.device != "directml")
+    if candidate.device in ("cuda", "tensorrt"):
+        with captured_output():  # of libraries that it may do without, too
+            runtime.preload_dlls()  # those of an installed PyTorch, or of NVIDIA's packages
     with captured_output() as printed:
         try:
-            if candidate.device in ("cuda", "tensorrt"):
-                runtime.preload_dlls()  # finds the libraries of an installed PyTorch, or the extras
-            # By default a failure is answered, with a few lines on stdout, by a session on the CPU.
+            # By default it answers a failure, with a few lines on stdout, by going to the CPU.
             session = runtime.InferenceSession(
-                model,
-                session_options(runtime, threads, candidate.provider),
-                providers=providers,
-                enable_fallback=0,
+                model, options, providers=providers, enable_fallback=0
             )
         except Exception as error:
             raise _RefusedError(refusal_in_words(f"{printed()}\n{error}")) from error
         text = printed()
-    _log.debug("%s: %s", candidate.name, text)
     if session.get_providers()[0] != candidate.provider:
         raise _RefusedError(refusal_in_words(text))
     _check_share(session, candidate.provider)
@@ -243,44 +195,40 @@ def _on_candidate(
 
 
 def _check_share(session: onnxruntime.InferenceSession, provider: str) -> None:
-    """Raise if most of the arithmetic is left to the CPU, as CUDA does with no cuDNN to be found."""
+    """Raise if most of the arithmetic is left to the CPU, for want of a library or of operators."""
     if not hasattr(session, "get_provider_graph_assignment_info"):
         return  # ONNX Runtime before 1.24
-    heavy = [
+    large = [
         part.ep_name
         for part in session.get_provider_graph_assignment_info()
         for node in part.get_nodes()
-        if any(kind in node.op_type for kind in _HEAVY)
+        if any(kind in node.op_type for kind in _LARGE)
     ]
-    left = len(heavy) - heavy.count(provider)
-    if 2 * left > len(heavy):
-        raise _RefusedError(f"it leaves {left} of {len(heavy)} large operations to the CPU")
+    left = len(large) - large.count(provider)
+    if 2 * left > len(large):
+        raise _RefusedError(f"it leaves {left} of {len(large)} large operations to the CPU")
 
 
 def _check_result(result: np.ndarray, expected: np.ndarray) -> None:
-    """Raise if a provider computes something else than the CPU, which happens with bad drivers."""
-    result = np.asarray(result)
-    if result.shape != expected.shape or not np.isfinite(result).all():
+    """Raise if ``result`` is not the CPU's ``expected``, which happens with bad drivers."""
+    if not np.isfinite(result).all():
         raise _RefusedError("its results are not finite numbers")
-    if np.abs(result - expected).max() > _TOLERANCE * np.ptp(expected):
+    if result.shape != expected.shape:
+        raise _RefusedError("its results are of another size")
+    if np.abs(result - expected).max() > _TOLERANCE * np.abs(expected).max():
         raise _RefusedError("its results are wrong")
 
 
-def _check_finite(result: np.ndarray) -> None:
-    if not np.isfinite(result).all():
-        raise EngineError(
-            "The network's results are not finite numbers.",
-            "The model file may be damaged; get it again.",
-        )
-
-
 def _check_speed(
-    probe: Probe, session: onnxruntime.InferenceSession, cpu: onnxruntime.InferenceSession
+    probe: Probe,
+    session: onnxruntime.InferenceSession,
+    cpu: onnxruntime.InferenceSession,
+    at_a_time: int,
 ) -> None:
-    """Raise if the CPU is the faster one. Both have run once, and have prepared what they need."""
-    here, there = _seconds(probe, session), _seconds(probe, cpu)
+    """Raise if the CPU is the faster one; both have run before and prepared what they need."""
+    here, there = _seconds(probe, session), _seconds(probe, cpu) / at_a_time
     if here > there:
-        raise _RefusedError(f"slower than the CPU ({here:.2g} s for a slice, not {there:.2g} s)")
+        raise _RefusedError(f"slower than the CPU ({here:.2g} s a slice against {there:.2g} s)")
 
 
 def _seconds(probe: Probe, session: onnxruntime.InferenceSession) -> float:
@@ -293,7 +241,7 @@ def _why(error: Exception) -> str:
     if isinstance(error, _RefusedError):
         return str(error)
     if isinstance(error, GDLAError):
-        return error.message.rstrip(".")
+        return (error.message[:1].lower() + error.message[1:]).rstrip(".")
     if isinstance(error, MemoryError):
         return "the GPU has too little free memory"
     return refusal_in_words(str(error))

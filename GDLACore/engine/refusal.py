@@ -14,7 +14,7 @@ _MEANINGS = tuple(
         (r"libcuda\.so\S*: cannot open|nvcuda\.dll\W+which is missing", "no NVIDIA driver found"),
         (r"([\w.+-]+\.so[\w.]*): cannot open shared object file", r"\1 missing"),
         (r'"([\w.+-]+\.dll)" which is missing', r"\1 missing"),
-        (r"error 126\b", "a library that it needs missing"),
+        (r"error 126\b", "a library that it needs is missing"),
         (r"driver version is insufficient", "the NVIDIA driver is too old"),
         (r"no CUDA-capable device", "no NVIDIA GPU found"),
         (r"no kernel image is available", "this GPU is of a kind that it was not built for"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import sys
 from types import ModuleType
 
 from GDLACore.engine.native_output import captured_output
@@ -30,11 +31,12 @@ def onnx_runtime() -> ModuleType:
     except (ImportError, AttributeError, OSError) as error:
         problem = str(error)
     _log.debug("onnxruntime cannot be imported: %s %s", problem, printed())
-    system = detect_system()
-    repair = needed_repair(installed_builds(), system)
+    builds = installed_builds()
+    repair = needed_repair(builds, detect_system())
     if repair is not None:
         raise EngineError(repair.message, repair.hint)
+    needed = "Install Microsoft's Visual C++ Redistributable. " if sys.platform == "win32" else ""
     raise EngineError(
-        f"ONNX Runtime is installed but cannot be loaded: {problem}.",
-        "Install it again: pip install --force-reinstall --no-deps onnxruntime.",
+        f"{builds[0].package} {builds[0].version} is installed but cannot be loaded: {problem}.",
+        f"{needed}Run pip install --force-reinstall --no-deps {builds[0].package}.",
     )

@@ -25,8 +25,10 @@ DIRECTION = {
     "imaging": {"imaging"},
     "weights": {"weights"},
     "export": {"export", "weights"},
-    "engine": {"engine", "imaging", "weights", "export"},
+    "installation": {"installation"},
+    "engine": {"engine", "imaging", "weights", "export", "installation"},
     "pipeline": {"pipeline", "engine", "imaging"},
+    "calibration": {"calibration", "pipeline", "engine", "imaging"},
     "worker": {"worker", "pipeline", "engine", "imaging"},
     "network": {"network", "weights"},
     "training": {"training", "network", "weights", "pipeline", "engine", "imaging"},
@@ -191,7 +193,7 @@ def test_the_pipeline_without_torch_imports_only_the_runtime_dependencies() -> N
         str(i)
         for i in imports()
         if i.executed_at_import
-        and i.part in {"imaging", "engine", "pipeline", "worker"}
+        and i.part in {"imaging", "engine", "pipeline", "calibration", "worker"}
         and not is_torch_engine(i)
         and i.target_part is None
         and not is_stdlib(i.module)

@@ -1,0 +1,258 @@
+"""The choice of a processor: by one slice that is run, and never in silence."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import weakref
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_runtime import CPU, CUDA, DIRECTML, OPENVINO, RIGHT, TENSORRT, Behaviour, FakeRuntime
+
+from GDLACore.engine import providers
+from GDLACore.engine.processors import physical_cores
+from GDLACore.engine.providers import DEVICES, OpenedSession, open_session
+from GDLACore.errors import DeviceError, EngineError
+from GDLACore.export.graph import Graph
+
+NO_CUDNN = (
+    "\x1b[1;31m2026-11-22 13:00:53 [E:onnxruntime:Default, provider_bridge_ort.cc:2458 operator()] "
+    "[ONNXRuntimeError] : 1 : FAIL : Failed to load library /home/jane/onnxruntime/capi/"
+    "libonnxruntime_providers_cuda.so with error: libcudnn.so.9: cannot open shared object file: "
+    "No such file or directory\n\x1b[m"
+)
+
+
+def small_model() -> bytes:
+    """Return an ONNX file that doubles its ``image``."""
+    graph = Graph("small")
+    image = graph.input("image", ["n", 1, "h", "w"])
+    graph.output(graph("Add", image, image), "logits", ["n", 1, "h", "w"])
+    return graph.to_bytes({})
+
+
+def double(session) -> np.ndarray:
+    return session.run(["logits"], {"image": np.ones((1, 1, 2, 2), np.float32)})[0]
+
+
+def open_fake(
+    monkeypatch: pytest.MonkeyPatch, runtime: FakeRuntime, device: str = "auto", **options: int
+) -> OpenedSession:
+    monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
+    monkeypatch.setattr(providers, "time", runtime.clock)
+
+    def run(session) -> np.ndarray:
+        return session.run(None, {"image": RIGHT})[0]
+
+    return open_session(b"model", device=device, threads=2, probe=run, **options)
+
+
+@pytest.mark.parametrize("threads, words", [(1, "CPU (1 thread)"), (2, "CPU (2 threads)")])
+def test_the_real_runtime_runs_on_the_cpu_with_the_threads_it_is_given(threads, words):
+    opened = open_session(small_model(), device="cpu", threads=threads, probe=double)
+    options = opened.session.get_session_options()
+    assert options.intra_op_num_threads == threads
+    assert options.inter_op_num_threads == 1
+    assert (opened.provider, opened.device, opened.reason) == (CPU, words, "")
+    assert opened.description == words
+    np.testing.assert_array_equal(double(opened.session), np.full((1, 1, 2, 2), 2))
+
+
+def test_a_model_is_opened_from_a_file_on_every_core(tmp_path: Path):
+    path = tmp_path / "größe 模型.onnx"
+    path.write_bytes(small_model())
+    opened = open_session(path, probe=double)
+    assert opened.session.get_session_options().intra_op_num_threads == physical_cores()
+
+
+def test_an_unknown_device_is_refused_with_those_that_there_are():
+    with pytest.raises(DeviceError, match="'gpu'") as caught:
+        open_session(small_model(), device="gpu", probe=double)
+    assert all(device in caught.value.hint for device in DEVICES)
+
+
+@pytest.mark.parametrize(
+    "device, package",
+    [
+        ("cuda", "onnxruntime-gpu"),
+        ("tensorrt", "onnxruntime-gpu"),
+        ("directml", "onnxruntime-directml"),
+        ("openvino", "onnxruntime-openvino"),
+        ("coreml", "macOS"),
+    ],
+)
+def test_a_device_that_the_runtime_is_built_without_is_refused_with_the_package_to_get(
+    monkeypatch, device, package
+):
+    with pytest.raises(DeviceError, match="built without") as caught:
+        open_fake(monkeypatch, FakeRuntime({}), device)
+    assert package in caught.value.hint
+
+
+def test_a_gpu_that_gives_the_right_result_sooner_is_taken(monkeypatch):
+    runtime = FakeRuntime({CUDA: [Behaviour(seconds=0.1)]})
+    opened = open_fake(monkeypatch, runtime)
+    assert (opened.provider, opened.description) == (CUDA, "GPU (CUDA)")
+    assert runtime.preloaded
+    assert dict(runtime.opened[-1][0][:1])[CUDA]["use_tf32"] == "0"
+
+
+def test_a_missing_library_is_named_and_the_cpu_used_in_place_of_a_gpu_asked_for(
+    monkeypatch, caplog, capfd
+):
+    runtime = FakeRuntime({CUDA: [Behaviour(becomes_cpu=NO_CUDNN)]})
+    opened = open_fake(monkeypatch, runtime, "cuda")
+    expected = "CUDA asked for, libcudnn.so.9 missing: running on CPU (2 threads)"
+    assert opened.description == expected
+    assert opened.provider == CPU
+    assert [record.getMessage() for record in caplog.records] == [f"{expected}."]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_missing_library_is_no_warning_where_nobody_asked_for_the_gpu(monkeypatch, caplog):
+    runtime = FakeRuntime({CUDA: [Behaviour(becomes_cpu=NO_CUDNN)]})
+    opened = open_fake(monkeypatch, runtime)
+    assert opened.reason == "CUDA not used, libcudnn.so.9 missing"
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_a_provider_that_becomes_the_cpu_without_a_word_is_noticed(monkeypatch):
+    opened = open_fake(monkeypatch, FakeRuntime({CUDA: [Behaviour(becomes_cpu="")]}), "cuda")
+    assert opened.reason == "CUDA asked for, ONNX Runtime does not say why"
+    assert opened.provider == CPU
+
+
+TROUBLES = {
+    "NaN": (
+        Behaviour(result=np.full_like(RIGHT, np.nan)),
+        "its results are not finite numbers",
+    ),
+    "one infinity": (
+        Behaviour(result=np.where(RIGHT == RIGHT.max(), np.inf, RIGHT)),
+        "its results are not finite numbers",
+    ),
+    "another number": (Behaviour(result=RIGHT + 1), "its results are wrong"),
+    "all zeros": (Behaviour(result=np.zeros_like(RIGHT)), "its results are wrong"),
+    "another shape": (Behaviour(result=RIGHT[:, :1]), "its results are of another size"),
+    "old GPU": (
+        Behaviour(fails_to_open=RuntimeError(r"D:\a\_work\dml.cc(520)\onnxruntime.dll 887A0004")),
+        "the GPU does not know DirectX 12",
+    ),
+    "full GPU": (
+        Behaviour(fails_to_run=RuntimeError("CUDA failure 2: out of memory ; GPU=0")),
+        "the GPU has too little free memory",
+    ),
+    "no memory": (Behaviour(fails_to_run=MemoryError()), "the GPU has too little free memory"),
+    "half an installation": (
+        Behaviour(leaves=7),
+        "it leaves 7 of 10 large operations to the CPU",
+    ),
+    "the engine's own word": (
+        Behaviour(fails_to_run=EngineError("The results are odd.", "Try.")),
+        "the results are odd",
+    ),
+}
+
+
+@pytest.mark.parametrize("device", ["auto", "directml"])
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_gpu_in_trouble_is_left_for_the_cpu_and_the_reason_given(monkeypatch, trouble, device):
+    behaviour, words = TROUBLES[trouble]
+    opened = open_fake(monkeypatch, FakeRuntime({DIRECTML: [behaviour]}), device)
+    assert opened.provider == CPU
+    assert opened.reason.startswith("DirectML ")
+    assert opened.reason.endswith(words)
+
+
+def test_rounding_to_half_precision_is_no_wrong_result(monkeypatch):
+    rounded = RIGHT.astype(np.float16).astype(np.float32)
+    runtime = FakeRuntime({CUDA: [Behaviour(result=rounded, seconds=0.1)]})
+    assert open_fake(monkeypatch, runtime).provider == CUDA
+
+
+def test_a_gpu_slower_than_the_cpu_is_taken_only_when_asked_for(monkeypatch):
+    def runtime() -> FakeRuntime:
+        return FakeRuntime({DIRECTML: [Behaviour(seconds=3.0)]})
+
+    automatic = open_fake(monkeypatch, runtime())
+    assert automatic.provider == CPU
+    assert automatic.reason == "DirectML not used, slower than the CPU (3 s a slice against 1 s)"
+    assert open_fake(monkeypatch, runtime(), "directml").provider == DIRECTML
+
+
+def test_a_gpu_must_outdo_all_the_slices_that_the_cpu_runs_side_by_side(monkeypatch):
+    behaviours = {CUDA: [Behaviour(seconds=0.4)]}
+    assert open_fake(monkeypatch, FakeRuntime(behaviours), at_a_time=2).provider == CUDA
+    assert open_fake(monkeypatch, FakeRuntime(behaviours), at_a_time=4).provider == CPU
+
+
+def test_the_next_provider_is_tried_when_the_first_is_refused(monkeypatch):
+    broken = Behaviour(becomes_cpu="[ERROR] [OpenVINO] Device GPU is not available")
+    runtime = FakeRuntime({OPENVINO: [broken, Behaviour(seconds=0.5)]})
+    opened = open_fake(monkeypatch, runtime)
+    expected = "OpenVINO not used, no Intel GPU found: running on CPU (OpenVINO)"
+    assert opened.description == expected
+
+
+def test_tensorrt_is_tried_only_when_asked_for_and_with_cuda_behind_it(monkeypatch):
+    behaviours = {TENSORRT: [Behaviour()], CUDA: [Behaviour(seconds=0.1)]}
+    assert open_fake(monkeypatch, FakeRuntime(behaviours)).provider == CUDA
+    runtime = FakeRuntime(behaviours)
+    assert open_fake(monkeypatch, runtime, "tensorrt").device == "GPU (TensorRT)"
+    assert [entry[0] for entry in runtime.opened[-1][0][:2]] == [TENSORRT, CUDA]
+
+
+def test_directml_is_told_not_to_plan_memory_twice_nor_run_twice_at_a_time(monkeypatch):
+    runtime = FakeRuntime({DIRECTML: [Behaviour(seconds=0.1)]})
+    opened = open_fake(monkeypatch, runtime)
+    assert [options.enable_mem_pattern for _, options in runtime.opened] == [True, False]
+    assert not opened.concurrent
+    assert open_fake(monkeypatch, FakeRuntime({}), "cpu").concurrent
+
+
+def test_asking_for_the_cpu_tries_nothing_else(monkeypatch):
+    runtime = FakeRuntime({CUDA: [Behaviour()]})
+    assert open_fake(monkeypatch, runtime, "cpu").provider == CPU
+    assert len(runtime.opened) == 1
+
+
+def test_the_memory_of_a_refused_gpu_is_given_back(monkeypatch):
+    sessions = []
+    runtime = FakeRuntime({CUDA: [Behaviour(result=RIGHT * np.nan)]})
+    runtime.sessions = lambda session: sessions.append(weakref.ref(session))
+    opened = open_fake(monkeypatch, runtime)
+    assert opened.provider == CPU
+    assert [reference() is None for reference in sessions] == [False, True]
+
+
+def test_stopping_the_program_is_no_trouble_of_the_gpu(monkeypatch):
+    runtime = FakeRuntime({CUDA: [Behaviour(fails_to_run=KeyboardInterrupt())]})
+    with pytest.raises(KeyboardInterrupt):
+        open_fake(monkeypatch, runtime)
+
+
+def test_a_file_that_is_no_model_is_named(tmp_path: Path):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"no model")
+    with pytest.raises(EngineError, match="cannot run .*model.onnx: ") as caught:
+        open_session(path, probe=double)
+    assert "\n" not in caught.value.message
+    with pytest.raises(EngineError, match="cannot run the network: "):
+        open_session(b"no model", probe=double)
+
+
+def test_a_network_that_fails_even_on_the_cpu_is_an_error_in_words(monkeypatch):
+    broken = Behaviour(result=RIGHT * np.nan)
+    with pytest.raises(EngineError, match="not finite numbers"):
+        open_fake(monkeypatch, FakeRuntime({}, broken))
+    with pytest.raises(EngineError, match="not enough memory"):
+        open_fake(monkeypatch, FakeRuntime({}, Behaviour(fails_to_run=MemoryError())))
+
+
+def test_what_the_engine_says_of_a_failure_on_the_cpu_is_passed_on(monkeypatch):
+    error = EngineError("The slice is odd.", "Choose another.")
+    with pytest.raises(EngineError) as caught:
+        open_fake(monkeypatch, FakeRuntime({}, Behaviour(fails_to_run=error)))
+    assert caught.value is error
