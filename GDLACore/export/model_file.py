@@ -28,7 +28,7 @@ def onnx_model(model: ModelWeights, precision: str = "fp32") -> bytes:
     card = model.card
     graph = Graph(card.name, _NUMBERS[precision])
     image = graph.input(INPUT, ["n", card.in_channels, "h", "w"])
-    logits = network(graph, image, model.tensors, card.in_channels, card.architecture.mixer)
+    logits = network(graph, image, model.tensors, card)
     graph.output(logits, OUTPUT, ["n", card.classes, "h", "w"])
     return graph.to_bytes({CARD_KEY: card.to_json()})
 

@@ -8,18 +8,19 @@ from GDLACore.export.decoder import decoder_stage
 from GDLACore.export.encoder import encoder
 from GDLACore.export.graph import Graph
 from GDLACore.export.layers import Weights, channels_first, convolution
+from GDLACore.model.card import ModelCard
 
 _BATCH_NORM_EPS = 1e-5
 
 
-def network(graph: Graph, image: str, weights: Weights, in_channels: int, mixer: str) -> str:
-    """Add the network; return the logits [n, classes, h, w] of ``image`` [n, in_channels, h, w].
+def network(graph: Graph, image: str, weights: Weights, card: ModelCard) -> str:
+    """Add the network of ``card``; return the logits [n, classes, h, w] of ``image``.
 
-    ``mixer`` is the token mixer of the decoder, one of GDLACore.model.card.MIXERS.
-    ``image`` and the logits are float32 whatever the graph's type of number.
+    ``image`` [n, in_channels, h, w] and the logits are float32 whatever the graph's type of number.
     """
     image = graph.own(image)
-    x1, x2, x3, x4 = encoder(graph, image, weights, in_channels)
+    mixer = card.architecture.mixer
+    x1, x2, x3, x4 = encoder(graph, image, weights, card.in_channels)
     d3 = decoder_stage(graph, x4, x3, weights, 0, mixer)
     d2 = decoder_stage(graph, d3, x2, weights, 1, mixer)
     d1 = decoder_stage(graph, d2, x1, weights, 2, mixer)
