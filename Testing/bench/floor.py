@@ -1,6 +1,6 @@
 """The network's time beside the least this machine could need for it, and what comes on top.
 
-    python Testing/bench/floor.py --model golden-b2 --engines fp32
+    python Testing/bench/floor.py --model golden-b2 --engines onnx
 
 The least is the number of its multiply-adds, at the rate of the fastest product of two float32
 matrices that numpy, PyTorch or ONNX Runtime makes here: measured in the same process, with the same
@@ -19,7 +19,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from engines import DEFAULT, ENGINES  # noqa: E402
+from engines import ENGINES, ONNX  # noqa: E402
 from fresh import run_fresh  # noqa: E402
 from models import GOLDEN, model_file  # noqa: E402
 from report import add_report_arguments, heading, publish, table  # noqa: E402
@@ -98,9 +98,9 @@ def _rate_table(rates: dict[str, float]) -> list[str]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", default=GOLDEN, help=f"{GOLDEN}, demo-ct or a model file")
-    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=[DEFAULT])
+    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=[ONNX])
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--slices", type=int, default=4)
+    parser.add_argument("--slices", type=int, default=4, help="best a multiple of the threads")
     parser.add_argument("--rounds", type=int, default=15)
     add_report_arguments(parser, "floor")
     return parser.parse_args()

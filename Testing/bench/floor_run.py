@@ -26,9 +26,11 @@ def main() -> None:
     shapes = weight_shapes(card.architecture, card.in_channels, card.classes)
     matrices = products(arguments.threads)
     contenders = {name: call for name, (_, call) in matrices.items()}
-    shape = (1, card.in_channels, card.input_size, card.input_size)
+    shape = (len(volume.array), card.in_channels, card.input_size, card.input_size)
     images = np.random.default_rng(0).random(shape, np.float32)
-    engines = {name: open_engine(name, model) for name in arguments.engines}
+    engines = {
+        name: open_engine(name, model, threads=arguments.threads) for name in arguments.engines
+    }
     for name, engine in engines.items():
         contenders[f"network {name}"] = network_alone(engine, images)
         contenders[f"pipeline {name}"] = lambda engine=engine: segment_volume(volume, engine)
@@ -42,7 +44,7 @@ def main() -> None:
         "engines": {
             name: {
                 "device": engine.describe(),
-                "network_seconds": seconds[f"network {name}"],
+                "network_seconds": seconds[f"network {name}"] / len(volume.array),
                 "pipeline_seconds": seconds[f"pipeline {name}"] / len(volume.array),
             }
             for name, engine in engines.items()

@@ -24,7 +24,7 @@ def with_int8_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     graph = result.graph
     constants = {constant.name: constant for constant in graph.initializer}
     added = []
-    for name, axis in _weights(graph):
+    for name, axis in list(_weights(graph)):
         constant = constants[name]
         values = numpy_helper.to_array(constant)
         if values.dtype != np.float32 or values.size < _LEAST:

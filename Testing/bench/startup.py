@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
-from engines import DEFAULT, ENGINES, TORCH  # noqa: E402
+from engines import ENGINES  # noqa: E402
 from fresh import run_fresh  # noqa: E402
 from models import model_file  # noqa: E402
 from report import add_report_arguments, heading, publish, table  # noqa: E402
@@ -93,7 +93,7 @@ def _ms(seconds: float) -> str:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", default="demo-ct", help="golden-b2, demo-ct or a model file")
-    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=[DEFAULT, TORCH])
+    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=ENGINES)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=30)
     add_report_arguments(parser, "startup")

@@ -24,7 +24,7 @@ from GDLACore.pipeline import segment_volume  # noqa: E402
 
 # What the engines import only when they are wanted, so that it counts as imports.
 _LATER = {TORCH: ("GDLACore.engine.torch_engine", "GDLACore.network.checkpoint")}
-_LATER_OTHERWISE = ("onnxruntime",)
+_LATER_OTHERWISE = ("onnxruntime", "GDLACore.engine.onnx_engine")
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Our engines beside the published way, on the same CT and with the same weights.
 
-    python Testing/bench/versus_published.py --model golden-b2 --engines fp32 int8
+    python Testing/bench/versus_published.py --model golden-b2 --engines onnx torch
 
 Counted is the time from the volume in memory (int16) to its labels in memory, by a model that is
 loaded and warm; reading and writing are the same for all. Every run is a process of its own, and
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
-from engines import DEFAULT, ENGINES  # noqa: E402
+from engines import ENGINES, ONNX  # noqa: E402
 from fresh import run_fresh  # noqa: E402
 from label_agreement import agreement  # noqa: E402
 from models import GOLDEN, model_file  # noqa: E402
@@ -122,7 +122,7 @@ def _lines(result: dict[str, Any]) -> list[str]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", default=GOLDEN, help=f"{GOLDEN}, demo-ct or a model file")
-    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=[DEFAULT])
+    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=[ONNX])
     parser.add_argument("--slices", type=int, default=40)
     parser.add_argument("--borders", choices=("published", "smooth"), default="published")
     parser.add_argument("--rounds", type=int, default=3)

@@ -68,8 +68,9 @@ def published(
     view = slice_view(volume, model.card.slice_axis, model.card.view)
     slices = np.ascontiguousarray(view.take(volume.array, ALL))
     segment_as_published(slices[:1], network, model.card, Stages())
+    threads = torch.get_num_threads()
     return Contender(
-        device=f"CPU ({torch.get_num_threads()} threads)",
+        device=f"CPU ({threads} thread{'s' if threads != 1 else ''})",
         segment=lambda: segment_as_published(slices, network, model.card, stages),
         slices=lambda labels: labels,
     )

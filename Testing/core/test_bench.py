@@ -139,6 +139,45 @@ def test_no_exponent_is_told_of_a_single_size() -> None:
     assert np.isnan(exponent({224: 1.0}))
 
 
+def test_int8_weights_change_a_result_by_no_more_than_their_rounding() -> None:
+    onnx = pytest.importorskip("onnx")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    from int8_weights import with_int8_weights
+
+    random = np.random.default_rng(0)
+    kernel, matrix = (random.normal(size=s).astype(np.float32) for s in ((32, 8, 3, 3), (64, 48)))
+    matrix *= np.geomspace(1e-3, 1e3, 48, dtype=np.float32)  # each column has a scale of its own
+    image, result = (
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, channels, 66, side])
+        for name, channels, side in (("image", 8, 66), ("result", 32, 48))
+    )
+    result.type.tensor_type.shape.dim[2].dim_value = 64
+    graph = onnx.helper.make_graph(
+        [
+            onnx.helper.make_node("Conv", ["image", "kernel"], ["features"]),
+            onnx.helper.make_node("MatMul", ["features", "matrix"], ["result"]),
+        ],
+        "two products",
+        [image],
+        [result],
+        [
+            onnx.numpy_helper.from_array(kernel, "kernel"),
+            onnx.numpy_helper.from_array(matrix, "matrix"),
+        ],
+    )
+    opsets = [onnx.helper.make_opsetid("", 17)]
+    model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    rounded = with_int8_weights(model)
+    assert rounded.ByteSize() < 0.4 * model.ByteSize()
+    images = {"image": random.normal(size=(1, 8, 66, 66)).astype(np.float32)}
+    exact, near = (
+        onnxruntime.InferenceSession(m.SerializeToString()).run(None, images)[0]
+        for m in (model, rounded)
+    )
+    error = np.abs(near - exact).max(axis=(0, 1, 2)) / exact.std(axis=(0, 1, 2))
+    assert 0 < error.max() < 0.1
+
+
 def test_contenders_take_turns() -> None:
     order: list[str] = []
     contenders = {name: lambda name=name: order.append(name) or len(order) for name in "ab"}
