@@ -22,7 +22,7 @@ _CHUNK = 1024 * 1024
 
 
 class TorchArchive:
-    """An open archive, in which every entry is read at most once more than it is used.
+    """An open archive, and what of it has not been compared with its checksum yet.
 
     ``content`` is the object the file was made of, with StoredTensors in the place of tensors;
     ``big_endian`` says whether the storages hold numbers with the high byte first.
