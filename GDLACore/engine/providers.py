@@ -19,6 +19,7 @@ from GDLACore.engine.refusal import refusal_in_words
 from GDLACore.engine.runtime import onnx_runtime
 from GDLACore.engine.session_options import session_options
 from GDLACore.errors import DeviceError, EngineError, GDLAError
+from GDLACore.installation import detect_system, installed_builds, needed_repair
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -129,10 +130,14 @@ def _candidates(device: str, threads: int, runtime: ModuleType) -> list[Accelera
     offered = runtime.get_available_providers()
     here = [accelerator for accelerator in wanted if accelerator.provider in offered]
     if device != "auto" and not here:
+        # Two builds that overwrote each other lack what one of them came with.
+        repair = needed_repair(installed_builds(), detect_system())
         raise DeviceError(
             f"The installed ONNX Runtime {runtime.__version__} is built without {wanted[0].name}.",
-            f"It is in the package {wanted[0].package}; install that in place of the present one, "
-            "or choose the device auto or cpu.",
+            f"{repair.message} {repair.hint}"
+            if repair
+            else f"It is in the package {wanted[0].package}; install that in place of the present "
+            "one, or choose the device auto or cpu.",
         )
     return here
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import sys
 from types import ModuleType
 
 from GDLACore.engine.native_output import captured_output
 from GDLACore.errors import EngineError
 from GDLACore.installation import detect_system, installed_builds, needed_repair
-
-_log = logging.getLogger(__name__)
 
 
 def onnx_runtime() -> ModuleType:
@@ -21,16 +18,15 @@ def onnx_runtime() -> ModuleType:
     its builds for different processors overwrite each other's files, and removing one of two
     leaves a package without its library.
     """
-    problem = ""
+    problem = "another folder of that name hides it"
     try:
         # It searches for GPUs as it is imported, and complains of computers that have none.
-        with captured_output() as printed:
+        with captured_output():
             runtime = importlib.import_module("onnxruntime")
         if hasattr(runtime, "InferenceSession"):
             return runtime
     except (ImportError, AttributeError, OSError) as error:
         problem = str(error)
-    _log.debug("onnxruntime cannot be imported: %s %s", problem, printed())
     builds = installed_builds()
     repair = needed_repair(builds, detect_system())
     if repair is not None:

@@ -16,6 +16,7 @@ from GDLACore.engine.processors import physical_cores
 from GDLACore.engine.providers import DEVICES, OpenedSession, open_session
 from GDLACore.errors import DeviceError, EngineError
 from GDLACore.export.graph import Graph
+from GDLACore.installation import InstalledBuild
 
 NO_CUDNN = (
     "\x1b[1;31m2026-11-22 13:00:53 [E:onnxruntime:Default, provider_bridge_ort.cc:2458 operator()] "
@@ -86,9 +87,20 @@ def test_an_unknown_device_is_refused_with_those_that_there_are():
 def test_a_device_that_the_runtime_is_built_without_is_refused_with_the_package_to_get(
     monkeypatch, device, package
 ):
+    whole = (InstalledBuild("onnxruntime", "1.99.0", True),)
+    monkeypatch.setattr(providers, "installed_builds", lambda: whole)
     with pytest.raises(DeviceError, match="built without") as caught:
         open_fake(monkeypatch, FakeRuntime({}), device)
     assert package in caught.value.hint
+
+
+def test_a_device_lost_because_two_builds_overwrote_each_other_comes_with_the_repair(monkeypatch):
+    names = ("onnxruntime", "onnxruntime-gpu")
+    both = tuple(InstalledBuild(name, "1.99.0", True) for name in names)
+    monkeypatch.setattr(providers, "installed_builds", lambda: both)
+    with pytest.raises(DeviceError, match="built without CUDA") as caught:
+        open_fake(monkeypatch, FakeRuntime({}), "cuda")
+    assert "pip uninstall -y onnxruntime onnxruntime-gpu" in caught.value.hint
 
 
 def test_a_gpu_that_gives_the_right_result_sooner_is_taken(monkeypatch):
