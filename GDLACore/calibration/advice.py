@@ -9,10 +9,14 @@ from GDLACore.calibration.certainty import lead
 from GDLACore.calibration.trial import Attempt, Trial
 from GDLACore.model.card import IntensityProfile, ModelCard
 
-# Trained networks reach 0.6 in their worst view and intensity, untrained ones 0.1 in their best.
+# Trained networks reach 0.8 when fed as they were taught and 0.4 to 0.8 otherwise; untrained ones
+# stay below 0.2 whatever they are fed.
 LEAST_CERTAINTY = 0.4
 
 AGREES, ANOTHER, UNCLEAR = "agrees", "another", "unclear"
+
+
+_NOR_INTENSITY = "Nor can it be told which intensity profile is right."
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ def _uncertain(best: Attempt, card: ModelCard) -> Advice:
         f"best), so the right one cannot be told: its weights may be untrained, or the image may "
         f"not show what it was taught."
     )
-    intensity = Choice(profile_text(card.intensity), UNCLEAR, (), "Nor can the intensity profile.")
+    intensity = Choice(profile_text(card.intensity), UNCLEAR, (), _NOR_INTENSITY)
     return Advice(card.view, card.intensity, Choice(card.view, UNCLEAR, (), sentence), intensity)
 
 

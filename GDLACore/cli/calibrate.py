@@ -15,6 +15,7 @@ from GDLACore import __version__
 from GDLACore.atomic import replacing
 from GDLACore.calibration.advice import ANOTHER, profile_text
 from GDLACore.calibration.findings import Findings, calibrate, calibrated_card
+from GDLACore.calibration.input_check import UNKNOWN
 from GDLACore.calibration.trial import Attempt
 from GDLACore.cli.progress import progress_bar
 from GDLACore.cli.tables import print_table
@@ -98,7 +99,8 @@ def _tell(arguments: Namespace, findings: Findings) -> None:
     print(f"View:        {advice.view_choice.sentence}")
     print(f"Intensity:   {advice.intensity_choice.sentence}")
     if findings.inputs is not None:
-        print(f"Weights:     {findings.inputs.sentence} {_fed(findings)}")
+        fed = f" {_fed(findings)}" if findings.inputs.outcome != UNKNOWN else ""
+        print(f"Weights:     {findings.inputs.sentence}{fed}")
     else:
         print(
             "Weights:     An ONNX file does not tell what its network was taught on; its "
