@@ -60,6 +60,11 @@ class OpenedSession:
         return f"{self.reason}: running on {self.device}" if self.reason else self.device
 
     @property
+    def on_gpu(self) -> bool:
+        """Return whether it is a GPU; OpenVINO may run on the CPU, where batches gain nothing."""
+        return self.device.startswith("GPU")
+
+    @property
     def concurrent(self) -> bool:
         """Return whether several threads may run the session at a time: DirectML forbids it."""
         return self.provider != "DmlExecutionProvider"
@@ -94,9 +99,9 @@ def open_session(
     """
     runtime = onnx_runtime()
     threads = physical_cores() if threads is None else threads
-    candidates = _candidates(device, threads, runtime)
+    candidates = _candidates(device, threads * at_a_time, runtime)
     cpu, expected = _on_cpu(runtime, model, threads, probe)
-    reasons: list[str] = []
+    reasons: dict[str, str] = {}
     for candidate in candidates:
         try:
             session = _on_accelerator(runtime, model, threads, candidate)
@@ -105,12 +110,14 @@ def open_session(
                 _check_speed(probe, session, cpu, at_a_time)
         except Exception as error:  # drivers have many kinds; there is the CPU to go on with
             wish = "not used" if device == "auto" else "asked for"
-            reasons.append(f"{candidate.name} {wish}, {_why(error)}")
-            _log.debug("%s", reasons[-1], exc_info=True)
+            reasons[candidate.device] = f"{candidate.name} {wish}, {_why(error)}"
+            _log.debug("%s", reasons[candidate.device], exc_info=True)
         else:
-            return OpenedSession(session, candidate.provider, candidate.title, "; ".join(reasons))
+            reasons.pop(candidate.device, None)  # it is used, though on another processor
+            why = "; ".join(reasons.values())
+            return OpenedSession(session, candidate.provider, candidate.title, why)
     title = f"CPU ({threads} thread{'s' if threads != 1 else ''})"
-    opened = OpenedSession(cpu, _CPU, title, "; ".join(reasons))
+    opened = OpenedSession(cpu, _CPU, title, "; ".join(reasons.values()))
     if reasons and device != "auto":
         _log.warning("%s.", opened.description)
     return opened

@@ -200,12 +200,36 @@ def test_a_gpu_must_outdo_all_the_slices_that_the_cpu_runs_side_by_side(monkeypa
     assert open_fake(monkeypatch, FakeRuntime(behaviours), at_a_time=4).provider == CPU
 
 
+NO_INTEL_GPU = "[ERROR] [OpenVINO] Device GPU is not available"
+
+
+def test_openvino_runs_on_the_cpu_where_there_is_no_gpu_for_it(monkeypatch):
+    behaviours = [Behaviour(becomes_cpu=NO_INTEL_GPU), Behaviour(seconds=0.3)]
+    runtime = FakeRuntime({OPENVINO: behaviours})
+    opened = open_fake(monkeypatch, runtime, at_a_time=2)
+    assert (opened.provider, opened.description) == (OPENVINO, "CPU (OpenVINO)")
+    assert not opened.on_gpu
+    # It divides one slice among all the cores that would have run several.
+    assert runtime.opened[-1][0][0][1]["num_of_threads"] == "4"
+
+
 def test_the_next_provider_is_tried_when_the_first_is_refused(monkeypatch):
-    broken = Behaviour(becomes_cpu="[ERROR] [OpenVINO] Device GPU is not available")
-    runtime = FakeRuntime({OPENVINO: [broken, Behaviour(seconds=0.5)]})
-    opened = open_fake(monkeypatch, runtime)
-    expected = "OpenVINO not used, no Intel GPU found: running on CPU (OpenVINO)"
+    behaviours = {CUDA: [Behaviour(becomes_cpu=NO_CUDNN)], OPENVINO: [Behaviour(seconds=0.5)]}
+    opened = open_fake(monkeypatch, FakeRuntime(behaviours))
+    expected = "CUDA not used, libcudnn.so.9 missing: running on GPU (OpenVINO)"
     assert opened.description == expected
+    assert opened.on_gpu
+
+
+def test_every_provider_refused_is_accounted_for(monkeypatch):
+    behaviours = {
+        CUDA: [Behaviour(becomes_cpu=NO_CUDNN)],
+        OPENVINO: [Behaviour(becomes_cpu=NO_INTEL_GPU), Behaviour(seconds=2.0)],
+    }
+    assert open_fake(monkeypatch, FakeRuntime(behaviours)).reason == (
+        "CUDA not used, libcudnn.so.9 missing; "
+        "OpenVINO not used, slower than the CPU (2 s a slice against 1 s)"
+    )
 
 
 def test_tensorrt_is_tried_only_when_asked_for_and_with_cuda_behind_it(monkeypatch):
