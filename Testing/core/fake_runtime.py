@@ -22,6 +22,16 @@ OPENVINO = "OpenVINOExecutionProvider"
 RIGHT = np.linspace(-8, 8, 24, dtype=np.float32).reshape(1, 2, 3, 4)
 
 
+# What the real one prints.
+NO_CUDNN = (
+    "\x1b[1;31m2026-11-22 13:00:53 [E:onnxruntime:Default, provider_bridge_ort.cc:2458 operator()] "
+    "[ONNXRuntimeError] : 1 : FAIL : Failed to load library /home/jane/onnxruntime/capi/"
+    "libonnxruntime_providers_cuda.so with error: libcudnn.so.9: cannot open shared object file: "
+    "No such file or directory\n\x1b[m"
+)
+NO_INTEL_GPU = "[ERROR] [OpenVINO] Device GPU is not available"
+
+
 class Clock:
     """Time that passes only while a session runs."""
 
@@ -38,6 +48,8 @@ class Behaviour:
 
     result: np.ndarray = field(default_factory=lambda: RIGHT.copy())
     seconds: float = 1.0
+    delays: list[float] = field(default_factory=list)
+    """What the first runs take longer."""
     fails_to_open: Exception | None = None
     fails_to_run: BaseException | None = None
     becomes_cpu: str | None = None
@@ -53,7 +65,6 @@ class Session:
         self._providers = [provider] if provider == CPU else [provider, CPU]
         self._behaviour = behaviour
         self._clock = clock
-        self.runs = 0
 
     def get_providers(self) -> list[str]:
         return list(self._providers)
@@ -69,8 +80,8 @@ class Session:
         ]
 
     def run(self, names: list[str] | None, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
-        self.runs += 1
         self._clock.now += self._behaviour.seconds
+        self._clock.now += self._behaviour.delays.pop(0) if self._behaviour.delays else 0.0
         if self._behaviour.fails_to_run is not None:
             raise self._behaviour.fails_to_run
         return [self._behaviour.result]
