@@ -6,12 +6,17 @@ It is strict: what the real one would not understand it refuses.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
+import pytest
+
+from GDLACore.engine import providers
+from GDLACore.engine.providers import OpenedSession, open_session
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
@@ -158,3 +163,16 @@ class FakeRuntime(ModuleType):
         session = Session(provider, behaviour, self.clock)
         self.sessions(session)
         return session
+
+
+def open_fake(
+    monkeypatch: pytest.MonkeyPatch, runtime: FakeRuntime, device: str = "auto", **options: int
+) -> OpenedSession:
+    """Open a model with ``runtime`` in the place of ONNX Runtime, and its clock."""
+    monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
+    monkeypatch.setattr(providers, "time", runtime.clock)
+
+    def run(session) -> np.ndarray:
+        return session.run(None, {"image": RIGHT})[0]
+
+    return open_session(b"model", device=device, threads=2, probe=run, **options)

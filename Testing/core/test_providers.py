@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
-import weakref
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +18,12 @@ from fake_runtime import (
     TENSORRT,
     Behaviour,
     FakeRuntime,
+    open_fake,
 )
 
 from GDLACore.engine import providers
 from GDLACore.engine.processors import physical_cores
-from GDLACore.engine.providers import DEVICES, OpenedSession, open_session
+from GDLACore.engine.providers import DEVICES, open_session
 from GDLACore.errors import DeviceError, EngineError
 from GDLACore.export.graph import Graph
 from GDLACore.installation import InstalledBuild
@@ -40,18 +39,6 @@ def small_model() -> bytes:
 
 def double(session) -> np.ndarray:
     return session.run(["logits"], {"image": np.ones((1, 1, 2, 2), np.float32)})[0]
-
-
-def open_fake(
-    monkeypatch: pytest.MonkeyPatch, runtime: FakeRuntime, device: str = "auto", **options: int
-) -> OpenedSession:
-    monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
-    monkeypatch.setattr(providers, "time", runtime.clock)
-
-    def run(session) -> np.ndarray:
-        return session.run(None, {"image": RIGHT})[0]
-
-    return open_session(b"model", device=device, threads=2, probe=run, **options)
 
 
 @pytest.mark.parametrize("threads, words", [(1, "CPU (1 thread)"), (2, "CPU (2 threads)")])
@@ -140,48 +127,6 @@ def test_a_provider_that_becomes_the_cpu_without_a_word_is_noticed(monkeypatch):
     assert opened.provider == CPU
 
 
-TROUBLES = {
-    "NaN": (
-        Behaviour(result=np.full_like(RIGHT, np.nan)),
-        "its results are not finite numbers",
-    ),
-    "one infinity": (
-        Behaviour(result=np.where(RIGHT == RIGHT.max(), np.inf, RIGHT)),
-        "its results are not finite numbers",
-    ),
-    "another number": (Behaviour(result=RIGHT + 1), "its results are wrong"),
-    "all zeros": (Behaviour(result=np.zeros_like(RIGHT)), "its results are wrong"),
-    "another shape": (Behaviour(result=RIGHT[:, :1]), "its results are of another size"),
-    "old GPU": (
-        Behaviour(fails_to_open=RuntimeError(r"D:\a\_work\dml.cc(520)\onnxruntime.dll 887A0004")),
-        "the GPU does not know DirectX 12",
-    ),
-    "full GPU": (
-        Behaviour(fails_to_run=RuntimeError("CUDA failure 2: out of memory ; GPU=0")),
-        "the GPU has too little free memory",
-    ),
-    "no memory": (Behaviour(fails_to_run=MemoryError()), "the GPU has too little free memory"),
-    "half an installation": (
-        Behaviour(leaves=7),
-        "it leaves 7 of 10 large operations to the CPU",
-    ),
-    "the engine's own word": (
-        Behaviour(fails_to_run=EngineError("The results are odd.", "Try.")),
-        "the results are odd",
-    ),
-}
-
-
-@pytest.mark.parametrize("device", ["auto", "directml"])
-@pytest.mark.parametrize("trouble", TROUBLES)
-def test_a_gpu_in_trouble_is_left_for_the_cpu_and_the_reason_given(monkeypatch, trouble, device):
-    behaviour, words = TROUBLES[trouble]
-    opened = open_fake(monkeypatch, FakeRuntime({DIRECTML: [behaviour]}), device)
-    assert opened.provider == CPU
-    assert opened.reason.startswith("DirectML ")
-    assert opened.reason.endswith(words)
-
-
 def test_rounding_to_half_precision_is_no_wrong_result(monkeypatch):
     rounded = RIGHT.astype(np.float16).astype(np.float32)
     runtime = FakeRuntime({CUDA: [Behaviour(result=rounded, seconds=0.1)]})
@@ -261,15 +206,6 @@ def test_asking_for_the_cpu_tries_nothing_else(monkeypatch):
     runtime = FakeRuntime({CUDA: [Behaviour()]})
     assert open_fake(monkeypatch, runtime, "cpu").provider == CPU
     assert len(runtime.opened) == 1
-
-
-def test_the_memory_of_a_refused_gpu_is_given_back(monkeypatch):
-    sessions = []
-    runtime = FakeRuntime({CUDA: [Behaviour(result=RIGHT * np.nan)]})
-    runtime.sessions = lambda session: sessions.append(weakref.ref(session))
-    opened = open_fake(monkeypatch, runtime)
-    assert opened.provider == CPU
-    assert [reference() is None for reference in sessions] == [False, True]
 
 
 def test_stopping_the_program_is_no_trouble_of_the_gpu(monkeypatch):
