@@ -111,7 +111,7 @@ def _segment(
         size = min(options.batch_size or engine.batch_size, _LARGEST_BATCH)
         batch = sorted(indices[done : done + size])
         slices = normalise(view.take(volume.array, batch))
-        labels = engine.predict(_channels_first(slices, engine.card), options.borders)
+        labels = engine.predict(channels_first(slices, engine.card), options.borders)
         done += len(batch)
         yield SliceResult(tuple(batch), labels, view)
         yield Progress("segmenting", done, len(indices))
@@ -223,7 +223,7 @@ def _requested(options: SegmentOptions, view: SliceView, volume: Volume) -> list
     return list(wanted) if focus is None else sorted(wanted, key=lambda index: abs(index - focus))
 
 
-def _channels_first(slices: np.ndarray, card: ModelCard) -> np.ndarray:
+def channels_first(slices: np.ndarray, card: ModelCard) -> np.ndarray:
     """Return [n, h, w] or [n, h, w, c] as [n, in_channels, h, w]; grey is repeated for colour."""
     if slices.ndim == 4:
         return np.moveaxis(slices, -1, 1)

@@ -14,8 +14,8 @@ from GDLACore.engine.protocol import Engine
 from GDLACore.imaging.intensity import minmax_images, normaliser
 from GDLACore.imaging.view import slice_view
 from GDLACore.imaging.volume import Volume
-from GDLACore.model.card import DIHEDRAL_VIEWS, IntensityProfile, ModelCard
-from GDLACore.pipeline import check_volume
+from GDLACore.model.card import DIHEDRAL_VIEWS, IntensityProfile
+from GDLACore.pipeline import channels_first, check_volume
 
 SLICES = 12
 
@@ -88,7 +88,7 @@ def try_views(
             for view in DIHEDRAL_VIEWS:
                 cut = slice_view(volume, card.slice_axis, view)
                 images = (
-                    _channels_first(normalise(cut.take(volume.array, part)), card)
+                    channels_first(normalise(cut.take(volume.array, part)), card)
                     for part in _batches(chosen, engine.batch_size)
                 )
                 attempts.append(_attempt(images, engine, view, done))
@@ -124,10 +124,3 @@ def _attempt(
 def _batches(indices: list[int], size: int) -> Iterator[list[int]]:
     size = min(size, _LARGEST_BATCH)
     return (indices[start : start + size] for start in range(0, len(indices), size))
-
-
-def _channels_first(slices: np.ndarray, card: ModelCard) -> np.ndarray:
-    """Return [n, h, w] or [n, h, w, c] as [n, in_channels, h, w]; grey is repeated for colour."""
-    if slices.ndim == 4:
-        return np.moveaxis(slices, -1, 1)
-    return np.repeat(slices[:, None], card.in_channels, axis=1)

@@ -42,6 +42,13 @@ def models(arguments: Namespace) -> None:
     list_models(arguments)
 
 
+def runtime(arguments: Namespace) -> None:
+    """Say which ONNX Runtime suits this computer."""
+    from GDLACore.cli.runtime import describe
+
+    describe(arguments)
+
+
 def train(arguments: Namespace) -> None:
     """Train a model."""
     try:

@@ -7,6 +7,14 @@ from pathlib import Path
 
 from GDLACore import __version__
 from GDLACore.cli import commands
+from GDLACore.cli.options import (
+    add_card,
+    add_choice_of_image,
+    add_engine_options,
+    add_json,
+    positive_number,
+    slice_range,
+)
 
 _EXIT_CODES = """\
 exit codes:
@@ -39,9 +47,6 @@ this computer or another. `gdla import` is the same command: it is how the autho
 which --card names the model, become models of this program. Nothing in a file is ever executed.
 """
 
-# Those of GDLACore.engine.providers, which it would take too long to import for --help.
-DEVICES = ("auto", "cpu", "cuda", "directml", "coreml", "openvino", "tensorrt")
-
 
 def command_line() -> argparse.ArgumentParser:
     """Return the parser; the parsed ``command`` is a function that takes the arguments."""
@@ -59,6 +64,7 @@ def command_line() -> argparse.ArgumentParser:
     _add_export(subparsers, common)
     _add_calibrate(subparsers, common)
     _add_models(subparsers, common)
+    _add_runtime(subparsers, common)
     _add_train(subparsers, common)
     return parser
 
@@ -68,46 +74,6 @@ def _common() -> argparse.ArgumentParser:
     common.add_argument("--quiet", action="store_true", help="print nothing but errors")
     common.add_argument("--debug", action="store_true", help="show where an error arose")
     return common
-
-
-def _json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-
-
-def _card(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--card", metavar="NAME", help="the listed model that a .ckpt file is a checkpoint of"
-    )
-
-
-def _engine_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--device",
-        choices=DEVICES,
-        default="auto",
-        help="auto: the fastest that computes rightly, found out by trying (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--runtime",
-        choices=("auto", "onnx", "torch"),
-        default="auto",
-        help="auto: ONNX Runtime, unless only PyTorch can use the GPU (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--threads",
-        metavar="N",
-        type=_positive_number,
-        help="slices that a CPU works on at a time (default: one on each core)",
-    )
-
-
-def _choice_of_image(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--series", help="one of several DICOM series in a folder: its number in the list, or UID"
-    )
-    parser.add_argument(
-        "--frame", metavar="N", type=_whole_number, help="one frame of a 4D image, from 0"
-    )
 
 
 def _add_segment(subparsers: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
@@ -127,8 +93,8 @@ def _add_segment(subparsers: argparse._SubParsersAction, common: argparse.Argume
         default="demo-ct",
         help="a name that `gdla models` lists, or a model file (default: %(default)s)",
     )
-    _card(parser)
-    _engine_options(parser)
+    add_card(parser)
+    add_engine_options(parser)
     parser.add_argument(
         "--slices",
         metavar="A:B",
@@ -136,7 +102,7 @@ def _add_segment(subparsers: argparse._SubParsersAction, common: argparse.Argume
         default=(None, None),
         help="only slices A to B - 1, counted from 0 as stored; either may be left out",
     )
-    _choice_of_image(parser)
+    add_choice_of_image(parser)
     parser.add_argument(
         "--borders",
         choices=("smooth", "published"),
@@ -149,7 +115,7 @@ def _add_segment(subparsers: argparse._SubParsersAction, common: argparse.Argume
         action="store_true",
         help="keep only the largest connected part of each structure",
     )
-    parser.add_argument("--batch", metavar="N", type=_positive_number, help="slices at a time")
+    parser.add_argument("--batch", metavar="N", type=positive_number, help="slices at a time")
     parser.add_argument(
         "--overlay", metavar="PNG", type=Path, help="also draw the result over some slices"
     )
@@ -160,7 +126,7 @@ def _add_segment(subparsers: argparse._SubParsersAction, common: argparse.Argume
         help="a label map to compare with; a .json file of the same name says what its values mean",
     )
     parser.add_argument("--force", action="store_true", help="replace existing output files")
-    _json(parser)
+    add_json(parser)
 
 
 def _add_info(subparsers: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
@@ -174,8 +140,8 @@ def _add_info(subparsers: argparse._SubParsersAction, common: argparse.ArgumentP
     parser.add_argument(
         "file", metavar="FILE", nargs="?", help="a file, a folder or a model's name"
     )
-    _choice_of_image(parser)
-    _json(parser)
+    add_choice_of_image(parser)
+    add_json(parser)
 
 
 def _add_export(subparsers: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
@@ -199,7 +165,7 @@ def _add_export(subparsers: argparse._SubParsersAction, common: argparse.Argumen
         type=Path,
         help="default: MODEL with the ending .onnx",
     )
-    _card(parser)
+    add_card(parser)
     parser.add_argument(
         "--precision",
         choices=("fp32", "fp16"),
@@ -207,7 +173,7 @@ def _add_export(subparsers: argparse._SubParsersAction, common: argparse.Argumen
         help="fp16 halves the file, is for GPUs and moves some labels (default: %(default)s)",
     )
     parser.add_argument("--force", action="store_true", help="replace an existing file")
-    _json(parser)
+    add_json(parser)
 
 
 def _add_calibrate(subparsers: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
@@ -224,21 +190,21 @@ def _add_calibrate(subparsers: argparse._SubParsersAction, common: argparse.Argu
         "model", metavar="MODEL", help="a name that `gdla models` lists, or a model file"
     )
     parser.add_argument("volume", metavar="VOLUME", type=Path, help="an image or a DICOM folder")
-    _card(parser)
-    _engine_options(parser)
-    _choice_of_image(parser)
+    add_card(parser)
+    add_engine_options(parser)
+    add_choice_of_image(parser)
     parser.add_argument(
         "-o", "--output", metavar="CARD.json", type=Path, help="write the card as it was found"
     )
     parser.add_argument(
         "--sample",
         metavar="N",
-        type=_positive_number,
+        type=positive_number,
         default=12,
         help="slices to try every view and profile on (default: %(default)s)",
     )
     parser.add_argument("--force", action="store_true", help="replace an existing card")
-    _json(parser)
+    add_json(parser)
 
 
 def _add_models(subparsers: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
@@ -249,7 +215,19 @@ def _add_models(subparsers: argparse._SubParsersAction, common: argparse.Argumen
         description="List the known models.",
     )
     parser.set_defaults(command=commands.models)
-    _json(parser)
+    add_json(parser)
+
+
+def _add_runtime(subparsers: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
+    parser = subparsers.add_parser(
+        "runtime",
+        parents=[common],
+        help="say which ONNX Runtime to install on this computer",
+        description="Say which build of ONNX Runtime suits this computer, why, what it costs to "
+        "get, and whether the installed one is whole. Installs nothing.",
+    )
+    parser.set_defaults(command=commands.runtime)
+    add_json(parser)
 
 
 def _add_train(subparsers: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
@@ -271,30 +249,3 @@ def _add_train(subparsers: argparse._SubParsersAction, common: argparse.Argument
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--resume", action="store_true", help="go on with the training in FOLDER")
-
-
-def slice_range(text: str) -> tuple[int | None, int | None]:
-    """Return first and end of ``A:B``, None where left out; ``A`` alone is one slice."""
-    first, colon, end = text.partition(":")
-    try:
-        start = int(first) if first else None
-        stop = int(end) if end else None
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a range such as 10:20") from None
-    if not colon and start is not None:
-        stop = start + 1
-    if (start or 0) < 0 or (stop is not None and stop <= (start or 0)):
-        raise argparse.ArgumentTypeError(f"{text!r} holds no slice")
-    return start, stop
-
-
-def _whole_number(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not 0, 1, 2, …")
-    return int(text)
-
-
-def _positive_number(text: str) -> int:
-    if (number := _whole_number(text)) < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number

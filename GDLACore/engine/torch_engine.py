@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -12,6 +14,8 @@ from GDLACore.engine.protocol import label_type
 from GDLACore.errors import DeviceError, EngineError
 from GDLACore.imaging.slice_resampling import SliceResampling, slice_resampling
 from GDLACore.model.card import ModelCard
+
+_log = logging.getLogger(__name__)
 
 _MINMAX_EPS = 1e-8  # as in GDLACore.imaging.intensity.minmax_images
 _GPU_BATCH = 32
@@ -91,7 +95,7 @@ class TorchEngine(SliceEngine):
         else:
             threads = torch.get_num_threads()
             name = f"CPU ({threads} thread{'s' if threads != 1 else ''})"
-        return f"{name}, {self._reason}" if self._reason else name
+        return f"{self._reason}: running on {name}" if self._reason else name
 
     def close(self) -> None:
         """Give the model's memory back; see ``Engine.close``."""
@@ -134,16 +138,22 @@ class TorchEngine(SliceEngine):
 
 
 def _resolve(device: str) -> tuple[torch.device, str]:
+    """Return the device, and why it is not the one that was wanted."""
     if device == "cpu":
         return torch.device("cpu"), ""
     if device not in ("auto", "cuda"):
-        raise DeviceError(f"Unknown device {device!r}.", "Choose auto, cpu or cuda.")
+        raise DeviceError(f"PyTorch cannot use the device {device!r}.", "Choose auto, cpu or cuda.")
     if torch.cuda.is_available():
         return torch.device("cuda"), ""
-    reason = "no CUDA GPU was found" if torch.version.cuda else "this PyTorch is built without CUDA"
-    if device == "cuda":
-        raise DeviceError(f"The GPU cannot be used: {reason}.", "Choose the device cpu or auto.")
-    return torch.device("cpu"), reason
+    if device == "auto":
+        why = "no CUDA GPU found" if torch.version.cuda else "this PyTorch is without CUDA"
+        return torch.device("cpu"), why
+    if torch.version.cuda is None:
+        raise DeviceError(
+            "The installed PyTorch is built without CUDA.", "Choose the device cpu or auto."
+        )
+    _log.warning("CUDA asked for, no GPU found: running on the CPU.")
+    return torch.device("cpu"), "CUDA asked for, no GPU found"
 
 
 def _minmax_images(images: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from phantom import make_card
 
 from GDLACore import cli
 from GDLACore.cli import segment as segment_command
-from GDLACore.cli.parser import slice_range
+from GDLACore.cli.options import slice_range
 from GDLACore.errors import DeviceError
 
 
@@ -26,15 +26,22 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> ThresholdEngine:
     return engine
 
 
-def test_a_ct_becomes_a_segmentation_a_picture_and_a_table(tmp_path, ct, engine, capsys):
-    out, picture = tmp_path / "o.seg.nrrd", tmp_path / "o.png"
-    assert run_gdla("segment", ct, "-o", out, "--overlay", picture) == 0
+def test_a_ct_becomes_a_segmentation_and_a_table(tmp_path, ct, engine, capsys):
+    out = tmp_path / "o.seg.nrrd"
+    assert run_gdla("segment", ct, "-o", out) == 0
     assert sitk.GetArrayFromImage(sitk.ReadImage(str(out))).sum() == 8
-    assert picture.read_bytes().startswith(b"\x89PNG")
     printed = capsys.readouterr().out
-    for text in ("liver", "spleen", "aorta", str(out), str(picture), "CPU (test)", "clinical"):
+    for text in ("liver", "spleen", "aorta", str(out), "CPU (test)", "clinical"):
         assert text in printed
     assert engine.closed
+
+
+def test_an_overlay_is_a_picture_beside_the_segmentation(tmp_path, ct, engine, capsys):
+    pytest.importorskip("PIL")
+    out, picture = tmp_path / "o.seg.nrrd", tmp_path / "o.png"
+    assert run_gdla("segment", ct, "-o", out, "--overlay", picture) == 0
+    assert out.exists() and picture.read_bytes().startswith(b"\x89PNG")
+    assert str(picture) in capsys.readouterr().out
 
 
 def test_json_is_one_object_with_everything(tmp_path, ct, engine, capsys):
@@ -261,6 +268,7 @@ def test_warnings_go_to_stderr_and_leave_json_intact(tmp_path, engine, capsys):
 
 
 def test_a_terminal_sees_progress_and_a_pipe_does_not(tmp_path, ct, engine, capsys, monkeypatch):
+    pytest.importorskip("rich")
     assert run_gdla("segment", ct, "-o", tmp_path / "a.nii") == 0
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
