@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +34,14 @@ _LARGEST_GPU_BATCH = 32
 # The intermediate results of the network at their largest, per pixel of a slice.
 _BYTES_PER_PIXEL = 1500
 
-_MEMORY_MESSAGES = ("out of memory", "Failed to allocate", "bad allocation", "bad_alloc")
+_MEMORY_MESSAGES = (
+    "out of memory",  # CUDA
+    "Failed to allocate",  # ONNX Runtime's own arena
+    "ALLOC_FAILED",  # cuBLAS and cuDNN
+    "8007000E",  # DirectML
+    "bad allocation",  # Windows
+    "bad_alloc",
+)
 
 
 class OnnxEngine(SliceEngine):
@@ -63,12 +72,15 @@ class OnnxEngine(SliceEngine):
 
     def close(self) -> None:
         """Give the model's memory back; see ``Engine.close``."""
-        self._session = None
         self._pool.shutdown()
+        self._session = None
 
     def _open(self, device: str) -> None:
-        opened = open_session(self._model, device=device, threads=1, probe=self._probe)
+        opened = open_session(
+            self._model, device=device, threads=1, at_a_time=self._threads, probe=self._probe
+        )
         self._session: onnxruntime.InferenceSession | None = opened.session
+        self._turn: AbstractContextManager = nullcontext() if opened.concurrent else Lock()
         self._reason = opened.reason
         self._gpu = opened.provider != _CPU
         if self._gpu:
@@ -86,7 +98,14 @@ class OnnxEngine(SliceEngine):
         side = self.card.input_size
         grey = np.linspace(0.0, 1.0, self.card.in_channels * side * side, dtype=np.float32)
         image = grey.reshape(1, self.card.in_channels, side, side)
-        return session.run([OUTPUT], {INPUT: image})[0]
+        logits = session.run([OUTPUT], {INPUT: image})[0]
+        if logits.shape != (1, self.card.classes, side, side):
+            raise EngineError(
+                f"The network gives {' x '.join(map(str, logits.shape[1:]))} results for an image "
+                f"of {side} x {side} instead of {self.card.classes} x {side} x {side}.",
+                "Export the model again with `gdla export`.",
+            )
+        return logits
 
     def _gpu_batch(self) -> int:
         free = free_gpu_memory()
@@ -113,15 +132,19 @@ class OnnxEngine(SliceEngine):
 
     def _in_groups(self, work: Callable[[np.ndarray], Sequence], slices: np.ndarray) -> list:
         """Return ``work`` of each group of slices that goes through the network together."""
-        size = -(-len(slices) // _GPU_BATCHES_AT_A_TIME) if self._gpu else 1
-        groups = (slices[start : start + size] for start in range(0, len(slices), size))
-        return list(self._pool.map(work, groups))
-
-    def _logits(self, slices: np.ndarray, plan: SliceResampling) -> np.ndarray:
         if self._session is None:
             raise EngineError("The model has been closed.", "Load it again.")
+        size = -(-len(slices) // _GPU_BATCHES_AT_A_TIME) if self._gpu else 1
+        groups = (slices[start : start + size] for start in range(0, len(slices), size))
+        futures = [self._pool.submit(work, group) for group in groups]
+        # All of them, even if one fails: while the others hold memory, trying again is no trial.
+        wait(futures)
+        return [future.result() for future in futures]
+
+    def _logits(self, slices: np.ndarray, plan: SliceResampling) -> np.ndarray:
         images = network_input(slices, plan, self.card)
-        logits = self._session.run([OUTPUT], {INPUT: images})[0]
+        with self._turn:
+            logits = self._session.run([OUTPUT], {INPUT: images})[0]
         if not np.isfinite(logits).all():
             raise EngineError(
                 f"The network's results on {self._device} are not finite numbers.",
