@@ -1,11 +1,30 @@
+"""What all tests of the core share.
+
+Running a model needs neither PyTorch nor what only some tests compare with. A test, or a module
+above its imports, that does need such a package says ``pytest.importorskip("torch")`` and is
+skipped where it is not installed: ``make test-runtime`` runs the others. Nothing else skips them,
+so that GDLACore importing what it should do without is an error there.
+"""
+
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from command_line import SHAPE
+
+
+@pytest.fixture(autouse=True)
+def logger() -> Iterator[None]:
+    """Undo what the ``gdla`` command does to our logger, which it expects to keep to itself."""
+    logger = logging.getLogger("GDLACore")
+    handlers, propagate = logger.handlers, logger.propagate
+    yield
+    logger.handlers, logger.propagate = handlers, propagate
 
 
 @pytest.fixture

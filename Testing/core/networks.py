@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from GDLACore.network.block import build_block
-from GDLACore.weights.names import network_name
 from GDLACore.network.pvt_gdla import PVTGDLA
+from GDLACore.weights.names import network_name
 
 # The authors' name of the network with each mixer.
 OFFICIAL_MODELS = {

@@ -1,18 +1,20 @@
-"""Engines to test with: a rule that counts what it is asked, and a small network at random."""
+"""Engines to test with: a rule that counts what it is asked, and the smallest real network."""
 
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
+import golden
 import numpy as np
-import torch
 from phantom import make_card
-from torch import nn
 
+from GDLACore.engine.onnx_engine import OnnxEngine
 from GDLACore.engine.protocol import label_type
-from GDLACore.engine.torch_engine import TorchEngine
+from GDLACore.export.model_file import onnx_model
 from GDLACore.model.card import IntensityProfile, ModelCard
-from GDLACore.network.checkpoint import build_network
+from GDLACore.weights.loading import ModelWeights
+from GDLACore.weights.shapes import weight_shapes
 
 
 class RecordingEngine:
@@ -44,29 +46,12 @@ def make_model_card(modality: str = "CT", in_channels: int = 1, **fields: object
     return dataclasses.replace(card, modality=modality, in_channels=in_channels, **fields)
 
 
-def make_network(card: ModelCard, seed: int = 0) -> nn.Module:
-    """Return the network of ``card``; its random weights tell structures apart after a fashion."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return build_network(card)
+def make_engine(card: ModelCard | None = None) -> OnnxEngine:
+    """Return a real engine on the CPU: the network of ``card`` with the golden recipe's weights.
 
-
-def make_engine(card: ModelCard | None = None, seed: int = 0) -> TorchEngine:
-    """Return a real engine on the CPU, with a real network and random weights."""
+    They are no one's training, but tell structures apart after a fashion.
+    """
     card = card or make_card()
-    return TorchEngine(make_network(card, seed), card, "cpu")
-
-
-class SmallConvolution(nn.Module):
-    """A stand-in for the network, quick at any size. Records how many slices come at a time."""
-
-    def __init__(self, card: ModelCard, seed: int = 0) -> None:
-        super().__init__()
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            self.convolution = nn.Conv2d(card.in_channels, card.classes, 3, padding=1, bias=False)
-        self.asked: list[int] = []
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        self.asked.append(len(images))
-        return self.convolution(images - 0.5)
+    shapes = weight_shapes(card.architecture, card.in_channels, card.classes)
+    weights = ModelWeights(card, golden.recipe_weights(shapes), Path("recipe"))
+    return OnnxEngine(onnx_model(weights), card, "cpu")

@@ -4,10 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from phantom import make_card
 from scipy import ndimage
 from training_data import STRUCTURES, write_dataset
+
+pytest.importorskip("torch")
+
+import torch
 
 from GDLACore.errors import TrainingError
 from GDLACore.imaging.volume import Volume

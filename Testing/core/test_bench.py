@@ -10,10 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from networks import seeded
 from phantom import make_card
 from scipy import ndimage
+
+pytest.importorskip("torch")
+
+import torch
+from networks import seeded
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode

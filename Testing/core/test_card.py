@@ -107,8 +107,7 @@ def test_terminology_with_a_region_fills_all_seven_parts() -> None:
 
 
 def test_slicer_reads_the_serialized_terminology_back() -> None:
-    import slicer
-
+    slicer = pytest.importorskip("slicer")
     logic = slicer.vtkSlicerTerminologiesModuleLogic()
     for terminology in (LEFT_KIDNEY, BREAST_MASS):
         entry = slicer.vtkSlicerTerminologyEntry()

@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from jsonschema import Draft202012Validator
 
 from GDLACore.errors import ModelFileError
 from GDLACore.model.bundle import CARD_KEY, read_card
@@ -21,9 +21,15 @@ from GDLACore.resources import resource_path
 PUBLISHED = ("synapse", "acdc", "busi", "ham10000", "ph2")
 
 
+SHIPPED = {"resource": "models/demo.safetensors", "sha256": "0" * 64, "url": None}
+
+
 @cache
-def schema() -> Draft202012Validator:
-    return Draft202012Validator(json.loads(resource_path("models.schema.json").read_text("utf-8")))
+def schema() -> Any:
+    """Return the validator of our schema, made by a package that is not ours."""
+    jsonschema = pytest.importorskip("jsonschema")
+    text = resource_path("models.schema.json").read_text("utf-8")
+    return jsonschema.Draft202012Validator(json.loads(text))
 
 
 def raw_catalogue() -> dict[str, Any]:
@@ -46,14 +52,23 @@ def written(tmp_path: Path, data: Any) -> Path:
 
 
 @pytest.mark.parametrize("entry", catalogue(), ids=lambda entry: entry.name)
-def test_every_card_of_the_catalogue_is_valid_both_ways(entry: CatalogueEntry) -> None:
+def test_every_card_of_the_catalogue_is_itself_after_writing_and_reading(
+    entry: CatalogueEntry,
+) -> None:
     assert ModelCard.from_json(entry.card.to_json()) == entry.card
-    listed = {"schema": 1, "models": [{"card": entry.card.to_dict()}]}
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        *({"schema": 1, "models": [{"card": entry.card.to_dict()}]} for entry in catalogue()),
+        {"schema": 1, "models": [SHIPPED]},
+        raw_catalogue(),
+    ],
+    ids=[*(entry.name for entry in catalogue()), "shipped", "all"],
+)
+def test_what_our_reader_accepts_obeys_the_schema(listed: dict[str, Any]) -> None:
     assert list(schema().iter_errors(listed)) == []
-
-
-def test_the_catalogue_obeys_its_schema() -> None:
-    assert list(schema().iter_errors(raw_catalogue())) == []
 
 
 def test_the_five_published_checkpoints_are_listed() -> None:
@@ -129,12 +144,7 @@ def test_a_shipped_model_brings_its_own_card(tmp_path: Path) -> None:
     card = find("synapse").card
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "demo.safetensors").write_bytes(with_card(card.to_json()))
-    data = {
-        "schema": 1,
-        "models": [{"resource": "models/demo.safetensors", "sha256": "0" * 64, "url": None}],
-    }
-    assert list(schema().iter_errors(data)) == []
-    (entry,) = read_catalogue(written(tmp_path, data))
+    (entry,) = read_catalogue(written(tmp_path, {"schema": 1, "models": [SHIPPED]}))
     assert entry == CatalogueEntry(
         card,
         file="demo.safetensors",
@@ -207,9 +217,7 @@ def test_the_card_is_read_from_the_header_alone(tmp_path: Path) -> None:
 
 
 def test_a_card_written_by_safetensors_is_read(tmp_path: Path) -> None:
-    import numpy as np
-    import safetensors.numpy as numpy_format
-
+    numpy_format = pytest.importorskip("safetensors.numpy")
     card = find("acdc").card
     path = tmp_path / "model.safetensors"
     numpy_format.save_file({"w": np.zeros(3, np.float16)}, path, {CARD_KEY: card.to_json()})

@@ -10,9 +10,12 @@ from pathlib import Path
 import golden
 import numpy as np
 import pytest
+from phantom import make_card
+
+pytest.importorskip("torch")
+
 import torch
 from networks import official_weights, seeded
-from phantom import make_card
 
 from GDLACore.errors import ModelFileError
 from GDLACore.model.catalogue import find

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import yaml
-from training_data import write_dataset
+from training_data import write_dataset, yaml
+
+pytest.importorskip("torch")
 
 from GDLACore.errors import TrainingError, VolumeError
 from GDLACore.imaging.view import slice_view

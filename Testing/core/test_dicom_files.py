@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import slicerio
 from dicom_files import dataset, enhanced, placed, refusal, save, values
 from pydicom.data import get_testdata_file
 from pydicom.uid import (
@@ -117,6 +116,7 @@ def test_two_films_in_a_folder_are_listed_as_two(tmp_path):
 
 
 def test_slicers_example_segmentation_fits_its_ct():
+    slicerio = pytest.importorskip("slicerio")
     data = Path(slicerio.__file__).parent / "data"
     scan = read_volume(data / "CTChest4.nrrd")
     labels = read_labels(data / "Segmentation.seg.nrrd", scan)

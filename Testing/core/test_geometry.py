@@ -14,7 +14,7 @@ import pytest
 import SimpleITK as sitk
 from small_engines import make_engine, make_model_card
 
-from GDLACore.engine.torch_engine import TorchEngine
+from GDLACore.engine.protocol import Engine
 from GDLACore.imaging.reading import read_volume
 from GDLACore.imaging.volume import Volume, ras_from_sitk, sitk_geometry
 from GDLACore.model.card import IntensityProfile
@@ -79,7 +79,7 @@ def as_volume(image: sitk.Image) -> Volume:
     return Volume(sitk.GetArrayFromImage(image), ras_from_sitk(image), "stored anew")
 
 
-def check(original: Volume, engine: TorchEngine, order: tuple, options: SegmentOptions) -> None:
+def check(original: Volume, engine: Engine, order: tuple, options: SegmentOptions) -> None:
     """Compare, for every flip, the segmentation stored anew with that of the scan stored anew."""
     labels = segment_volume(original, engine, options)
     assert len(np.unique(labels)) > 1

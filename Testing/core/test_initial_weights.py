@@ -8,10 +8,13 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import torch
-from networks import official_weights, seeded
 from phantom import make_card
 from refusals import refusal
+
+pytest.importorskip("torch")
+
+import torch
+from networks import official_weights, seeded
 from safetensors.torch import save_file
 from torch import Tensor
 

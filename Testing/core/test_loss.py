@@ -3,6 +3,9 @@ from __future__ import annotations
 import golden
 import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
 import torch
 
 from GDLACore.training.loss import IGNORED, boundary_dou_loss, segmentation_loss

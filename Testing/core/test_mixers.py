@@ -7,13 +7,16 @@ import math
 import golden
 import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
 import torch
 from networks import OFFICIAL_MODELS, golden_attention, golden_block, golden_network, seeded
 
 from GDLACore.network.block import MIXERS, build_block
 from GDLACore.network.mixers import DifferentialAttention, SoftmaxAttention
-from GDLACore.weights.names import network_name
 from GDLACore.network.pvt_gdla import PVTGDLA
+from GDLACore.weights.names import network_name
 
 TOLERANCE = 5e-5
 

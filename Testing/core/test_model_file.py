@@ -10,10 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
-from networks import seeded
 from phantom import make_card
 from refusals import refusal
+
+pytest.importorskip("torch")
+
+import torch
+from networks import seeded
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 

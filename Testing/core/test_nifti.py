@@ -4,12 +4,13 @@ import gzip
 import logging
 from pathlib import Path
 
-import nibabel
 import numpy as np
 import pytest
 
 from GDLACore.errors import VolumeError
 from GDLACore.imaging.reading import read_volume
+
+nibabel = pytest.importorskip("nibabel")
 
 
 def _scan(dtype: type = np.float32) -> np.ndarray:

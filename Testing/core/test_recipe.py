@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from training_data import write_plan
+from training_data import write_plan, yaml
 
 from GDLACore.errors import ModelFileError, TrainingError
 from GDLACore.training.recipe import Recipe, read_plan

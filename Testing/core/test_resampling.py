@@ -82,10 +82,8 @@ def test_weights_of_the_antialiased_matrix_sum_to_one(n_in, n_out):
 
 @pytest.mark.parametrize(("n_in", "n_out"), PAIRS)
 def test_torch_agrees_with_the_antialiased_matrix(n_in, n_out):
-    import torch
-
+    torch = pytest.importorskip("torch")
     image = picture(n_in, 9)
-
     batch = torch.from_numpy(image)[None, None]
     expected = torch.nn.functional.interpolate(batch, (n_out, 7), mode="bilinear", antialias=True)
     smooth = antialias_matrix(n_in, n_out) @ image @ antialias_matrix(9, 7).T

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from scipy import ndimage
 
 from GDLACore.imaging.slice_resampling import slice_resampling
@@ -30,6 +29,7 @@ def test_a_slice_goes_in_as_scipy_zooms_it(shape, size):
 
 @pytest.mark.parametrize("shape", [(600, 450), (45, 120), (64, 64)])
 def test_a_photograph_goes_in_as_torch_shrinks_it(shape):
+    torch = pytest.importorskip("torch")
     plan = slice_resampling("antialias", shape, 64)
     image = picture(shape)
     expected = torch.nn.functional.interpolate(

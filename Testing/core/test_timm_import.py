@@ -87,6 +87,7 @@ assert not isinstance(3, (FrozenBatchNorm2d, transforms.Resize))
 def test_without_a_usable_torchvision_the_encoder_builds_and_others_still_see_the_truth(
     tmp_path: Path, code: str, error: str
 ) -> None:
+    pytest.importorskip("torch")  # timm comes with it
     folder = package(tmp_path, "torchvision", {"__init__.py": code})
     assert run(folder, REAL_TIMM + THE_TRUTH).split() == [error, error]
 
@@ -158,7 +159,7 @@ def test_without_timm_the_error_names_timm_and_no_placeholder_stays(tmp_path: Pa
     (tmp_path / "timm.py").write_text("raise ModuleNotFoundError('No timm', name='timm')")
     folder = package(tmp_path, "torchvision", {"__init__.py": ABSENT})
     program = f"""
-try:{STAND_IN.replace(chr(10), chr(10) + '    ')}
+try:{STAND_IN.replace(chr(10), chr(10) + "    ")}
 except ImportError as reason:
     print(reason.name)
 {THE_TRUTH}

@@ -6,11 +6,15 @@ import logging
 
 import numpy as np
 import pytest
-import torch
 from phantom import make_card
 from scipy import ndimage
-from small_engines import SmallConvolution, make_engine, make_model_card, make_network
+from small_engines import make_model_card
+
+pytest.importorskip("torch")
+
+import torch
 from torch import nn
+from torch_engines import SmallConvolution, make_network, make_torch_engine
 
 from GDLACore.engine import load_engine
 from GDLACore.engine.torch_engine import TorchEngine
@@ -125,7 +129,7 @@ def test_a_photograph_is_shrunk_scaled_and_enlarged_on_the_grid_of_torch(shape, 
 
 @pytest.mark.parametrize("borders", ["published", "smooth"])
 def test_the_real_network_gives_every_slice_its_labels_alone_or_in_company(borders):
-    engine = make_engine()
+    engine = make_torch_engine()
     several = slices(5, 70, 50)
     together = engine.predict(several, borders)
     assert together.shape == (5, 70, 50)
@@ -137,7 +141,7 @@ def test_the_real_network_gives_every_slice_its_labels_alone_or_in_company(borde
 
 
 def test_no_slices_give_no_labels():
-    assert make_engine().predict(slices(1, 20, 30)[:0], "smooth").shape == (0, 20, 30)
+    assert make_torch_engine().predict(slices(1, 20, 30)[:0], "smooth").shape == (0, 20, 30)
 
 
 def test_slices_may_be_views_that_run_backwards():
@@ -196,8 +200,7 @@ def test_a_gpu_too_small_for_one_slice_leaves_the_work_to_the_cpu(caplog):
     engine = SmallGPU(SmallConvolution(card), card, "cpu")
     engine._device, engine.batch_size = torch.device("cuda"), 4
     np.testing.assert_array_equal(engine.predict(several, "smooth"), expected)
-    assert engine.describe().startswith("CPU")
-    assert "GPU ran out of memory" in engine.describe()
+    assert engine.describe().startswith("the GPU ran out of memory: running on CPU (")
     assert "going on with the CPU" in caplog.text
 
 
@@ -205,7 +208,7 @@ def test_a_gpu_too_small_for_one_slice_leaves_the_work_to_the_cpu(caplog):
 def test_a_gpu_gives_the_labels_of_the_cpu():
     card = make_card()
     several = slices(40, 70, 50)
-    expected = make_engine(card).predict(several, "smooth")
+    expected = make_torch_engine(card).predict(several, "smooth")
     with TorchEngine(make_network(card), card, "cuda") as engine:
         assert engine.describe().startswith("GPU")
         assert (engine.predict(several, "smooth") == expected).mean() > 0.999
@@ -226,20 +229,28 @@ def test_results_that_are_no_numbers_are_refused_rather_than_called_background(v
         engine.predict(slices(1, 64, 64), "smooth")
 
 
-def test_devices_that_are_not_there_are_named(monkeypatch):
+def test_devices_that_cannot_be_there_are_named(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.version, "cuda", None)
     network = SmallConvolution(make_card())
-    with pytest.raises(DeviceError, match="GPU cannot be used"):
+    with pytest.raises(DeviceError, match="built without CUDA"):
         TorchEngine(network, make_card(), "cuda")
     with pytest.raises(DeviceError, match="tpu"):
         TorchEngine(network, make_card(), "tpu")
-    engine = TorchEngine(network, make_card(), "auto")
-    assert engine.describe().startswith("CPU (")
-    assert "no CUDA GPU" in engine.describe() or "without CUDA" in engine.describe()
+    described = TorchEngine(network, make_card(), "auto").describe()
+    assert described.startswith("this PyTorch is without CUDA: running on CPU (")
+
+
+def test_a_gpu_asked_for_in_vain_is_answered_by_the_cpu_and_the_reason(monkeypatch, caplog):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.version, "cuda", "12.6")
+    engine = TorchEngine(SmallConvolution(make_card()), make_card(), "cuda")
+    assert engine.describe().startswith("CUDA asked for, no GPU found: running on CPU (")
+    assert "no GPU found" in caplog.text
 
 
 def test_a_closed_engine_does_not_answer():
-    with make_engine() as engine:
+    with make_torch_engine() as engine:
         engine.warm_up()
     with pytest.raises(EngineError, match="closed"):
         engine.predict(slices(1, 64, 64), "smooth")
@@ -252,7 +263,7 @@ def test_a_model_file_becomes_an_engine_for_what_was_saved(tmp_path):
     for weight in network.parameters():  # as they are on disk
         weight.data = weight.data.half().float()
     expected = TorchEngine(network, card, "cpu").predict(slices(2, 40, 30), "smooth")
-    with load_engine(path, device="cpu") as engine:
+    with load_engine(path, device="cpu", runtime="torch") as engine:
         assert engine.card.labels == card.labels
         np.testing.assert_array_equal(engine.predict(slices(2, 40, 30), "smooth"), expected)
 
@@ -260,7 +271,7 @@ def test_a_model_file_becomes_an_engine_for_what_was_saved(tmp_path):
 def test_without_pytorch_the_error_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(__import__("sys").modules, "GDLACore.engine.torch_engine", None)
     with pytest.raises(EngineError, match="pip install"):
-        load_engine(tmp_path / "model.safetensors")
+        load_engine(tmp_path / "model.safetensors", runtime="torch")
 
 
 def test_a_model_nobody_knows_is_an_error_of_the_model():

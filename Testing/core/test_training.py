@@ -9,9 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from training_data import STRUCTURES, write_case, write_dataset, write_plan
+
+pytest.importorskip("torch")
+
 import torch
 from safetensors.torch import load_file
-from training_data import STRUCTURES, write_case, write_dataset, write_plan
 
 from GDLACore.errors import GDLAError, ModelFileError, TrainingError
 from GDLACore.model.bundle import read_card

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -34,6 +33,7 @@ def test_labels_come_back_on_the_grid_of_the_image(tmp_path, suffix, geometry):
 def test_both_nifti_matrices_are_those_of_the_image(tmp_path, geometry, form):
     volume = make_volume(GEOMETRIES[geometry])
     path = write_segmentation(tmp_path / "out.nii", make_labels(), volume, make_card())
+    nibabel = pytest.importorskip("nibabel")
     matrix, code = getattr(nibabel.load(path), form)(coded=True)
     assert code == 1
     np.testing.assert_allclose(matrix, volume.ijk_to_ras, atol=1e-4)
@@ -42,7 +42,7 @@ def test_both_nifti_matrices_are_those_of_the_image(tmp_path, geometry, form):
 def test_a_sheared_grid_survives_in_nifti(tmp_path):
     axes = np.array([[1, 0, 0], [0, 1, 0.3], [0, 0, 1]])
     path = write_segmentation(tmp_path / "o.nii.gz", make_labels(), make_volume(axes), make_card())
-    image = nibabel.load(path)
+    image = pytest.importorskip("nibabel").load(path)
     assert int(image.header["qform_code"]) == 0
     np.testing.assert_allclose(image.affine, make_volume(axes).ijk_to_ras, atol=1e-4)
 
@@ -93,7 +93,7 @@ def test_an_old_file_is_kept_unless_replacing_is_allowed(tmp_path):
         write_segmentation(path, make_labels(), volume, card)
     assert path.read_bytes() == b"precious"
     write_segmentation(path, make_labels(), volume, card, overwrite=True)
-    assert nibabel.load(path).shape == (8, 7, 6)
+    assert sitk.ReadImage(str(path)).GetSize() == (8, 7, 6)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="permission bits of POSIX")
