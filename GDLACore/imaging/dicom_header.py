@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pydicom
-from pydicom.dataset import Dataset
 
 from GDLACore.errors import VolumeError
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 _MAGIC = b"DICM"
 _PREAMBLE = 128
@@ -86,8 +88,15 @@ def is_dicom(path: Path) -> bool:
 def read_header(path: Path) -> Header | None:
     """Return the header of a DICOM file, or None if it holds no image (report, contours, index).
 
-    Raises VolumeError if the file is damaged.
+    Raises VolumeError if the file is damaged, or if pydicom is not installed.
     """
+    try:
+        import pydicom  # which takes its time, and other formats do without
+    except ImportError as error:
+        raise VolumeError(
+            f"{path.name} is a DICOM file, and pydicom, which reads those, is not installed.",
+            "Install it with: pip install pydicom.",
+        ) from error
     try:
         dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS, force=True)
         if "Rows" not in dataset or dataset.get("Modality") == "SEG":
