@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from GDLACore.engine.base import SliceEngine
+from GDLACore.engine.base import SliceEngine, Work
 from GDLACore.engine.gpu_memory import free_gpu_memory
 from GDLACore.engine.label_maps import enlarged_labels, largest
 from GDLACore.engine.processors import physical_cores
@@ -25,8 +24,6 @@ from GDLACore.model.onnx_graph import INPUT, OUTPUT
 
 if TYPE_CHECKING:
     import onnxruntime
-
-_CPU = "CPUExecutionProvider"
 
 # While one batch is on the GPU, the next is resampled and the one before is labelled.
 _GPU_BATCHES_AT_A_TIME = 3
@@ -66,6 +63,31 @@ class OnnxEngine(SliceEngine):
         self._threads = threads or physical_cores()
         self._open(device)
 
+    def network_input(self, slices: np.ndarray) -> np.ndarray:
+        """Return ``slices`` [n, c, h, w] as the network takes them, [n, c, s, s]."""
+        return network_input(slices, self._plan(slices.shape[2:]), self.card)
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """Return the network's logits [n, classes, s, s].
+
+        Raises EngineError where they are not finite: no label could be trusted.
+        """
+        with self._turn:
+            logits = self._session.run([OUTPUT], {INPUT: images})[0]
+        if not np.isfinite(logits).all():
+            raise EngineError(
+                f"The network's results on {self._device} are not finite numbers.",
+                "The image's values may be far from what the model was taught; check them.",
+            )
+        return logits
+
+    def labels(self, logits: np.ndarray, shape: tuple[int, int], borders: str) -> np.ndarray:
+        """Return labels [n, h, w] for ``shape`` (h, w) from ``logits``; see ``Engine.predict``."""
+        plan, kind = self._plan(shape), label_type(self.card)
+        if borders == "published":
+            return np.stack([plan.labels_out(largest(one, kind)) for one in logits])
+        return np.stack([enlarged_labels(one, plan, kind) for one in logits])
+
     def describe(self) -> str:
         """Return the device in use in words, and why it is this one."""
         return f"{self._reason}: running on {self._device}" if self._reason else self._device
@@ -81,14 +103,13 @@ class OnnxEngine(SliceEngine):
         )
         self._session: onnxruntime.InferenceSession | None = opened.session
         self._turn: AbstractContextManager = nullcontext() if opened.concurrent else Lock()
-        self._reason = opened.reason
-        self._gpu = opened.provider != _CPU
+        self._reason, self._gpu = opened.reason, opened.on_gpu
         if self._gpu:
             self._device, workers = opened.device, _GPU_BATCHES_AT_A_TIME
             self.batch_size = workers * self._gpu_batch()
         else:
             workers = self._threads
-            self._device = f"CPU ({workers} thread{'s' if workers != 1 else ''})"
+            self._device = opened.device.replace("1 thread", _counted(workers, "thread"))
             # One by one, no slice's labels can depend, by rounding, on which others came with it.
             self.batch_size = workers
         self._pool = ThreadPoolExecutor(workers, "gdla-slices")
@@ -115,23 +136,16 @@ class OnnxEngine(SliceEngine):
         return min(max(free // (2 * needed), 1), _LARGEST_GPU_BATCH)
 
     def _labels(self, slices: np.ndarray, borders: str) -> np.ndarray:
-        plan = self._plan(slices)
-        kind = label_type(self.card)
+        def labels_of(group: np.ndarray) -> np.ndarray:
+            return self.labels(self.logits(self.network_input(group)), group.shape[2:], borders)
 
-        def labels_of(group: np.ndarray) -> list[np.ndarray]:
-            logits = self._logits(group, plan)
-            if borders == "published":
-                return [plan.labels_out(largest(one, kind)) for one in logits]
-            return [enlarged_labels(one, plan, kind) for one in logits]
-
-        return np.stack([one for group in self._in_groups(labels_of, slices) for one in group])
+        return self._in_groups(labels_of, slices)
 
     def _scores(self, slices: np.ndarray) -> np.ndarray:
-        plan = self._plan(slices)
-        return np.concatenate(self._in_groups(lambda group: self._logits(group, plan), slices))
+        return self._in_groups(lambda group: self.logits(self.network_input(group)), slices)
 
-    def _in_groups(self, work: Callable[[np.ndarray], Sequence], slices: np.ndarray) -> list:
-        """Return ``work`` of each group of slices that goes through the network together."""
+    def _in_groups(self, work: Work, slices: np.ndarray) -> np.ndarray:
+        """Return ``work`` of all slices, done in groups that go through the network together."""
         if self._session is None:
             raise EngineError("The model has been closed.", "Load it again.")
         size = -(-len(slices) // _GPU_BATCHES_AT_A_TIME) if self._gpu else 1
@@ -139,21 +153,10 @@ class OnnxEngine(SliceEngine):
         futures = [self._pool.submit(work, group) for group in groups]
         # All of them, even if one fails: while the others hold memory, trying again is no trial.
         wait(futures)
-        return [future.result() for future in futures]
+        return np.concatenate([future.result() for future in futures])
 
-    def _logits(self, slices: np.ndarray, plan: SliceResampling) -> np.ndarray:
-        images = network_input(slices, plan, self.card)
-        with self._turn:
-            logits = self._session.run([OUTPUT], {INPUT: images})[0]
-        if not np.isfinite(logits).all():
-            raise EngineError(
-                f"The network's results on {self._device} are not finite numbers.",
-                "The image's values may be far from what the model was taught; check them.",
-            )
-        return logits
-
-    def _plan(self, slices: np.ndarray) -> SliceResampling:
-        return slice_resampling(self.card.resampling, slices.shape[2:], self.card.input_size)
+    def _plan(self, shape: tuple[int, int]) -> SliceResampling:
+        return slice_resampling(self.card.resampling, tuple(shape), self.card.input_size)
 
     def _is_out_of_memory(self, error: Exception) -> bool:
         return isinstance(error, MemoryError) or any(m in str(error) for m in _MEMORY_MESSAGES)
@@ -165,3 +168,7 @@ class OnnxEngine(SliceEngine):
         self.close()
         self._open("cpu")
         self._reason = reason
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'s' if number != 1 else ''}"

@@ -1,6 +1,6 @@
 """Where the time and the memory go when a CT of 512 x 512 x N is segmented.
 
-    python Testing/bench/pipeline.py --model random-b2
+    python Testing/bench/pipeline.py --model golden-b2
 
 Measures whole runs, each in a process of its own, and reports the median of every stage as a table
 and as JSON; ``--docs`` also puts the table into docs/performance.md. The files it reads were
@@ -69,7 +69,7 @@ def _run(
 ) -> dict[str, Any]:
     settings = [
         part
-        for name in ("model", "device", "borders", "threads")
+        for name in ("model", "borders")
         for part in (f"--{name}", getattr(arguments, name))
     ]
     files = ["--nrrd", nrrd, "--dicom", dicom, "--output", nrrd.with_name("out.seg.nrrd")]
@@ -118,12 +118,8 @@ def _lines(result: dict[str, Any]) -> list[str]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--slices", type=int, default=40)
-    parser.add_argument(
-        "--model", default="random-b2", help="random-b0, random-b2, demo-ct or a model file"
-    )
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--model", default="golden-b2", help="golden-b2, demo-ct or a model file")
     parser.add_argument("--borders", choices=("smooth", "published"), default="smooth")
-    parser.add_argument("--threads", type=int, default=0, help="0 leaves it to PyTorch")
     parser.add_argument("--runs", type=int, default=3)
     add_report_arguments(parser, "pipeline")
     return parser.parse_args()
