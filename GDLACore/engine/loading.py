@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 from pathlib import Path
 
 from GDLACore.engine.gpu_memory import free_gpu_memory
@@ -14,6 +15,8 @@ from GDLACore.export.model_file import onnx_model
 from GDLACore.model.catalogue import model_file
 from GDLACore.model.onnx_file import check_onnx_file
 from GDLACore.weights.loading import load_weights, own_card
+
+_log = logging.getLogger(__name__)
 
 RUNTIMES = ("auto", "onnx", "torch")
 
@@ -61,8 +64,11 @@ def _only_torch_has_the_gpu(device: str) -> bool:
         return False
     if free_gpu_memory() is None:  # no driver, no GPU
         return False
-    import torch
-
+    try:
+        import torch
+    except (ImportError, OSError) as error:  # half installed: there is the other runtime
+        _log.warning("PyTorch is installed but cannot be loaded: %s", error)
+        return False
     return torch.cuda.is_available()
 
 
@@ -74,6 +80,11 @@ def _torch_engine(path: Path, device: str, card: str | None) -> Engine:
         raise EngineError(
             f"Running a model in PyTorch needs a package that is not installed ({error.name}).",
             'Install it with: pip install "GDLACore[torch]", or leave out the runtime.',
+        ) from error
+    except OSError as error:
+        raise EngineError(
+            f"PyTorch is installed but cannot be loaded: {error}.",
+            "Install it again, or leave out the runtime.",
         ) from error
     network, found = load_model(path, card)
     return TorchEngine(network, found, device)

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 # at the end of a run, so that the window in front gets the processor between slices.
 SPINNING = "1"
 
-_ERRORS_ONLY = 3
+# What fails is raised, too, and put into a sentence; the user's terminal is not for its log.
+# Why a provider cannot be loaded is told by another log.
+_FATAL_ONLY = 4
 
 
 def session_options(
@@ -23,7 +25,7 @@ def session_options(
     ``plans_memory``: whether it lays all results of a run out in one block beforehand.
     """
     options = runtime.SessionOptions()
-    options.log_severity_level = _ERRORS_ONLY
+    options.log_severity_level = _FATAL_ONLY
     options.intra_op_num_threads = threads
     # The network is a chain: no two of its operators could run side by side.
     options.inter_op_num_threads = 1
