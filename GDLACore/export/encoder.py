@@ -25,14 +25,13 @@ def encoder(graph: Graph, image: str, weights: Weights, in_channels: int) -> lis
     x = image
     for stage, heads in enumerate(HEADS):
         name = f"encoder.stages.{stage}"
-        x = _embedding(graph, x, weights, stage, in_channels)
+        x = _embedding(graph, channels_first(graph, x) if stage else x, weights, stage, in_channels)
         shape = graph("Shape", x)
         for block in range(_depth(weights, name)):
             x = attention(graph, x, shape, weights, f"{name}.blocks.{block}", heads)
             x = _mlp(graph, x, weights, f"{name}.blocks.{block}")
         x = layer_norm(graph, x, weights, f"{name}.norm", BLOCK_EPS)
         features.append(x)
-        x = channels_first(graph, x)
     return features
 
 

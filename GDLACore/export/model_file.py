@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from GDLACore.atomic import replacing
+from GDLACore.errors import ModelFileError
 from GDLACore.export.graph import Graph
 from GDLACore.export.network import network
 from GDLACore.model.bundle import CARD_KEY
@@ -24,11 +27,20 @@ def onnx_model(model: ModelWeights, precision: str = "fp32") -> bytes:
     ``logits`` is float32 [n, classes, h, w]. ``precision`` is one of ``PRECISIONS``; "fp16" halves
     the file and computes in half precision all but LayerNorm's statistics, the attention's sums,
     their difference and its RMSNorm.
+
+    Raises ModelFileError if a weight is too large for ``precision``.
     """
     card = model.card
     graph = Graph(card.name, _NUMBERS[precision])
     image = graph.input(INPUT, ["n", card.in_channels, "h", "w"])
-    logits = network(graph, image, model.tensors, card)
+    try:
+        with np.errstate(over="raise"):
+            logits = network(graph, image, model.tensors, card)
+    except FloatingPointError as error:
+        raise ModelFileError(
+            f"{model.path} has weights that are too large for {precision}.",
+            "Choose fp32, or another checkpoint.",
+        ) from error
     graph.output(logits, OUTPUT, ["n", card.classes, "h", "w"])
     return graph.to_bytes({CARD_KEY: card.to_json()})
 
@@ -36,7 +48,7 @@ def onnx_model(model: ModelWeights, precision: str = "fp32") -> bytes:
 def write_onnx_model(path: Path, model: ModelWeights, precision: str = "fp32") -> Path:
     """Write ``onnx_model`` to ``path``, whole or not at all; return ``path``.
 
-    Raises OutputError if the file cannot be written.
+    Raises ModelFileError as ``onnx_model`` does, OutputError if the file cannot be written.
     """
     content = onnx_model(model, precision)
     with replacing(path) as part:
