@@ -11,6 +11,14 @@ import numpy as np
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "golden"
 
+# The authors' name of the network with each mixer.
+OFFICIAL_MODELS = {
+    "gdla": "pvtgdla",
+    "softmax": "pvtsa",
+    "differential": "pvtda",
+    "linear": "pvtla",
+}
+
 
 def vectors(name: str) -> dict[str, np.ndarray]:
     """Return the arrays of ``Testing/data/golden/{name}.npz``."""

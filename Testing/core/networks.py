@@ -5,19 +5,12 @@ from __future__ import annotations
 import golden
 import numpy as np
 import torch
+from golden import OFFICIAL_MODELS
 from torch import Tensor, nn
 
 from GDLACore.network.block import build_block
 from GDLACore.network.pvt_gdla import PVTGDLA
 from GDLACore.weights.names import network_name
-
-# The authors' name of the network with each mixer.
-OFFICIAL_MODELS = {
-    "gdla": "pvtgdla",
-    "softmax": "pvtsa",
-    "differential": "pvtda",
-    "linear": "pvtla",
-}
 
 
 def official_weights(
