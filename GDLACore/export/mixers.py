@@ -67,11 +67,11 @@ def _softmax_attention(graph: Graph, x: str, weights: Weights, name: str) -> str
 
 def _differential_attention(graph: Graph, x: str, weights: Weights, name: str, depth: int) -> str:
     start = 0.8 - 0.6 * math.exp(-0.3 * depth)
-    first, second = (
-        math.exp((weights[f"{name}.lambda_q{i}"] * weights[f"{name}.lambda_k{i}"]).sum())
+    plus, minus = (
+        np.exp((weights[f"{name}.lambda_q{i}"] * weights[f"{name}.lambda_k{i}"]).sum())
         for i in (1, 2)
     )
-    scale = graph.constant(np.float32(first - second + start))
+    scale = graph.constant(np.float32(plus - minus + start))
     both = _attended(graph, x, weights, name, maps=2)
     first, second = graph("Split", both, graph.constant([1, 1]), axis=2, outputs=2)
     y = rms_norm(graph, graph("Sub", first, graph("Mul", second, scale)), axis=3)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from exported import changed, small_model
 
-from GDLACore.errors import OutputError
+from GDLACore.errors import ModelFileError, OutputError
 from GDLACore.export.model_file import PRECISIONS, onnx_model, write_onnx_model
 from GDLACore.model.bundle import read_card
 from GDLACore.model.card import MIXERS
@@ -86,6 +86,11 @@ def test_exporting_leaves_the_weights_as_they_were() -> None:
     before = {name: value.copy() for name, value in model.tensors.items()}
     onnx_model(model)
     assert all(np.array_equal(before[name], value) for name, value in model.tensors.items())
+
+
+def test_a_lambda_beyond_all_numbers_is_refused() -> None:
+    with pytest.raises(ModelFileError, match="too large for fp32"):
+        onnx_model(changed(small_model("differential"), ".lambda_", 1e3))
 
 
 def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
