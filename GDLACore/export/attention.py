@@ -20,14 +20,11 @@ EMBEDDING_EPS = 1e-5  # of those that follow a convolution
 def attention(graph: Graph, x: str, shape: str, weights: Weights, name: str, heads: int) -> str:
     """Add softmax attention to ``x`` [n, h, w, c], whose shape is ``shape``; same shape out."""
     channels = weights[f"{name}.norm1.weight"].size
-    # Normalised as tokens: where one tensor is both seen as tokens and transposed for a
-    # convolution, OpenVINO 2026.4 convolves memory that it never wrote, if h and w are fixed.
-    x = graph("Reshape", x, graph.constant([0, -1, channels]))
-    tokens = layer_norm(graph, x, weights, f"{name}.norm1", BLOCK_EPS)
-    reduced = _reduced(graph, graph("Reshape", tokens, shape), weights, f"{name}.attn")
+    y = layer_norm(graph, x, weights, f"{name}.norm1", BLOCK_EPS)
+    reduced = _reduced(graph, y, weights, f"{name}.attn")
 
     scale = np.float32((channels // heads) ** -0.5)
-    query = graph("MatMul", tokens, graph.weight(weights[f"{name}.attn.q.weight"].T * scale))
+    query = graph("MatMul", y, graph.weight(weights[f"{name}.attn.q.weight"].T * scale))
     query = graph("Add", query, graph.weight(weights[f"{name}.attn.q.bias"] * scale))
     query = _by_head(graph, query, heads, channels, [0, 2, 1, 3])
     # Without their biases: the keys' adds the same to every score of a token, which softmax does
@@ -41,12 +38,12 @@ def attention(graph: Graph, x: str, shape: str, weights: Weights, name: str, hea
 
     attending = graph("Softmax", graph("MatMul", query, keys), axis=-1)
     mixed = graph("Transpose", graph("MatMul", attending, values), perm=[0, 2, 1, 3])
-    mixed = graph("Reshape", mixed, graph.constant([0, 0, -1]))
+    mixed = graph("Reshape", mixed, shape)
     output = weights[f"{name}.attn.proj.weight"].T
     value_bias = weights[f"{name}.attn.kv.bias"][channels:].astype(np.float64)
     bias = (value_bias @ output + weights[f"{name}.attn.proj.bias"]).astype(np.float32)
     mixed = graph("Add", graph("MatMul", mixed, graph.weight(output)), graph.weight(bias))
-    return graph("Reshape", graph("Add", mixed, x), shape)
+    return graph("Add", mixed, x)
 
 
 def _reduced(graph: Graph, y: str, weights: Weights, name: str) -> str:
@@ -59,7 +56,7 @@ def _reduced(graph: Graph, y: str, weights: Weights, name: str) -> str:
     return layer_norm(graph, channels_last(graph, y), weights, f"{name}.norm", EMBEDDING_EPS)
 
 
-def _by_head(graph: Graph, tokens: str, heads: int, channels: int, order: list[int]) -> str:
-    """Return ``tokens`` with ``channels`` in all as [n, T, heads, d] with its axes in ``order``."""
-    tokens = graph("Reshape", tokens, graph.constant([0, -1, heads, channels // heads]))
+def _by_head(graph: Graph, y: str, heads: int, channels: int, order: list[int]) -> str:
+    """Return ``y`` [n, h, w, channels] as tokens [n, T, heads, d] with their axes in ``order``."""
+    tokens = graph("Reshape", y, graph.constant([0, -1, heads, channels // heads]))
     return graph("Transpose", tokens, perm=order)
