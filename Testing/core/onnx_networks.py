@@ -23,6 +23,7 @@ from GDLACore.model.card import ModelCard
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 DIRECTML = "DmlExecutionProvider"
+OPENVINO = "OpenVINOExecutionProvider"
 
 
 def slices(n: int, height: int, width: int, channels: int = 1, seed: int = 5) -> np.ndarray:
@@ -123,8 +124,9 @@ class Processors:
             session = onnxruntime.InferenceSession(model, options, [CPU])
             opened = OpenedSession(session, CPU, "CPU (1 thread)", "")
         else:
-            title = "CPU (1 thread)" if self._provider == CPU else "GPU (test)"
-            opened = OpenedSession(self._session, self._provider, title, "")
+            title = {CPU: "CPU (1 thread)", OPENVINO: "CPU (OpenVINO)"}
+            device = title.get(self._provider, "GPU (test)")
+            opened = OpenedSession(self._session, self._provider, device, "")
         assert np.isfinite(probe(opened.session)).all()
         return opened
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -302,20 +301,3 @@ def test_results_that_are_no_numbers_are_refused_rather_than_called_background(v
         assert "values" in caught.value.hint
     # It was the image, not the engine.
     engine.predict(several[:1], "smooth")
-
-
-def resident_megabytes() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096 / 1e6
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the memory in use")
-def test_slice_after_slice_the_memory_in_use_stays_the_same(real):
-    several = slices(5, 256, 256)  # 1.3 MB, and as much again as logits of four classes
-    for _ in range(2):
-        real.predict(several, "smooth")
-    before = resident_megabytes()
-    for _ in range(12):
-        real.predict(several, "smooth")
-        real.predict(several, "published")
-    assert resident_megabytes() - before < 20

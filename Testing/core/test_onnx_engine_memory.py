@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from onnx_networks import (
     CPU,
     CUDA,
     DIRECTML,
+    OPENVINO,
     LimitedSession,
     MeetingSession,
     Processors,
@@ -20,7 +23,7 @@ from onnx_networks import (
     slices,
 )
 from phantom import make_card
-from small_engines import make_model_card
+from small_engines import make_engine, make_model_card
 
 from GDLACore.engine.onnx_engine import OnnxEngine
 from GDLACore.errors import EngineError
@@ -135,6 +138,15 @@ def test_a_gpu_gets_slices_in_batches_and_its_labels_are_those_of_the_cpu(n, gpu
     assert sum(session.asked) == 3 * n
 
 
+def test_openvino_on_the_cpu_gets_slices_one_by_one_as_batches_gain_nothing_there(monkeypatch):
+    session = LimitedSession(make_card(), 1, AssertionError("slices share no run on a CPU"))
+    engine, processors = engine_on(OPENVINO, session, monkeypatch, threads=2)
+    assert (engine.describe(), engine.batch_size) == ("CPU (OpenVINO)", 2)
+    engine.predict(slices(5, 40, 30), "smooth")
+    assert session.asked == [1] * 5
+    assert processors.opened == ["auto"]
+
+
 @pytest.mark.parametrize(
     ("gigabytes", "batch"), [(None, 32), (80, 32), (6, 13), (0.9, 1), (0.1, 1), (0, 1)]
 )
@@ -200,3 +212,21 @@ def test_cuda_is_given_a_batch_while_another_is_computed(gpu):
     engine, _ = gpu(session)
     engine.predict(slices(2, 40, 30), "smooth")
     assert session.met
+
+
+def resident_megabytes() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096 / 1e6
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the memory in use")
+def test_slice_after_slice_the_memory_in_use_stays_the_same():
+    engine = make_engine()
+    several = slices(5, 256, 256)  # 1.3 MB, and as much again as logits of four classes
+    for _ in range(2):
+        engine.predict(several, "smooth")
+    before = resident_megabytes()
+    for _ in range(12):
+        engine.predict(several, "smooth")
+        engine.predict(several, "published")
+    assert resident_megabytes() - before < 20
