@@ -237,11 +237,7 @@ def test_another_card_of_the_same_network_changes_how_it_is_fed():
 
 @pytest.mark.parametrize(
     "other",
-    [
-        make_card(("liver",)),
-        make_model_card("RGB", 3),
-        make_model_card(input_size=96),
-    ],
+    [make_card(("liver",)), make_model_card("RGB", 3), make_model_card(input_size=96)],
     ids=["classes", "in_channels", "input_size"],
 )
 def test_the_card_of_another_network_is_refused(real, other, request):
