@@ -68,9 +68,7 @@ def _run(
     arguments: argparse.Namespace, nrrd: Path, dicom: Path, *more: str, **environment: str
 ) -> dict[str, Any]:
     settings = [
-        part
-        for name in ("model", "borders")
-        for part in (f"--{name}", getattr(arguments, name))
+        part for name in ("model", "borders") for part in (f"--{name}", getattr(arguments, name))
     ]
     files = ["--nrrd", nrrd, "--dicom", dicom, "--output", nrrd.with_name("out.seg.nrrd")]
     return run_fresh("pipeline_run.py", *files, *settings, *more, **environment)
