@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from GDLACore.calibration.certainty import lead
+from GDLACore.calibration.input_check import InputVerdict
 from GDLACore.calibration.trial import Attempt, Trial
 from GDLACore.model.card import IntensityProfile, ModelCard
 
@@ -44,14 +44,14 @@ class Advice:
     intensity_choice: Choice
 
 
-def advise(trial: Trial, card: ModelCard, likely_kinds: Collection[str] = ()) -> Advice:
+def advise(trial: Trial, card: ModelCard, inputs: InputVerdict | None = None) -> Advice:
     """Return the advice that ``trial`` gives to a user of ``card``.
 
-    ``likely_kinds`` are the kinds of intensity profile that the weights' own statistics allow, all
-    if empty. They outweigh the trial: a network can be very certain of images that are nothing like
-    what it was taught, such as of lungs wherever values are too low.
+    What ``inputs``, the weights' own word, rules out is not advised. It outweighs the trial: a
+    network can be very certain of images that are nothing like what it was taught, such as of lungs
+    wherever values are too low.
     """
-    allowed = [a for a in trial.attempts if not likely_kinds or a.intensity.kind in likely_kinds]
+    allowed = [a for a in trial.attempts if inputs is None or not inputs.rules_out(a.intensity)]
     allowed = allowed or list(trial.attempts)
     best = allowed[0]
     if best.certainty < LEAST_CERTAINTY:

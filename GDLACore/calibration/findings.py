@@ -76,7 +76,7 @@ def calibrate(
         slices=slices,
         on_progress=lambda done, total: on_progress(Progress("trying", done, total)),
     )
-    advice = advise(trial, card, kinds)
+    advice = advise(trial, card, inputs)
     order = None
     if card.modality == "CT" and len(card_organs(card)) >= FEWEST_ORGANS:
         advised = dataclasses.replace(card, view=advice.view, intensity=advice.intensity)

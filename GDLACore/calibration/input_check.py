@@ -99,7 +99,8 @@ class InputVerdict:
     """Whether card and weights agree about the inputs; shown to the user, never a refusal.
 
     ``outcome`` is AGREES, DIFFERS or UNKNOWN; ``kinds`` are the intensity profiles that would give
-    such inputs, empty where the weights do not tell or no profile does.
+    such inputs, empty where the weights do not tell or no profile does. A card's own "none" is
+    always among them: what it gives depends on how the images are stored, not on the weights.
     """
 
     outcome: str
@@ -138,7 +139,7 @@ def check_inputs(statistics: InputStatistics, card: ModelCard) -> InputVerdict:
     if kind == "none":
         return InputVerdict(
             UNKNOWN,
-            kinds,
+            (*kinds, kind),
             f"{found} This looks like {alike}; the card feeds values as they are stored, so they "
             f"must be stored like that.",
         )

@@ -13,6 +13,8 @@ from template_engine import SIDE, TemplateEngine, picture
 
 from GDLACore.calibration.advice import AGREES, ANOTHER, UNCLEAR, advise, profile_text
 from GDLACore.calibration.candidates import candidate_profiles
+from GDLACore.calibration.input_check import DIFFERS, UNKNOWN, InputVerdict, check_inputs
+from GDLACore.calibration.input_statistics import InputStatistics
 from GDLACore.calibration.trial import Trial, try_views
 from GDLACore.engine import load_engine
 from GDLACore.errors import EngineError, VolumeError
@@ -44,6 +46,11 @@ def seen_as(view: str, *, colour: bool = False) -> Volume:
     if colour:
         return Volume(np.repeat(array[..., None], 3, axis=3), np.eye(4), "phantom", modality)
     return volume
+
+
+def only(*kinds: str) -> InputVerdict:
+    """Return the word of weights that were taught on what profiles of these ``kinds`` give."""
+    return InputVerdict(DIFFERS, kinds, "")
 
 
 def tried(volume: Volume, engine: Any, profiles: Sequence[IntensityProfile], n: int = 6) -> Trial:
@@ -92,13 +99,39 @@ def test_a_profile_that_the_weights_rule_out_is_not_advised_however_certain() ->
     trial = tried(seen_as("transpose"), OverconfidentEngine(card), [UNIT_WINDOW, ZSCORE])
     assert trial.attempts[0].intensity == ZSCORE
     assert advise(trial, card).intensity == ZSCORE
-    advice = advise(trial, card, likely_kinds=("ct_window", "minmax_volume"))
+    advice = advise(trial, card, only("ct_window", "minmax_volume"))
     assert (advice.view, advice.intensity) == ("transpose", UNIT_WINDOW)
-    refused = advise(trial, template_card(intensity=ZSCORE), likely_kinds=("ct_window",))
+    refused = advise(trial, template_card(intensity=ZSCORE), only("ct_window"))
     assert refused.intensity == UNIT_WINDOW
     assert "zscore_volume contradicts the weights" in refused.intensity_choice.sentence
     # What no attempt satisfies leaves the choice to the trial.
-    assert advise(trial, card, likely_kinds=("none",)).intensity == ZSCORE
+    assert advise(trial, card, only("none")).intensity == ZSCORE
+
+
+def test_a_card_that_feeds_stored_values_keeps_them_where_the_network_is_certain_of_them() -> None:
+    # Values already windowed: a window would be applied a second time.
+    stored = seen_as("transpose")
+    stored = Volume((stored.array / 1000).astype(np.float32), stored.ijk_to_ras, "stored", "CT")
+    card = template_card(view="transpose", intensity=IntensityProfile("none"))
+    weights = InputStatistics((0.13,), (0.2,), 1.0, 64, 0.001, 0.001)  # taught on 0 to 1
+    inputs = check_inputs(weights, card)
+    assert inputs.outcome == UNKNOWN and {"none", "ct_window"} <= set(inputs.kinds)
+    engine = OverconfidentEngine(card)
+    trial = tried(stored, engine, [card.intensity, UNIT_WINDOW, ZSCORE])
+    advice = advise(trial, card, inputs)
+    assert (advice.view, advice.intensity) == ("transpose", card.intensity)
+    assert advice.intensity_choice.outcome == AGREES
+    # What the weights exclude, however certain the network, is excluded all the same.
+    assert trial.attempts[0].intensity == ZSCORE and inputs.rules_out(ZSCORE)
+
+
+def test_a_card_that_feeds_stored_values_is_corrected_where_they_are_stored_otherwise() -> None:
+    card = template_card(intensity=IntensityProfile("none"))
+    inputs = check_inputs(InputStatistics((0.13,), (0.2,), 1.0, 64, 0.001, 0.001), card)
+    engine = TemplateEngine(card)
+    advice = advise(tried(seen_as("identity"), engine, [card.intensity, UNIT_WINDOW]), card, inputs)
+    assert advice.intensity == UNIT_WINDOW and advice.intensity_choice.outcome == ANOTHER
+    assert "contradicts the weights" not in advice.intensity_choice.sentence
 
 
 def test_a_network_certain_of_nothing_gives_no_advice() -> None:
@@ -207,7 +240,7 @@ def test_the_demonstration_models_view_and_profile_win_clearly(
 ) -> None:
     card = demonstration.card
     trial = tried(sample, demonstration, candidate_profiles(card), n=2)
-    advice = advise(trial, card, ("ct_window", "minmax_volume", "minmax_image"))
+    advice = advise(trial, card, only("ct_window", "minmax_volume", "minmax_image"))
     assert (advice.view, advice.view_choice.outcome) == (card.view, AGREES)
     assert advice.intensity == card.intensity
     # Windows that differ little cannot be told apart; other profiles can.
@@ -216,7 +249,7 @@ def test_the_demonstration_models_view_and_profile_win_clearly(
     others = [a for a in trial.attempts if a.view != card.view and a.intensity == card.intensity]
     assert own.certainty > max(other.certainty for other in others) + 0.05
     for named in DIHEDRAL_VIEWS[1:]:
-        wrong = advise(trial, dataclasses.replace(card, view=named), ("ct_window",))
+        wrong = advise(trial, dataclasses.replace(card, view=named), only("ct_window"))
         assert (wrong.view, wrong.view_choice.outcome) == (card.view, ANOTHER)
 
 
