@@ -16,6 +16,10 @@ LEAST_CERTAINTY = 0.4
 AGREES, ANOTHER, UNCLEAR = "agrees", "another", "unclear"
 
 
+_ONE_SLICE = (
+    "All this rests on a single slice, which may be an exception: try other images as well before "
+    "you rely on it."
+)
 _NOR_INTENSITY = "Nor can it be told which intensity profile is right."
 
 
@@ -36,12 +40,16 @@ class Choice:
 
 @dataclass(frozen=True)
 class Advice:
-    """How to feed the network after a trial: ``view`` and ``intensity``, and why."""
+    """How to feed the network after a trial: ``view`` and ``intensity``, and why.
+
+    ``caution`` says what weakens all of it, "" if nothing does.
+    """
 
     view: str
     intensity: IntensityProfile
     view_choice: Choice
     intensity_choice: Choice
+    caution: str = ""
 
 
 def advise(trial: Trial, card: ModelCard, inputs: InputVerdict | None = None) -> Advice:
@@ -60,7 +68,8 @@ def advise(trial: Trial, card: ModelCard, inputs: InputVerdict | None = None) ->
     intensity, intensity_choice = _choose_intensity(in_best_view, card)
     views = [attempt for attempt in allowed if attempt.intensity == intensity]
     view_choice = _choose_view(views, card)
-    return Advice(view_choice.found, intensity, view_choice, intensity_choice)
+    caution = _ONE_SLICE if len(trial.slices) == 1 else ""
+    return Advice(view_choice.found, intensity, view_choice, intensity_choice, caution)
 
 
 def _uncertain(best: Attempt, card: ModelCard) -> Advice:
@@ -89,12 +98,18 @@ def _choose_view(attempts: list[Attempt], card: ModelCard) -> Choice:
             f"{second.view} with {second.certainty:.2f}).",
         )
     if own is best or own in rivals:
+        alike = f"{close} cannot be told apart from it."
+        if len(rivals) == len(attempts) - 1:
+            alike = (
+                f"all views look alike to the network (certainty {attempts[-1].certainty:.2f} to "
+                f"{best.certainty:.2f}), as they do where what is shown has no upright position."
+            )
         return Choice(
             card.view,
             UNCLEAR,
             tuple(a.view for a in (best, *rivals) if a is not own),
             f"The card says {card.view} (certainty {own.certainty:.2f}), but whether that is right "
-            f"is not clear: {close} cannot be told apart from it.",
+            f"is not clear: {alike}",
         )
     almost = _listed([f"{a.view} ({a.certainty:.2f})" for a in rivals])
     return Choice(

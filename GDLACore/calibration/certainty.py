@@ -61,18 +61,26 @@ class Answer:
 
 @dataclass(frozen=True)
 class Lead:
-    """By how much one answer is more certain than another, and the standard error of that."""
+    """By how much one answer is more certain than another, and the standard error of that.
+
+    ``error`` is None where there is one slice alone: nothing tells how another would differ.
+    """
 
     difference: float
-    error: float
+    error: float | None
 
     @property
     def clear(self) -> bool:
         """Return whether the lead is neither small nor owed to a few slices."""
+        if self.error is None:
+            return self.difference > _SMALLEST_LEAD_OF_ONE
         return self.difference > _SMALLEST_LEAD and self.difference > 2.0 * self.error
 
 
 _SMALLEST_LEAD = 0.01
+# In 166 slices of three CTs, one by one, the best wrong view was ahead of the right one by up to
+# 0.08, and from slice to slice the lead of a view over another has a deviation of up to 0.09.
+_SMALLEST_LEAD_OF_ONE = 0.2
 
 
 def condensed(logits: np.ndarray) -> Answer:
@@ -106,12 +114,12 @@ def lead(first: Answer, second: Answer) -> Lead:
     """Return how far ``first`` is ahead of ``second``, both of the same n slices in this order.
 
     The error is the jackknife's (Efron and Stein, 1981): the difference is computed again without
-    each slice in turn. One slice alone has no error to speak of: it is infinite.
+    each slice in turn.
     """
     difference = first.certainty - second.certainty
     count = len(first.entropies)
     if count < 2:
-        return Lead(difference, float("inf"))
+        return Lead(difference, None)
     without = first.without_each - second.without_each
     variance = (count - 1) / count * np.square(without - without.mean()).sum()
     return Lead(difference, float(np.sqrt(variance)))

@@ -108,6 +108,8 @@ def _tell(arguments: Namespace, findings: Findings) -> None:
         )
     if findings.label_order is not None:
         print(f"Label order: {findings.label_order.sentence}")
+    if advice.caution:
+        print(f"Caution:     {advice.caution}")
     if arguments.output is not None:
         print(f"Card:        {arguments.output}")
 
@@ -160,6 +162,7 @@ def _summary(arguments: Namespace, findings: Findings) -> dict[str, Any]:
             **dataclasses.asdict(intensity),
             "found": advice.intensity.to_dict(),
         },
+        "caution": advice.caution,
         "training_inputs": None if findings.inputs is None else _training_inputs(findings),
         "label_order": None
         if order is None

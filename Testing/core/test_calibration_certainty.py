@@ -91,8 +91,11 @@ def test_a_lead_that_one_slice_alone_makes_is_not_clear() -> None:
     assert found.difference > 0.05 and not found.clear
 
 
-def test_a_single_slice_gives_no_clear_lead() -> None:
-    assert not lead(answer_of(quarters(1), 20), answer_of(quarters(1), 1)).clear
+def test_a_single_slice_gives_a_clear_lead_only_if_it_is_large() -> None:
+    firm, less, hesitant = (answer_of(quarters(1), gain) for gain in (20, 4, 2))
+    assert lead(firm, hesitant).clear and lead(firm, hesitant).error is None
+    assert 0.05 < lead(firm, less).difference < 0.2 and not lead(firm, less).clear
+    assert not lead(hesitant, firm).clear and not lead(firm, firm).clear
 
 
 def filled(start: int, stop: int, count: int = 30) -> Volume:

@@ -11,7 +11,7 @@ import pytest
 from phantom import make_card
 from template_engine import SIDE, TemplateEngine, picture
 
-from GDLACore.calibration.advice import AGREES, ANOTHER, UNCLEAR, advise, profile_text
+from GDLACore.calibration.advice import AGREES, ANOTHER, UNCLEAR, Advice, advise, profile_text
 from GDLACore.calibration.candidates import candidate_profiles
 from GDLACore.calibration.input_check import DIFFERS, UNKNOWN, InputVerdict, check_inputs
 from GDLACore.calibration.input_statistics import InputStatistics
@@ -158,11 +158,39 @@ def test_views_that_cannot_be_told_apart_are_all_named_and_the_card_is_kept() ->
     assert "although" in other.view_choice.sentence
 
 
-def test_one_slice_can_be_tried_but_decides_nothing() -> None:
+def of_one_slice(shown: np.ndarray, card: ModelCard) -> Advice:
+    """Return the advice after ``shown`` [SIDE, SIDE], from 0 to 1, is all there is of a volume."""
+    volume = Volume((1000 * shown[None]).astype(np.int16), np.diag([-1, -1, 1, 1.0]), "one", "CT")
+    return advise(tried(volume, TemplateEngine(template_card()), [UNIT_WINDOW]), card)
+
+
+def test_one_slice_decides_where_no_other_view_comes_near_and_warns_that_it_is_one() -> None:
+    kept = of_one_slice(picture(), template_card())
+    assert (kept.view, kept.view_choice.outcome) == ("identity", AGREES)
+    corrected = of_one_slice(picture(), template_card(view="rotate_90"))
+    assert (corrected.view, corrected.view_choice.outcome) == ("identity", ANOTHER)
+    assert "single slice" in kept.caution and "other images" in corrected.caution
+    several = advise(
+        tried(seen_as("identity"), TemplateEngine(template_card()), [UNIT_WINDOW]), template_card()
+    )
+    assert several.caution == ""
+
+
+def test_one_slice_that_looks_alike_in_several_views_decides_nothing() -> None:
+    mirrored = np.maximum(picture(), picture()[:, ::-1])
+    advice = of_one_slice(mirrored, template_card(view="flip_columns"))
+    assert (advice.view, advice.view_choice.outcome) == ("flip_columns", UNCLEAR)
+    assert advice.view_choice.rivals == ("identity",)
+
+
+def test_a_round_spot_looks_alike_in_all_views() -> None:
     volume = seen_as("identity")
-    single = Volume(volume.array[:1], np.eye(4), "one", "CT")
-    advice = advise(tried(single, TemplateEngine(template_card()), [UNIT_WINDOW]), template_card())
-    assert advice.view_choice.outcome == UNCLEAR and advice.view == "identity"
+    trial = tried(volume, TemplateEngine(template_card()), [UNIT_WINDOW])
+    same = [dataclasses.replace(a, answer=trial.attempts[0].answer) for a in trial.attempts]
+    advice = advise(dataclasses.replace(trial, attempts=tuple(same)), template_card())
+    assert (advice.view, advice.view_choice.outcome) == ("identity", UNCLEAR)
+    assert len(advice.view_choice.rivals) == 7
+    assert "all views look alike" in advice.view_choice.sentence
 
 
 def test_colour_networks_are_tried_with_profiles_for_colour() -> None:
