@@ -20,7 +20,10 @@ from typing import Any
 LARGEST_PICKLE = 16 * 1024 * 1024
 _MOST_INSTRUCTIONS = 1_000_000
 
-_LARGEST_KEY = 2**60  # integers above share hashes, and a million equal hashes take hours
+# Keys of dictionaries are compared with each other. Millions of letters, remembered once, could be
+# compared a hundred thousand times; integers above 2**60 share hashes, and so are as bad.
+LONGEST_KEY = 1000
+_LARGEST_KEY = 2**60
 
 
 class PickleError(Exception):
@@ -63,7 +66,7 @@ def read_pickle(
 
     ``find`` returns what a dotted name stands for, None if it is forbidden; ``resolve`` returns
     the value of a reference to something outside the pickle. Keys of dictionaries other than texts
-    and integers become Opaque.
+    of up to LONGEST_KEY letters and integers become Opaque.
 
     Raises PickleError, also on behalf of ``find``, ``resolve`` and ``build``; CutOff if the data
     end too early; ForbiddenName before anything else of such a pickle is used.
@@ -215,7 +218,9 @@ class _Machine:
 
 
 def _is_simple_key(key: Any) -> bool:
-    return type(key) is str or (type(key) is int and abs(key) < _LARGEST_KEY)
+    if type(key) is str:
+        return len(key) <= LONGEST_KEY
+    return type(key) is int and abs(key) < _LARGEST_KEY
 
 
 # The instructions of protocol 2 that torch.save uses.

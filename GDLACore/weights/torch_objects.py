@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from GDLACore.weights.numbers import NUMBER_TYPES, NumberType, is_shape, is_size
-from GDLACore.weights.pickled import Name, Opaque, PickleError
+from GDLACore.weights.pickled import LONGEST_KEY, Name, Opaque, PickleError
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class StorageTable:
         kind, type_, key, _device, count = reference[:5]
         if kind != "storage" or type(type_) is not Name or reference[5:] not in ((), (None,)):
             raise PickleError("a reference to something else than a storage")
-        if type(key) is not str or not is_size(count):
+        if type(key) is not str or len(key) > LONGEST_KEY or not is_size(count):
             raise PickleError("a storage without a key or size")
         if type_.name == "torch.storage.UntypedStorage":
             storage = Storage(key, count, None)
@@ -147,8 +147,11 @@ def _dictionary() -> dict[str, Any]:
     return {}
 
 
-def _size(lengths: tuple[Any, ...] = ()) -> tuple[Any, ...]:
-    return tuple(lengths)
+def _size(lengths: Any = ()) -> tuple[int, ...]:
+    # As it is: a copy of something long would take many times what a few bytes take to ask for it.
+    if type(lengths) is not tuple or not is_shape(lengths):
+        raise PickleError("a shape that is none")
+    return lengths
 
 
 def _opaque(*_arguments: Any) -> Opaque:
