@@ -19,6 +19,8 @@ from typing import Any
 # 180,000 instructions.
 LARGEST_PICKLE = 16 * 1024 * 1024
 _MOST_INSTRUCTIONS = 1_000_000
+# Of a call; PyTorch's longest has eight. More would be handed over again for every call with them.
+MOST_ARGUMENTS = 10
 
 # Keys of dictionaries are compared with each other. Millions of letters, remembered once, could be
 # compared a hundred thousand times; integers above 2**60 share hashes, and so are as bad.
@@ -182,6 +184,8 @@ class _Machine:
         arguments, target = self._stack.pop(), self._stack.pop()
         if type(target) is not Name or type(arguments) is not tuple:
             raise PickleError("a call of something else than a name")
+        if len(arguments) > MOST_ARGUMENTS:
+            raise PickleError("a call with more arguments than any of PyTorch's")
         self._stack.append(target.build(*arguments))
 
     def drop_state(self) -> None:

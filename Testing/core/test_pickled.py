@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from GDLACore.weights.pickled import (
+    MOST_ARGUMENTS,
     CutOff,
     ForbiddenName,
     Name,
@@ -185,6 +186,25 @@ def test_keys_made_to_share_one_hash_do_not_pile_up() -> None:
 def test_a_program_without_end_is_given_up() -> None:
     with pytest.raises(PickleError, match="more instructions"):
         read(b"N" * 1_000_001)
+
+
+def test_calls_cost_no_more_than_their_instructions_however_long_what_they_are_given() -> None:
+    handed_over = []
+    names = {"a.b": Name("a.b", lambda *arguments: handed_over.append(len(arguments)))}
+
+    def run(arguments: int, calls: int, code: bytes) -> Any:
+        body = b"ca\nb\nq\0(" + b"N" * arguments + b"tq\1" + (b"h\0h\1" + code) * calls
+        return read_pickle(body + b".", 0, names.get, lambda key: key)
+
+    for code in (b"R", b"\x81"):
+        run(MOST_ARGUMENTS, 500, code)
+        assert handed_over == [MOST_ARGUMENTS] * 500
+        handed_over.clear()
+        with pytest.raises(PickleError, match="more arguments"):
+            run(MOST_ARGUMENTS + 1, 1, code)
+        with pytest.raises(PickleError, match="more arguments"):
+            run(400_000, 500, code)
+        assert not handed_over
 
 
 @pytest.mark.parametrize("code", [*b"KMJGqrhjXUc\x8a\x80"])
