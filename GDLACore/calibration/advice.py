@@ -20,6 +20,7 @@ _ONE_SLICE = (
     "All this rests on a single slice, which may be an exception: try other images as well before "
     "you rely on it."
 )
+_OVERFLOW = "which gives no finite numbers"
 _NOR_INTENSITY = "Nor can it be told which intensity profile is right."
 
 
@@ -65,7 +66,9 @@ def advise(trial: Trial, card: ModelCard, inputs: InputVerdict | None = None) ->
     if best.certainty < LEAST_CERTAINTY:
         return _uncertain(best, card)
     in_best_view = [attempt for attempt in allowed if attempt.view == best.view]
-    intensity, intensity_choice = _choose_intensity(in_best_view, card)
+    excluded = inputs is not None and inputs.rules_out(card.intensity)
+    fault = "contradicts the weights" if excluded else "gives no finite numbers"
+    intensity, intensity_choice = _choose_intensity(in_best_view, card, fault)
     views = [attempt for attempt in allowed if attempt.intensity == intensity]
     view_choice = _choose_view(views, card)
     caution = _ONE_SLICE if len(trial.slices) == 1 else ""
@@ -86,16 +89,16 @@ def _choose_view(attempts: list[Attempt], card: ModelCard) -> Choice:
     """Choose among attempts that differ in their view only, the most certain first."""
     best = attempts[0]
     rivals = [a for a in attempts[1:] if not lead(best.answer, a.answer).clear]
-    own = next(attempt for attempt in attempts if attempt.view == card.view)
+    own = next((attempt for attempt in attempts if attempt.view == card.view), None)
     close = _listed([f"{a.view} ({a.certainty:.2f})" for a in (best, *rivals) if a is not own])
     if own is best and not rivals:
-        second = attempts[1]
+        second = [f", next {a.view} with {a.certainty:.2f}" for a in attempts[1:2]]
         return Choice(
             card.view,
             AGREES,
             (),
-            f"The card says {card.view}; the volume agrees (certainty {own.certainty:.2f}, next "
-            f"{second.view} with {second.certainty:.2f}).",
+            f"The card says {card.view}; the volume agrees (certainty {own.certainty:.2f}"
+            f"{''.join(second)}).",
         )
     if own is best or own in rivals:
         alike = f"{close} cannot be told apart from it."
@@ -112,18 +115,24 @@ def _choose_view(attempts: list[Attempt], card: ModelCard) -> Choice:
             f"is not clear: {alike}",
         )
     almost = _listed([f"{a.view} ({a.certainty:.2f})" for a in rivals])
+    fault = f"certainty {own.certainty:.2f}" if own else _OVERFLOW
     return Choice(
         best.view,
         ANOTHER,
         tuple(a.view for a in rivals),
-        f"The card says {card.view} (certainty {own.certainty:.2f}), but {best.view} looks right "
+        f"The card says {card.view} ({fault}), but {best.view} looks right "
         f"({best.certainty:.2f}): use {best.view}"
         + (f", although {almost} cannot be told apart from it." if rivals else "."),
     )
 
 
-def _choose_intensity(attempts: list[Attempt], card: ModelCard) -> tuple[IntensityProfile, Choice]:
-    """Choose among attempts that differ in their intensity profile only, most certain first."""
+def _choose_intensity(
+    attempts: list[Attempt], card: ModelCard, absent: str
+) -> tuple[IntensityProfile, Choice]:
+    """Choose among attempts that differ in their intensity profile only, most certain first.
+
+    ``absent`` says what speaks against the card's own where it is not among them.
+    """
     best = attempts[0]
     rivals = [a for a in attempts[1:] if not lead(best.answer, a.answer).clear]
     own = next((attempt for attempt in attempts if attempt.intensity == card.intensity), None)
@@ -138,7 +147,7 @@ def _choose_intensity(attempts: list[Attempt], card: ModelCard) -> tuple[Intensi
     names = tuple(profile_text(a.intensity) for a in rivals)
     sentence = f"use {found} (certainty {best.certainty:.2f})"
     sentence += f", or as well {_listed(list(names))}." if names else "."
-    fault = f"has certainty {own.certainty:.2f} only" if own else "contradicts the weights"
+    fault = f"has certainty {own.certainty:.2f} only" if own else absent
     return best.intensity, Choice(found, ANOTHER, names, f"The card's {text} {fault}: {sentence}")
 
 

@@ -14,20 +14,27 @@ from GDLACore.calibration.input_check import InputVerdict, check_inputs
 from GDLACore.calibration.input_statistics import InputStatistics, input_statistics
 from GDLACore.calibration.label_order import (
     ANOTHER_ORDER,
+    CANNOT_TELL,
     FEWEST_ORGANS,
     LabelOrderVerdict,
     judge_labels,
 )
 from GDLACore.calibration.organ_measures import card_organs
 from GDLACore.calibration.organs import KNOWN_ORDERS
-from GDLACore.calibration.trial import SLICES, Trial, try_views
+from GDLACore.calibration.trial import SLICES, Trial, is_overflow, try_views
 from GDLACore.engine.protocol import Engine
+from GDLACore.errors import EngineError
 from GDLACore.imaging.view import slice_view
 from GDLACore.imaging.volume import Volume
 from GDLACore.model.card import ModelCard
 from GDLACore.pipeline import Progress, SegmentOptions, segment_volume
 
 _LABELLED_SLICES = 40  # enough to see organs whole; a long CT need not be segmented slice by slice
+
+_OVERFLOW = (
+    "Whether the label order is right cannot be told: the network gives no finite numbers for some "
+    "slices."
+)
 
 _CAVEAT = (
     "Slice view, intensity profile and label order were checked or corrected with `gdla calibrate` "
@@ -116,6 +123,10 @@ def _label_order(
     engine.use_card(advised)
     try:
         labels = segment_volume(thin, engine, SegmentOptions(borders="published"), on_progress)
+    except EngineError as error:
+        if not is_overflow(error):
+            raise
+        return LabelOrderVerdict(CANNOT_TELL, None, _OVERFLOW, (), {})
     finally:
         engine.use_card(card)
     return judge_labels(labels, thin.ijk_to_ras, card)

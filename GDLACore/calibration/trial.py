@@ -11,6 +11,7 @@ import numpy as np
 from GDLACore.calibration.certainty import Answer, condensed, joined
 from GDLACore.calibration.slices import spread_slices
 from GDLACore.engine.protocol import Engine
+from GDLACore.errors import EngineError
 from GDLACore.imaging.intensity import minmax_images, normaliser
 from GDLACore.imaging.view import slice_view
 from GDLACore.imaging.volume import Volume
@@ -20,6 +21,10 @@ from GDLACore.pipeline import channels_first, check_volume
 SLICES = 12
 
 _LARGEST_BATCH = 16  # logits of several slices take more memory than their labels
+
+# In what engines say of a network that was driven beyond float32. Other failures, such as too
+# little memory, are no matter of how it is fed.
+_OVERFLOW = "not finite"
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,15 +46,27 @@ class Attempt:
         return self.answer.certainty
 
 
+@dataclass(frozen=True)
+class Overflow:
+    """One way to feed the network that made its results no finite numbers."""
+
+    view: str
+    intensity: IntensityProfile
+
+
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """All attempts on the stored slices ``slices`` of a volume, the most certain first."""
+    """All attempts on the stored slices ``slices`` of a volume, the most certain first.
+
+    ``overflows`` are the ways of feeding that came to nothing; at least one attempt did not.
+    """
 
     slices: tuple[int, ...]
     attempts: tuple[Attempt, ...]
+    overflows: tuple[Overflow, ...] = ()
 
     def attempt(self, view: str, intensity: IntensityProfile) -> Attempt:
-        """Return one attempt; raise KeyError if it was not made."""
+        """Return one attempt; raise KeyError if it was not made or came to nothing."""
         for attempt in self.attempts:
             if (attempt.view, attempt.intensity) == (view, intensity):
                 return attempt
@@ -70,16 +87,17 @@ def try_views(
     of all slices are done. The engine has its own card again afterwards.
 
     Raises VolumeError if the volume is not what the model is for, EngineError if the network
-    cannot be run.
+    cannot be run or gives no finite numbers whichever way it is fed.
     """
     card = engine.card
     check_volume(volume, card)
     chosen = spread_slices(volume, card.slice_axis, slices)
     total = len(intensities) * len(DIHEDRAL_VIEWS) * len(chosen)
     attempts: list[Attempt] = []
+    overflows: list[Overflow] = []
 
     def done(slices: int) -> None:
-        on_progress(len(attempts) * len(chosen) + slices, total)
+        on_progress((len(attempts) + len(overflows)) * len(chosen) + slices, total)
 
     try:
         for intensity in intensities:
@@ -91,11 +109,27 @@ def try_views(
                     channels_first(normalise(cut.take(volume.array, part)), card)
                     for part in _batches(chosen, engine.batch_size)
                 )
-                attempts.append(_attempt(images, engine, view, done))
+                try:
+                    attempts.append(_attempt(images, engine, view, done))
+                except EngineError as error:
+                    if not is_overflow(error):
+                        raise
+                    overflows.append(Overflow(view, intensity))
+                    done(0)
     finally:
         engine.use_card(card)
+    if not attempts:
+        raise EngineError(
+            f"The network gives no finite numbers for {volume.name}, whichever way it is fed.",
+            "Copy or download the model again, for it may be damaged, or try another image.",
+        )
     attempts.sort(key=lambda attempt: -attempt.certainty)
-    return Trial(tuple(chosen), tuple(attempts))
+    return Trial(tuple(chosen), tuple(attempts), tuple(overflows))
+
+
+def is_overflow(error: EngineError) -> bool:
+    """Return whether ``error`` is that the network's results were no finite numbers."""
+    return _OVERFLOW in error.message
 
 
 def _attempt(

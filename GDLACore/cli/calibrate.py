@@ -16,7 +16,7 @@ from GDLACore.atomic import replacing
 from GDLACore.calibration.advice import ANOTHER, profile_text
 from GDLACore.calibration.findings import Findings, calibrate, calibrated_card
 from GDLACore.calibration.input_check import UNKNOWN
-from GDLACore.calibration.trial import Attempt
+from GDLACore.calibration.trial import Attempt, Overflow
 from GDLACore.cli.progress import progress_bar
 from GDLACore.cli.tables import print_table
 from GDLACore.engine import load_engine
@@ -90,6 +90,10 @@ def _tell(arguments: Namespace, findings: Findings) -> None:
         ]
         for attempt in findings.trial.attempts
     ]
+    rows += [
+        [one.view, profile_text(one.intensity), "not finite", "-", _mark(one, findings)]
+        for one in findings.trial.overflows
+    ]
     count = len(findings.trial.slices)
     print_table(
         ["View", "Intensity", "Certainty", "Foreground", ""],
@@ -99,8 +103,7 @@ def _tell(arguments: Namespace, findings: Findings) -> None:
     print(f"View:        {advice.view_choice.sentence}")
     print(f"Intensity:   {advice.intensity_choice.sentence}")
     if findings.inputs is not None:
-        fed = f" {_fed(findings)}" if findings.inputs.outcome != UNKNOWN else ""
-        print(f"Weights:     {findings.inputs.sentence}{fed}")
+        print(f"Weights:     {findings.inputs.sentence}{_fed(findings)}")
     else:
         print(
             "Weights:     An ONNX file does not tell what its network was taught on; its "
@@ -114,7 +117,7 @@ def _tell(arguments: Namespace, findings: Findings) -> None:
         print(f"Card:        {arguments.output}")
 
 
-def _mark(attempt: Attempt, findings: Findings) -> str:
+def _mark(attempt: Attempt | Overflow, findings: Findings) -> str:
     card, advice = findings.card, findings.advice
     marks = []
     if (attempt.view, attempt.intensity) == (card.view, card.intensity):
@@ -129,9 +132,14 @@ def _mark(attempt: Attempt, findings: Findings) -> str:
 
 def _fed(findings: Findings) -> str:
     """Say what the advised profile makes of this volume, to compare with the training images."""
-    fed = findings.trial.attempt(findings.advice.view, findings.advice.intensity)
+    try:
+        fed = findings.trial.attempt(findings.advice.view, findings.advice.intensity)
+    except KeyError:  # it gave no finite numbers, and there is no better advice
+        return ""
+    if findings.inputs.outcome == UNKNOWN:
+        return ""
     return (
-        f"Of this volume {profile_text(fed.intensity)} makes mean {fed.input_mean:.3g} and "
+        f" Of this volume {profile_text(fed.intensity)} makes mean {fed.input_mean:.3g} and "
         f"deviation {fed.input_deviation:.3g}."
     )
 
@@ -155,6 +163,10 @@ def _summary(arguments: Namespace, findings: Findings) -> dict[str, Any]:
                 "input_deviation": round(attempt.input_deviation, 4),
             }
             for attempt in findings.trial.attempts
+        ],
+        "not_finite": [
+            {"view": one.view, "intensity": one.intensity.to_dict()}
+            for one in findings.trial.overflows
         ],
         "view": {"card": card.view, **dataclasses.asdict(view)},
         "intensity": {
