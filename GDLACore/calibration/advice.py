@@ -104,8 +104,9 @@ def _choose_view(attempts: list[Attempt], card: ModelCard) -> Choice:
         alike = f"{close} cannot be told apart from it."
         if len(rivals) == len(attempts) - 1:
             alike = (
-                f"all views look alike to the network (certainty {attempts[-1].certainty:.2f} to "
-                f"{best.certainty:.2f}), as they do where what is shown has no upright position."
+                f"no view is clearly ahead (certainty {attempts[-1].certainty:.2f} to "
+                f"{best.certainty:.2f}). What is shown may have no upright position, such as a "
+                f"lesion of the skin, or may not be what the network was taught."
             )
         return Choice(
             card.view,

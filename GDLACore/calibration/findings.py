@@ -23,11 +23,11 @@ from GDLACore.calibration.organ_measures import card_organs
 from GDLACore.calibration.organs import KNOWN_ORDERS
 from GDLACore.calibration.trial import SLICES, Trial, is_overflow, try_views
 from GDLACore.engine.protocol import Engine
-from GDLACore.errors import EngineError
+from GDLACore.errors import EngineError, VolumeError
 from GDLACore.imaging.view import slice_view
 from GDLACore.imaging.volume import Volume
 from GDLACore.model.card import ModelCard
-from GDLACore.pipeline import Progress, SegmentOptions, segment_volume
+from GDLACore.pipeline import Progress, SegmentOptions, segment, segment_volume
 
 _LABELLED_SLICES = 40  # enough to see organs whole; a long CT need not be segmented slice by slice
 
@@ -69,10 +69,12 @@ def calibrate(
     """Return what ``weights`` (under this package's names) and ``volume`` say about the card.
 
     The phases are "trying" (views and profiles, counted in slices) and "segmenting" (for the label
-    order). Raises VolumeError if the volume is not what the model is for, EngineError if the
-    network cannot be run.
+    order). Raises VolumeError if the volume is not what the model is for or shows nothing,
+    EngineError if the network cannot be run.
     """
     card = engine.card
+    _check_content(volume)
+    segment(volume, engine)  # not started: only for what it refuses or warns of at once
     statistics = input_statistics(weights) if weights is not None else None
     inputs = check_inputs(statistics, card) if statistics is not None else None
     kinds = inputs.kinds if inputs is not None else ()
@@ -115,11 +117,21 @@ def calibrated_card(findings: Findings) -> ModelCard:
     )
 
 
+def _check_content(volume: Volume) -> None:
+    array = volume.array
+    known = array[np.isfinite(array)] if array.dtype.kind == "f" else array
+    if not known.size or known.min() == known.max():
+        raise VolumeError(
+            f"{volume.name} shows nothing: all its values are the same.",
+            "Choose an image that shows what the model segments.",
+        )
+
+
 def _label_order(
     volume: Volume, engine: Engine, advised: ModelCard, on_progress: Callable[[Progress], None]
 ) -> LabelOrderVerdict:
     card = engine.card
-    thin = _thinned(volume, card.slice_axis)
+    thin = _thinned(volume, card.slice_axis, card.modality)
     engine.use_card(advised)
     try:
         labels = segment_volume(thin, engine, SegmentOptions(borders="published"), on_progress)
@@ -132,12 +144,16 @@ def _label_order(
     return judge_labels(labels, thin.ijk_to_ras, card)
 
 
-def _thinned(volume: Volume, slice_axis: str) -> Volume:
-    """Return ``volume`` with every n-th slice only, at most about _LABELLED_SLICES; no copy."""
+def _thinned(volume: Volume, slice_axis: str, modality: str) -> Volume:
+    """Return ``volume`` with every n-th slice only, at most about _LABELLED_SLICES; no copy.
+
+    ``modality`` is that of the model: that the volume suits it was checked before, and need not be
+    doubted a second time.
+    """
     view = slice_view(volume, slice_axis, "identity")
     step = -(-view.count // _LABELLED_SLICES)
     axis = view.axes[0]
     kept = tuple(slice(None, None, step if a == axis else None) for a in range(3))
     ijk_to_ras = volume.ijk_to_ras.copy()
     ijk_to_ras[:3, 2 - axis] *= step
-    return Volume(volume.array[kept], ijk_to_ras, volume.name, volume.modality)
+    return Volume(volume.array[kept], ijk_to_ras, volume.name, modality)
