@@ -12,15 +12,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from GDLACore.model.onnx_file import HASH_KEY
+from GDLACore.model.onnx_operators import IR_VERSION, OPSET
 from GDLACore.model.protobuf import bytes_field, float_field, text_field, varint, varint_field
-
-IR_VERSION = 9
-OPSET = 20
 
 Attribute = int | float | str | Sequence[int]
 
 # onnx.proto: TensorProto.DataType
-_TYPES = {"float32": 1, "uint8": 2, "int64": 7, "float16": 10}
+_TYPES = {"float32": 1, "int64": 7, "float16": 10}
 
 # onnx.proto: AttributeProto.AttributeType
 _FLOAT, _INT, _STRING, _INTS = 1, 2, 3, 7

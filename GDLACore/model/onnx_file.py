@@ -18,7 +18,7 @@ from GDLACore.errors import ModelFileError
 from GDLACore.model.card import ModelCard
 from GDLACore.model.file_access import opened
 from GDLACore.model.onnx_graph import check_graph
-from GDLACore.model.onnx_operators import CONTRIB_DOMAIN
+from GDLACore.model.onnx_operators import IR_VERSION, OPSET
 from GDLACore.model.onnx_tensor import COPY_AGAIN, EXPORT_AGAIN, printable
 from GDLACore.model.protobuf import Message, WireError, read_message
 
@@ -35,10 +35,6 @@ FIRST_BYTE = b"\x08"  # the key of _FORMAT, with which every writer begins
 # Bytes 4 to 7 of ONNX Runtime's own format. A producer's name can put them into an ONNX file, which
 # is then read as that other format, if it is handed over in memory.
 _ORT_MARK = b"ORTM"
-
-# Versions of the format and of the operators that belong together, ONNX 1.12 to 1.16.
-_FORMATS = range(8, 11)
-_VERSIONS = {"": range(17, 22), CONTRIB_DOMAIN: range(1, 2)}
 
 _LARGEST_FILE = 1 << 31  # protobuf's limit, in bytes
 # The largest of our networks has under 50,000; made-up ones must not keep anyone waiting.
@@ -78,7 +74,8 @@ def check_onnx_file(path: Path) -> ModelCard:
         if graph is None:
             raise ModelFileError(f"{path} holds no network.", EXPORT_AGAIN)
         check_graph(graph, card, path)
-        if _metadata(model, HASH_KEY, path) not in (None, model.sha256(_GRAPH)):
+        expected = _metadata(model, HASH_KEY, path)
+        if expected is not None and expected != model.sha256(_GRAPH):
             raise ModelFileError(
                 f"{path} is damaged or was changed: its network is not the one that was exported.",
                 COPY_AGAIN,
@@ -124,28 +121,27 @@ def _metadata(model: Message, key: str, path: Path) -> str | None:
 
 
 def _check_versions(model: Message, path: Path) -> None:
-    """Refuse versions that ONNX Runtime may not know, and operators that it has not itself."""
-    if model.integer(_FORMAT) not in _FORMATS:
+    """Refuse other versions than we write, and operators that ONNX Runtime has not itself."""
+    if (found := model.integer(_FORMAT)) != IR_VERSION:
         raise ModelFileError(
-            f"{path} has version {model.integer(_FORMAT)} of the ONNX format; "
-            f"{_FORMATS[0]} to {_FORMATS[-1]} can be used.",
+            f"{path} has version {found} of the ONNX format; files of ours have always had "
+            f"{IR_VERSION}.",
             EXPORT_AGAIN,
         )
-    seen = set()
-    for entry in model.messages(_OPERATOR_SETS):
-        name, version = entry.text(1), entry.integer(2)
-        domain = "" if name == "ai.onnx" else name
-        if domain not in _VERSIONS or domain in seen:
+    sets = [(entry.text(1), entry.integer(2)) for entry in model.messages(_OPERATOR_SETS)]
+    for domain, _ in sets:
+        if domain:
             raise ModelFileError(
-                f"{path} needs operators of its own ({printable(name)}).",
+                f"{path} needs operators of its own ({printable(domain)}).",
                 "Export the model again with `gdla export`, which needs none.",
             )
-        seen.add(domain)
-        if version not in (known := _VERSIONS[domain]):
-            raise ModelFileError(
-                f"{path} is written for version {version} of the {domain or 'ONNX'} operators; "
-                f"{known[0]} to {known[-1]} can be used.",
-                EXPORT_AGAIN,
-            )
-    if "" not in seen:
-        raise ModelFileError(f"{path} does not name its version of ONNX operators.", EXPORT_AGAIN)
+    if len(sets) != 1:
+        raise ModelFileError(
+            f"{path} does not name one version of ONNX operators, but {len(sets)}.", EXPORT_AGAIN
+        )
+    if (version := sets[0][1]) != OPSET:
+        raise ModelFileError(
+            f"{path} is written for version {version} of the ONNX operators; files of ours have "
+            f"always had {OPSET}.",
+            EXPORT_AGAIN,
+        )

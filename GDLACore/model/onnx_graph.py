@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from GDLACore.errors import ModelFileError
 from GDLACore.model.card import ModelCard
 from GDLACore.model.onnx_operators import OPERATORS
-from GDLACore.model.onnx_tensor import EXPORT_AGAIN, FLOAT32, check_tensor, printable
+from GDLACore.model.onnx_tensor import (
+    EXPORT_AGAIN,
+    FLOAT32,
+    are_integers,
+    check_tensor,
+    is_vector,
+    printable,
+)
 from GDLACore.model.protobuf import Message
 
 INPUT = "image"
@@ -15,57 +23,87 @@ OUTPUT = "logits"
 
 # onnx.proto: GraphProto, NodeProto, AttributeProto, ValueInfoProto
 _NODES, _INITIALIZERS, _INPUTS, _OUTPUTS, _SPARSE_INITIALIZERS = 1, 5, 11, 12, 15
-_NODE_NAME, _OPERATOR, _ATTRIBUTES, _DOMAIN = 3, 4, 5, 7
-_TENSOR, _TENSORS = 5, 10
-# A graph, graphs, a sparse tensor, sparse tensors, a type, types, the argument of a function.
-_UNUSED_ATTRIBUTES = {6, 11, 22, 23, 14, 15, 21}
+_NODE_INPUTS, _OPERATOR, _ATTRIBUTES, _DOMAIN = 1, 4, 5, 7
+_INTEGERS = 8
+# What attributes of ours have, and notes: a name, a type, a number, an integer, a text, integers.
+# Others hold graphs, tensors or types.
+_ATTRIBUTE_FIELDS = {1, 20, 2, 3, 4, _INTEGERS, 13}
 _VALUE_NAME, _VALUE_TYPE = 1, 2
 # TypeProto, TypeProto.Tensor, TensorShapeProto, TensorShapeProto.Dimension
 _TENSOR_TYPE, _TYPE_MEANING = 1, 6
 _ELEMENT, _SHAPE, _SIDES, _LENGTH = 1, 2, 1, 1
 
+# Lists of integers in attributes are axes, and the sides, steps and margins of kernels, up to 8.
+_LARGEST_SIDE = 16
+_MOST_INPUTS = 3
+_ENLARGING = (1.0, 1.0, 4.0, 4.0)  # of the logits: images, channels, rows, columns
+
 _UNSAFE = "Do not use this model, or ask its author why it needs this."
+
+Constants = Mapping[str, Message]
 
 
 def check_graph(graph: Message, card: ModelCard, path: Path) -> None:
     """Raise ModelFileError if ``graph`` is not one that a network fit for ``card`` could have.
 
     It takes one float32 image [n, in_channels, h, w] and gives one float32 [n, classes, h, w] with
-    n, h and w left open, uses no operator outside OPERATORS and no graph within a node, and every
-    tensor in it has all its numbers there. Raises WireError where the bytes are no graph at all.
+    n, h and w left open, uses no operator outside OPERATORS and no graph within a node, computes
+    nothing from constants alone, and every tensor in it has all its numbers there. Raises WireError
+    where the bytes are no graph at all.
     """
     if graph.count(_SPARSE_INITIALIZERS):
         raise ModelFileError(
             f"{path} holds sparse weights, which no network of ours has.", EXPORT_AGAIN
         )
+    constants = {check_tensor(tensor, path): tensor for tensor in graph.messages(_INITIALIZERS)}
+    if len(constants) < graph.count(_INITIALIZERS):
+        raise ModelFileError(f"{path} holds two tensors of one name.", EXPORT_AGAIN)
+    if constants.keys() & {INPUT, OUTPUT}:  # its weights would be taken for the image
+        raise ModelFileError(f"{path} gives its own {INPUT} or {OUTPUT} a value.", EXPORT_AGAIN)
     for node in graph.messages(_NODES):
-        _check_node(node, path)
-    names = {check_tensor(tensor, path) for tensor in graph.messages(_INITIALIZERS)}
+        _check_node(node, constants, path)
     _check_value(graph, _INPUTS, "input", INPUT, card.in_channels, path)
     _check_value(graph, _OUTPUTS, "output", OUTPUT, card.classes, path)
-    if names & {INPUT, OUTPUT}:  # its weights would be taken for the image
-        raise ModelFileError(f"{path} gives its own {INPUT} or {OUTPUT} a value.", EXPORT_AGAIN)
 
 
-def _check_node(node: Message, path: Path) -> None:
+def _check_node(node: Message, constants: Constants, path: Path) -> None:
     operator, domain = node.text(_OPERATOR), node.text(_DOMAIN)
-    if operator not in OPERATORS.get(domain, ()):
+    if domain or operator not in OPERATORS:
         full = f"{domain}.{operator}" if domain else operator
         raise ModelFileError(
             f"{path} uses the operator {printable(full)}, which no network of ours needs.", _UNSAFE
         )
-    name = node.text(_NODE_NAME) or operator
+    large = _is_enlarging(operator, node.texts(_NODE_INPUTS), constants)
     for attribute in node.messages(_ATTRIBUTES):
-        if attribute.numbers() & _UNUSED_ATTRIBUTES:
+        if attribute.numbers() - _ATTRIBUTE_FIELDS:
             raise ModelFileError(
                 f"{path} hides another graph, or data of an unknown kind, in an operator "
-                f"({printable(operator)}).",
+                f"({operator}).",
                 _UNSAFE,
             )
-        if (tensor := attribute.message(_TENSOR)) is not None:
-            check_tensor(tensor, path, name)
-        for tensor in attribute.messages(_TENSORS):
-            check_tensor(tensor, path, name)
+        large |= any(abs(side) > _LARGEST_SIDE for side in attribute.integers(_INTEGERS))
+    if large:
+        raise ModelFileError(
+            f"{path} could take any amount of memory: an operator in it ({operator}) makes more of "
+            "what it is given than one of any network of ours.",
+            _UNSAFE,
+        )
+
+
+def _is_enlarging(operator: str, inputs: list[str], constants: Constants) -> bool:
+    """Return whether a node could make something of any size out of next to nothing.
+
+    ONNX Runtime computes what follows from constants alone while it opens a file.
+    """
+    from_image = any(name and name not in constants for name in inputs)
+    if len(inputs) > _MOST_INPUTS or not from_image:
+        return True
+    if operator == "Range":
+        return not all(are_integers(constants[name]) for name in inputs if name in constants)
+    if operator == "Resize":
+        scales = constants.get(inputs[-1])
+        return len(inputs) != 3 or scales is None or not is_vector(scales, _ENLARGING)
+    return False
 
 
 def _check_value(

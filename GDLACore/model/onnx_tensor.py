@@ -8,55 +8,43 @@ from __future__ import annotations
 
 import math
 import re
+import struct
 from pathlib import Path
 
 from GDLACore.errors import ModelFileError
-from GDLACore.model.protobuf import FIXED32, FIXED64, Message
+from GDLACore.model.protobuf import Message
 
 COPY_AGAIN = "Copy or download the file again."
 EXPORT_AGAIN = "Export the model again with `gdla export`."
 
-# onnx.proto: TensorProto
-_DIMS, _TYPE, _NAME, _RAW = 1, 2, 8, 9
-_FLOATS, _INT32S, _INT64S, _DOUBLES, _UINT64S = 4, 5, 7, 10, 11
-_TYPED = {_FLOATS, _INT32S, _INT64S, _DOUBLES, _UINT64S}
-_SEGMENT, _TEXTS, _EXTERNAL, _LOCATION = 3, 6, 13, 14
+# onnx.proto: TensorProto. All numbers of ours are in the raw field, low byte first; besides, there
+# may be notes (12, 16).
+_DIMS, _TYPE, _NAME, _RAW, _EXTERNAL, _LOCATION = 1, 2, 8, 9, 13, 14
+_FIELDS = {_DIMS, _TYPE, _NAME, _RAW, _LOCATION, 12, 16}
 
-# onnx.proto: TensorProto.DataType. The bytes of one number, and the field it is in if not raw.
-FLOAT32 = 1
-_KINDS = {
-    FLOAT32: (4, _FLOATS),
-    2: (1, _INT32S),  # uint8
-    3: (1, _INT32S),  # int8
-    4: (2, _INT32S),  # uint16
-    5: (2, _INT32S),  # int16
-    6: (4, _INT32S),
-    7: (8, _INT64S),
-    9: (1, _INT32S),  # bool
-    10: (2, _INT32S),  # float16
-    11: (8, _DOUBLES),
-    12: (4, _UINT64S),  # uint32
-    13: (8, _UINT64S),
-    16: (2, _INT32S),  # bfloat16
-}
+# onnx.proto: TensorProto.DataType. The bytes of one number.
+FLOAT32, INT64, _FLOAT16 = 1, 7, 10
+_SIZES = {FLOAT32: 4, INT64: 8, _FLOAT16: 2}
 
 _MOST_NUMBERS = 1 << 31  # an ONNX file ends before 2 GiB
+# Integers say how large the results of operators are, and could ask for any amount of memory. A
+# tensor of ours holds up to five of them, up to 64.
+_MOST_INTEGERS = 16
+_LARGEST_INTEGER = 1 << 12
 
 
-def check_tensor(tensor: Message, path: Path, owner: str = "") -> str:
+def check_tensor(tensor: Message, path: Path) -> str:
     """Return the name of ``tensor``; raise ModelFileError if its numbers are not all in it.
 
-    ``path`` is the file and ``owner`` the node that the tensor stands in, if any, for messages.
-    Raises WireError where the bytes are no tensor at all.
+    Nor may it hold more or larger integers than a network of ours needs. ``path`` is the file, for
+    messages. Raises WireError where the bytes are no tensor at all.
     """
     name = tensor.text(_NAME)
-    label = (
-        f"the tensor in the node {printable(owner)}" if owner else f"the tensor {printable(name)}"
-    )
+    label = f"the tensor {printable(name)}"
     if tensor.integer(_LOCATION) or tensor.count(_EXTERNAL):
         raise _in_another_file(tensor, label, path)
     kind = tensor.integer(_TYPE)
-    if kind not in _KINDS or tensor.numbers() & {_SEGMENT, _TEXTS}:
+    if kind not in _SIZES or tensor.numbers() - _FIELDS:
         raise ModelFileError(
             f"{path} cannot be used: {label} is of a kind that no network of ours has ({kind}).",
             EXPORT_AGAIN,
@@ -67,15 +55,34 @@ def check_tensor(tensor: Message, path: Path, owner: str = "") -> str:
         raise ModelFileError(
             f"{path} is damaged: it declares {label} with the impossible shape {shape}.", COPY_AGAIN
         )
-    size, field = _KINDS[kind]
-    carried = _carried(tensor, size, field)
-    if carried != math.prod(sides) * size:
+    count, size, carried = math.prod(sides), _SIZES[kind], tensor.size(_RAW) or 0
+    if carried != count * size:
         raise ModelFileError(
             f"{path} is damaged: {label}, of {shape or 'one'} numbers with {size} bytes each, "
             f"has {carried} bytes in the file.",
             COPY_AGAIN,
         )
+    if kind == INT64 and (count > _MOST_INTEGERS or _largest(tensor) > _LARGEST_INTEGER):
+        raise ModelFileError(
+            f"{path} cannot be used: {label} has more or larger integers than any network of ours.",
+            EXPORT_AGAIN,
+        )
     return name
+
+
+def are_integers(tensor: Message) -> bool:
+    """Return whether a tensor that was checked holds integers."""
+    return tensor.integer(_TYPE) == INT64
+
+
+def is_vector(tensor: Message, numbers: tuple[float, ...]) -> bool:
+    """Return whether a tensor that was checked is the float32 vector of these ``numbers``."""
+    expected = struct.pack(f"<{len(numbers)}f", *numbers)
+    return (
+        tensor.integer(_TYPE) == FLOAT32
+        and tensor.integers(_DIMS) == [len(numbers)]
+        and tensor.content(_RAW) == expected
+    )
 
 
 def printable(name: str) -> str:
@@ -94,21 +101,10 @@ def _is_possible(sides: list[int]) -> bool:
     return True
 
 
-def _carried(tensor: Message, size: int, field: int) -> int:
-    """Return the bytes of the numbers in ``tensor``, 0 if in two forms or in that of another type.
-
-    ``size`` is that of one number, ``field`` where they are if not raw.
-    """
-    raw, typed = tensor.size(_RAW), tensor.numbers() & _TYPED
-    if raw is not None:
-        return 0 if typed else raw
-    if typed != {field}:
-        return 0
-    if field == _FLOATS:
-        return tensor.fixed_size(_FLOATS, FIXED32)
-    if field == _DOUBLES:
-        return tensor.fixed_size(_DOUBLES, FIXED64)
-    return size * len(tensor.integers(field))
+def _largest(tensor: Message) -> int:
+    """Return the largest magnitude of the few integers in ``tensor``, 0 if there is none."""
+    content = tensor.content(_RAW)
+    return max((abs(number) for (number,) in struct.iter_unpack("<q", content)), default=0)
 
 
 def _in_another_file(tensor: Message, label: str, path: Path) -> ModelFileError:

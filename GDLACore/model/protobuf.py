@@ -156,23 +156,22 @@ class Message:
         field = self._only(number, BYTES)
         return None if field is None else field[2] - field[1]
 
-    def fixed_size(self, number: int, wire_type: int) -> int:
-        """Return how many bytes a repeated field of numbers takes: FIXED32 or FIXED64 each."""
-        size = 0
-        for kind, start, end in self._fields.get(number, ()):
-            _expect(number, kind, BYTES if kind == BYTES else wire_type)
-            size += end - start
-        return size
+    def content(self, number: int) -> bytes:
+        """Return a copy of the bytes in a field, none where absent."""
+        field = self._only(number, BYTES)
+        return b"" if field is None else self._source.data[field[1] : field[2]]
 
     def text(self, number: int) -> str:
         """Return a text, empty where absent, which protobuf does not tell apart."""
-        field = self._only(number, BYTES)
-        if field is None:
-            return ""
-        try:
-            return self._source.data[field[1] : field[2]].decode("utf-8")
-        except UnicodeDecodeError:
-            raise WireError(f"its text {number} is not UTF-8") from None
+        return _decoded(number, self.content(number))
+
+    def texts(self, number: int) -> list[str]:
+        """Return a repeated text."""
+        texts = []
+        for wire_type, start, end in self._fields.get(number, ()):
+            _expect(number, wire_type, BYTES)
+            texts.append(_decoded(number, self._source.data[start:end]))
+        return texts
 
     def sha256(self, number: int) -> str:
         """Return the hash, in hexadecimal digits, of the bytes in a field; absent, of none."""
@@ -226,6 +225,13 @@ def _read_varint(data: Buffer, position: int, end: int) -> tuple[int, int]:
         if group < 0x80 and value < 1 << 64:
             return value, position + count + 1
     raise WireError("an integer in it does not end or does not fit 64 bits")
+
+
+def _decoded(number: int, text: bytes) -> str:
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError:
+        raise WireError(f"its text {number} is not UTF-8") from None
 
 
 def _signed(value: int) -> int:

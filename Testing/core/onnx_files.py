@@ -10,6 +10,7 @@ import pytest
 from phantom import make_card
 
 from GDLACore.model.onnx_file import CARD_KEY
+from GDLACore.model.onnx_operators import IR_VERSION, OPSET
 
 onnx = pytest.importorskip("onnx")
 DecodeError = pytest.importorskip("google.protobuf.message").DecodeError
@@ -26,20 +27,23 @@ def logits_value(classes: object = 4, name: str = "logits") -> onnx.ValueInfoPro
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", classes, "h", "w"])
 
 
-def make_model(operators: int = 17, ir_version: int = 8) -> onnx.ModelProto:
+def make_model(operators: int = OPSET, ir_version: int = IR_VERSION) -> onnx.ModelProto:
     """Return a network that blurs an image into four channels and multiplies one of them."""
     rng = np.random.default_rng(0)
     weights = {
         "conv.weight": rng.normal(size=(4, 1, 3, 3)).astype(np.float32),
         "conv.bias": rng.normal(size=4).astype(np.float32),
+        "factor": np.array([1, 1, 1, 2], np.float32).reshape(4, 1, 1),
     }
-    factor = numpy_helper.from_array(np.array([1, 1, 1, 2], np.float32).reshape(4, 1, 1))
     graph = helper.make_graph(
         [
             helper.make_node(
-                "Conv", ["image", *weights], ["blurred"], name="conv", pads=[1, 1, 1, 1]
+                "Conv",
+                ["image", "conv.weight", "conv.bias"],
+                ["blurred"],
+                name="conv",
+                pads=[1, 1, 1, 1],
             ),
-            helper.make_node("Constant", [], ["factor"], name="factor", value=factor),
             helper.make_node("Mul", ["blurred", "factor"], ["logits"], name="mul"),
         ],
         "network",
@@ -50,7 +54,7 @@ def make_model(operators: int = 17, ir_version: int = 8) -> onnx.ModelProto:
     model = helper.make_model(
         graph,
         ir_version=ir_version,
-        opset_imports=[helper.make_opsetid("", operators), helper.make_opsetid("com.microsoft", 1)],
+        opset_imports=[helper.make_opsetid("", operators)],
         producer_name="tests",
     )
     helper.set_model_props(model, {"other": "words", CARD_KEY: CARD.to_json()})

@@ -29,7 +29,6 @@ from GDLACore.export.graph import Graph
 from GDLACore.model import protobuf as wire
 from GDLACore.model.bundle import CARD_KEY, read_card
 from GDLACore.model.onnx_file import check_onnx_file, read_onnx_card
-from GDLACore.model.onnx_operators import OPERATORS
 
 Change = Callable[[onnx.ModelProto], object]
 
@@ -65,40 +64,22 @@ def test_a_sound_file_passes_and_runs(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("operators", "ir_version"), [(17, 8), (18, 8), (19, 9), (20, 9), (21, 10)]
-)
-def test_every_version_that_passes_also_runs(path: Path, operators: int, ir_version: int) -> None:
-    write(path, make_model(operators, ir_version))
-    assert check_onnx_file(path) == CARD
-    np.testing.assert_array_equal(run(path), run(write(path, make_model())))
-
-
-@pytest.mark.parametrize(
     "change",
     [
-        add_node("QuickGelu", "com.microsoft", alpha=1.0),
-        add_node("Relu", "ai.onnx"),
         add_node("Cast", to=TensorProto.FLOAT16),
         lambda m: m.graph.value_info.append(logits_value(name="blurred")),
         lambda m: m.graph.initializer.append(numpy_helper.from_array(np.float32(3), "scalar")),
-        lambda m: m.graph.initializer.append(numpy_helper.from_array(np.zeros((0, 4)), "empty")),
+        lambda m: m.graph.initializer.append(
+            numpy_helper.from_array(np.zeros((0, 4), np.float32), "empty")
+        ),
         lambda m: m.graph.metadata_props.add(key="a", value="b"),
         lambda m: setattr(m, "doc_string", "A network.\n" * 1000),
-        lambda m: m.opset_import.pop(),
     ],
 )
 def test_what_a_file_may_also_contain_passes_and_runs(path: Path, change: Change) -> None:
     changed(path, change)
     assert check_onnx_file(path) == CARD
     assert run(path).shape == (2, 4, 32, 64)
-
-
-def test_every_operator_that_passes_is_known_to_onnx_runtime() -> None:
-    from onnxruntime.capi.onnxruntime_pybind11_state import get_all_operator_schema
-
-    known = {(schema.domain, schema.name) for schema in get_all_operator_schema()}
-    assert {("", name) for name in OPERATORS[""]} <= known
-    assert {("com.microsoft", name) for name in OPERATORS["com.microsoft"]} <= known
 
 
 @pytest.mark.parametrize(
@@ -135,26 +116,28 @@ def versions(**operators: int) -> Change:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda m: setattr(m, "ir_version", 3), "has version 3 of the ONNX format; 8 to 10"),
-        (lambda m: setattr(m, "ir_version", 99), "has version 99 of the ONNX format"),
-        (versions(_=16), "is written for version 16 of the ONNX operators; 17 to 21"),
-        (versions(_=22), "is written for version 22"),
-        (versions(_=-17), "is written for version -17"),
-        (versions(com_microsoft=1), "does not name its version of ONNX operators"),
-        (versions(_=17, com_microsoft=2), "version 2 of the com.microsoft operators; 1 to 1"),
-        (versions(_=17, ai_onnx=21), "needs operators of its own ('ai.onnx')"),
-        (versions(_=17, ai_onnx_ml=3), "needs operators of its own ('ai.onnx.ml')"),
-        (versions(_=17, my_operators=1), "needs operators of its own ('my.operators')"),
+        (lambda m: setattr(m, "ir_version", 8), "has version 8 of the ONNX format; files of ours"),
+        (lambda m: setattr(m, "ir_version", 10), "has version 10 of the ONNX format"),
+        (lambda m: m.ClearField("ir_version"), "is not an ONNX file"),
+        (versions(_=17), "is written for version 17 of the ONNX operators; files of ours"),
+        (versions(_=21), "is written for version 21"),
+        (versions(_=-20), "is written for version -20"),
+        (versions(), "does not name one version of ONNX operators, but 0"),
+        (lambda m: m.opset_import.append(m.opset_import[0]), "but 2"),
+        (versions(com_microsoft=1), "needs operators of its own ('com.microsoft')"),
+        (versions(_=20, ai_onnx=20), "needs operators of its own ('ai.onnx')"),
+        (versions(_=20, ai_onnx_ml=3), "needs operators of its own ('ai.onnx.ml')"),
+        (versions(_=20, my_operators=1), "needs operators of its own ('my.operators')"),
     ],
 )
 def test_other_versions_and_foreign_operators_are_refused(
     path: Path, change: Change, message: str
 ) -> None:
     assert message in refusal(changed(path, change), check_onnx_file)
-    assert read_onnx_card(path) == CARD
 
 
 SUBGRAPH = helper.make_graph([], "inner", [], [image_value(name="image")])
+TENSOR = numpy_helper.from_array(np.ones(1, np.float32))
 
 
 @pytest.mark.parametrize(
@@ -166,11 +149,22 @@ SUBGRAPH = helper.make_graph([], "inner", [], [image_value(name="image")])
         (add_node("RandomNormalLike"), "uses the operator 'RandomNormalLike'"),
         (add_node("EPContext", "com.microsoft"), "uses the operator 'com.microsoft.EPContext'"),
         (add_node("Relu", "my.operators"), "uses the operator 'my.operators.Relu'"),
-        (add_node("Relu", "com.microsoft"), "uses the operator 'com.microsoft.Relu'"),
+        (add_node("Gelu", "com.microsoft"), "uses the operator 'com.microsoft.Gelu'"),
+        (add_node("Relu", "ai.onnx"), "uses the operator 'ai.onnx.Relu'"),
+        (add_node("ConstantOfShape"), "uses the operator 'ConstantOfShape'"),
+        (add_node("Constant", value_float=1.0), "uses the operator 'Constant'"),
+        (add_node("Expand"), "uses the operator 'Expand'"),
+        (add_node("Tile"), "uses the operator 'Tile'"),
+        (add_node("Pad"), "uses the operator 'Pad'"),
+        (add_node("Einsum"), "uses the operator 'Einsum'"),
+        (add_node("QLinearConv"), "uses the operator 'QLinearConv'"),
         (add_node(""), "uses the operator ''"),
         (add_node("\x1b[2J\n" * 500), "uses the operator '"),
         (add_node("Relu", body=SUBGRAPH), "hides another graph"),
         (add_node("Relu", bodies=[SUBGRAPH]), "hides another graph"),
+        (add_node("Relu", value=TENSOR), "data of an unknown kind"),
+        (add_node("Relu", values=[TENSOR]), "data of an unknown kind"),
+        (add_node("Relu", words=["many"]), "data of an unknown kind"),
         (
             lambda m: m.functions.append(
                 helper.make_function("", "Relu", ["x"], ["x"], [], m.opset_import)
@@ -300,7 +294,8 @@ def test_the_weights_are_not_read(path: Path) -> None:
     model = make_model()
     del model.graph.initializer[:]
     size = 2**30
-    tensor = TensorProto(name="w", dims=[size], data_type=TensorProto.UINT8).SerializeToString()
+    sides, kind = [size // 4], TensorProto.FLOAT
+    tensor = TensorProto(name="w", dims=sides, data_type=kind).SerializeToString()
     head = tensor + wire.varint(9 << 3 | 2) + wire.varint(size)
     graph = (
         model.graph.SerializeToString() + wire.varint(5 << 3 | 2) + wire.varint(len(head) + size)

@@ -25,46 +25,43 @@ def first_weights(model: onnx.ModelProto) -> onnx.TensorProto:
     return model.graph.initializer[0]  # conv.weight, 4 x 1 x 3 x 3 float32 in raw_data
 
 
-def constant(model: onnx.ModelProto) -> onnx.TensorProto:
-    return model.graph.node[1].attribute[0].t  # 4 x 1 x 1 float32 in raw_data
-
-
 def with_weights(path: Path, change: Change) -> Path:
     model = make_model()
     change(first_weights(model))
     return write(path, model)
 
 
-@pytest.mark.parametrize(
-    "kind",
-    "FLOAT UINT8 INT8 UINT16 INT16 INT32 INT64 BOOL FLOAT16 DOUBLE UINT32 UINT64 BFLOAT16".split(),
-)
-@pytest.mark.parametrize("raw", [True, False])
-def test_weights_of_every_type_pass_in_both_forms(path: Path, kind: str, raw: bool) -> None:
+KINDS = "FLOAT UINT8 INT8 UINT16 INT16 INT32 INT64 BOOL FLOAT16 DOUBLE UINT32 UINT64 BFLOAT16"
+OURS = "FLOAT INT64 FLOAT16"
+
+
+def with_more(path: Path, kind: str, raw: bool) -> Path:
+    """Write a model with a tensor of ``kind`` [2, 3] in which there are six numbers."""
     model = make_model()
     element = getattr(TensorProto, kind)
     size = np.dtype(helper.tensor_dtype_to_np_dtype(element)).itemsize
-    values = bytes(range(6 * size)) if raw else [0, 1, 2, 1, 200 if kind == "UINT16" else 1, 0]
+    values = bytes([1, *[0] * (size - 1)] * 6) if raw else [0, 1, 2, 1, 1, 0]
     model.graph.initializer.append(helper.make_tensor("more", element, (2, 3), values, raw))
-    model.graph.node[-1].output[0] = "product"
-    model.graph.node.append(helper.make_node("Cast", ["more"], ["floats"], to=TensorProto.FLOAT))
-    model.graph.node.append(helper.make_node("ReduceMax", ["floats"], ["peak"], keepdims=0))
-    model.graph.node.append(helper.make_node("Add", ["product", "peak"], ["logits"]))
-    assert check_onnx_file(write(path, model)).name == "abdomen"
-    run(path)
-    model.graph.initializer[-1].dims[1] = 2
-    assert "'more', of 2 x 2 numbers" in refusal(write(path, model), check_onnx_file)
-    with pytest.raises(Exception, match="ONNXRuntimeError"):
+    return write(path, model)
+
+
+@pytest.mark.parametrize("kind", KINDS.split())
+@pytest.mark.parametrize("raw", [True, False])
+def test_only_tensors_of_our_kinds_in_our_form_pass(path: Path, kind: str, raw: bool) -> None:
+    with_more(path, kind, raw)
+    if kind in OURS.split() and raw:
+        assert check_onnx_file(path).name == "abdomen"
         run(path)
+    else:
+        assert "of a kind that no network of ours has" in refusal(path, check_onnx_file)
 
 
-@pytest.mark.parametrize("find", [first_weights, constant])
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda t: setattr(t, "raw_data", t.raw_data[:-4]), "bytes in the file"),
         (lambda t: t.ClearField("raw_data"), "has 0 bytes in the file"),
-        (lambda t: t.float_data.append(1), "has 0 bytes in the file"),
+        (lambda t: t.float_data.append(1), "of a kind that no network of ours has (1)"),
         (lambda t: t.dims.append(2), "bytes in the file"),
         (lambda t: t.dims.append(2**40), "with the impossible shape"),
         (lambda t: t.dims.extend([2**62] * 4), "with the impossible shape"),
@@ -75,18 +72,17 @@ def test_weights_of_every_type_pass_in_both_forms(path: Path, kind: str, raw: bo
         (lambda t: t.dims.append(0), "bytes in the file"),
         (lambda t: t.ClearField("data_type"), "of a kind that no network of ours has (None)"),
         (lambda t: setattr(t, "data_type", TensorProto.STRING), "of a kind that no"),
-        (lambda t: setattr(t, "data_type", TensorProto.DOUBLE), "bytes in the file"),
+        (lambda t: setattr(t, "data_type", TensorProto.DOUBLE), "of a kind that no network of"),
+        (lambda t: setattr(t, "data_type", TensorProto.FLOAT16), "bytes in the file"),
         (lambda t: setattr(t, "data_type", 99), "of a kind that no network of ours has (99)"),
         (lambda t: t.string_data.append(b"text"), "of a kind that no network"),
         (lambda t: setattr(t.segment, "begin", 3), "of a kind that no network"),
     ],
 )
 def test_weights_that_are_not_what_they_declare_are_refused(
-    path: Path, find: Callable, change: Change, message: str
+    path: Path, change: Change, message: str
 ) -> None:
-    model = make_model()
-    change(find(model))
-    assert message in refusal(write(path, model), check_onnx_file)
+    assert message in refusal(with_weights(path, change), check_onnx_file)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +116,6 @@ def test_onnx_runtime_would_read_another_file_that_the_model_names(path: Path) -
     assert "in another file, 'private.bin'" in refusal(path, check_onnx_file)
 
 
-@pytest.mark.parametrize("find", [first_weights, constant])
 @pytest.mark.parametrize(
     "location",
     [
@@ -135,12 +130,8 @@ def test_onnx_runtime_would_read_another_file_that_the_model_names(path: Path) -
         "*/_ORT_MEM_ADDR_/*",
     ],
 )
-def test_a_file_outside_the_folder_is_refused_as_such(
-    path: Path, find: Callable, location: str
-) -> None:
-    model = make_model()
-    external(location)(find(model))
-    message = refusal(write(path, model), check_onnx_file)
+def test_a_file_outside_the_folder_is_refused_as_such(path: Path, location: str) -> None:
+    message = refusal(with_weights(path, external(location)), check_onnx_file)
     assert f"asks for the file {location!a} outside its own folder" in message
 
 
@@ -169,7 +160,7 @@ def test_sparse_weights_that_would_unfold_are_refused(path: Path) -> None:
     model.graph.sparse_initializer.append(SPARSE)
     assert "holds sparse weights" in refusal(write(path, model), check_onnx_file)
     model = make_model()
-    model.graph.node.append(helper.make_node("Constant", [], ["x"], sparse_value=SPARSE))
+    model.graph.node.append(helper.make_node("Relu", ["image"], ["x"], sparse_value=SPARSE))
     assert "data of an unknown kind" in refusal(write(path, model), check_onnx_file)
 
 

@@ -64,15 +64,15 @@ def test_what_protobuf_writes_is_read_as_it_was_meant() -> None:
     inner = message.message(5)
     assert inner is not None
     assert (inner.text(8), inner.integer(2), inner.size(9)) == ("ö", 7, 2)
+    assert (inner.texts(8), inner.content(9)) == (["ö"], b"\0\xff")
     assert inner.integers(1) == [2, -3, 2**40]
-    assert inner.fixed_size(4, wire.FIXED32) == 8
 
 
 def test_what_is_absent_is_nothing() -> None:
     message = read(b"")
     assert message.integer(1) is message.size(1) is message.message(1) is None
-    assert message.text(1) == "" and message.integers(1) == [] == list(message.messages(1))
-    assert message.fixed_size(1, wire.FIXED64) == message.count(1) == 0
+    assert message.text(1) == "" and message.content(1) == b"" and message.count(1) == 0
+    assert message.integers(1) == message.texts(1) == [] == list(message.messages(1))
 
 
 def test_integers_are_read_in_one_piece_or_one_by_one() -> None:
@@ -123,8 +123,8 @@ def test_a_field_of_another_kind_or_given_twice_is_an_error() -> None:
         lambda: number.text(1),
         lambda: number.size(1),
         lambda: list(number.messages(1)),
-        lambda: number.fixed_size(1, wire.FIXED32),
-        lambda: read(wire.float_field(1, 1)).fixed_size(1, wire.FIXED64),
+        lambda: number.texts(1),
+        lambda: twice.content(2),
         lambda: read(wire.float_field(1, 1)).integers(1),
     ):
         with pytest.raises(wire.WireError, match="its field"):
