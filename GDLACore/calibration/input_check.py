@@ -151,7 +151,7 @@ def check_inputs(statistics: InputStatistics, card: ModelCard) -> InputVerdict:
 
 def _taught_on(statistics: InputStatistics, card: ModelCard) -> str:
     text = (
-        f"The network was taught on values of mean {statistics.mean:.3g} and deviation "
+        f"The network was taught on values of mean {statistics.mean:.3g} and standard deviation "
         f"{statistics.deviation:.3g} ({statistics.estimates} estimates from its weights agree)."
     )
     if card.in_channels == 3:
@@ -166,7 +166,7 @@ def _taught_on(statistics: InputStatistics, card: ModelCard) -> str:
 def _no_agreement(statistics: InputStatistics) -> str:
     apart = max(statistics.mean_spread, statistics.deviation_spread)
     reason = (
-        f"its {statistics.estimates} estimates are {apart:.0%} of a deviation apart"
+        f"its {statistics.estimates} estimates are {apart:.0%} of a standard deviation apart"
         if math.isfinite(apart)
         else "they hold no usable estimate"
     )

@@ -13,12 +13,10 @@ import numpy as np
 
 from GDLACore import __version__
 from GDLACore.atomic import replacing
-from GDLACore.calibration.advice import ANOTHER, profile_text
+from GDLACore.calibration.conclusion import conclusion
 from GDLACore.calibration.findings import Findings, calibrate, calibrated_card
-from GDLACore.calibration.input_check import UNKNOWN
-from GDLACore.calibration.trial import Attempt, Overflow
+from GDLACore.cli.calibration_report import next_command, print_report
 from GDLACore.cli.progress import progress_bar
-from GDLACore.cli.tables import print_table
 from GDLACore.engine import load_engine
 from GDLACore.imaging.reading import read_volume
 from GDLACore.imaging.writing import check_output
@@ -67,7 +65,7 @@ def run(arguments: Namespace) -> None:
     if arguments.json:
         print(json.dumps(_summary(arguments, findings), indent=2))
     elif not arguments.quiet:
-        _tell(arguments, findings)
+        print_report(arguments, findings)
 
 
 def _stem_weights(arguments: Namespace) -> Mapping[str, np.ndarray] | None:
@@ -76,72 +74,6 @@ def _stem_weights(arguments: Namespace) -> Mapping[str, np.ndarray] | None:
         return None
     tensors = load_weights(arguments.model, arguments.card).tensors
     return {name: value for name, value in tensors.items() if name.startswith(_STEM)}
-
-
-def _tell(arguments: Namespace, findings: Findings) -> None:
-    card, advice = findings.card, findings.advice
-    rows = [
-        [
-            attempt.view,
-            profile_text(attempt.intensity),
-            f"{attempt.certainty:.3f}",
-            f"{attempt.answer.foreground:.1%}",
-            _mark(attempt, findings),
-        ]
-        for attempt in findings.trial.attempts
-    ]
-    rows += [
-        [one.view, profile_text(one.intensity), "not finite", "-", _mark(one, findings)]
-        for one in findings.trial.overflows
-    ]
-    count = len(findings.trial.slices)
-    print_table(
-        ["View", "Intensity", "Certainty", "Foreground", ""],
-        rows,
-        title=f"{card.name}: {card.title}, on {count} slice{'s' if count != 1 else ''}",
-    )
-    print(f"View:        {advice.view_choice.sentence}")
-    print(f"Intensity:   {advice.intensity_choice.sentence}")
-    if findings.inputs is not None:
-        print(f"Weights:     {findings.inputs.sentence}{_fed(findings)}")
-    else:
-        print(
-            "Weights:     An ONNX file does not tell what its network was taught on; its "
-            "checkpoint does."
-        )
-    if findings.label_order is not None:
-        print(f"Label order: {findings.label_order.sentence}")
-    if advice.caution:
-        print(f"Caution:     {advice.caution}")
-    if arguments.output is not None:
-        print(f"Card:        {arguments.output}")
-
-
-def _mark(attempt: Attempt | Overflow, findings: Findings) -> str:
-    card, advice = findings.card, findings.advice
-    marks = []
-    if (attempt.view, attempt.intensity) == (card.view, card.intensity):
-        marks.append("card")
-    found = (attempt.view, attempt.intensity) == (advice.view, advice.intensity)
-    if found and ANOTHER in (advice.view_choice.outcome, advice.intensity_choice.outcome):
-        marks.append("use this")
-    if findings.inputs is not None and findings.inputs.rules_out(attempt.intensity):
-        marks.append("ruled out")
-    return ", ".join(marks)
-
-
-def _fed(findings: Findings) -> str:
-    """Say what the advised profile makes of this volume, to compare with the training images."""
-    try:
-        fed = findings.trial.attempt(findings.advice.view, findings.advice.intensity)
-    except KeyError:  # it gave no finite numbers, and there is no better advice
-        return ""
-    if findings.inputs.outcome == UNKNOWN:
-        return ""
-    return (
-        f" Of this volume {profile_text(fed.intensity)} makes mean {fed.input_mean:.3g} and "
-        f"deviation {fed.input_deviation:.3g}."
-    )
 
 
 def _summary(arguments: Namespace, findings: Findings) -> dict[str, Any]:
@@ -175,6 +107,8 @@ def _summary(arguments: Namespace, findings: Findings) -> dict[str, Any]:
             "found": advice.intensity.to_dict(),
         },
         "caution": advice.caution,
+        "conclusion": conclusion(findings),
+        "next": next_command(arguments, findings),
         "training_inputs": None if findings.inputs is None else _training_inputs(findings),
         "label_order": None
         if order is None
