@@ -27,11 +27,15 @@ class InstalledBuild:
 
 @dataclass(frozen=True)
 class Repair:
-    """What is wrong with the installed builds, in a sentence, and what pip must do about it."""
+    """What is wrong with the installed builds, in a sentence, and what pip must do about it.
+
+    ``cost`` is how much would be installed, in words.
+    """
 
     message: str
     uninstall: tuple[str, ...]
     install: tuple[str, ...]
+    cost: str
 
     @property
     def commands(self) -> tuple[str, ...]:
@@ -43,7 +47,7 @@ class Repair:
     @property
     def hint(self) -> str:
         """Return what to do as a sentence."""
-        return f"Run {', then '.join(self.commands)}."
+        return f"Run {', then '.join(self.commands)} ({self.cost})."
 
 
 def installed_builds(path: list[str] | None = None) -> tuple[InstalledBuild, ...]:
@@ -68,22 +72,24 @@ def needed_repair(installed: tuple[InstalledBuild, ...], system: SystemFacts) ->
     if len(installed) == 1 and installed[0].complete:
         return None
     names = tuple(build.package for build in installed)
-    install = runtime_choice(system).requirements
+    choice = runtime_choice(system)
     if not installed:
-        return Repair("ONNX Runtime is not installed.", (), install)
+        return Repair("ONNX Runtime is not installed.", (), choice.requirements, choice.cost)
     if len(installed) == 1:
         return Repair(
             f"{names[0]} is only half installed: another build of ONNX Runtime has overwritten it "
             "and was removed.",
             names,
-            install,
+            choice.requirements,
+            choice.cost,
         )
     listed = " and ".join(f"{build.package} {build.version}" for build in installed)
     return Repair(
         f"{len(installed)} builds of ONNX Runtime are installed, which overwrite each other's "
         f"files: {listed}.",
         names,
-        install,
+        choice.requirements,
+        choice.cost,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,14 @@ import pytest
 from GDLACore.engine import runtime
 from GDLACore.engine.runtime import onnx_runtime
 from GDLACore.errors import EngineError
-from GDLACore.installation import InstalledBuild, SystemFacts, installed_builds, needed_repair
+from GDLACore.installation import (
+    InstalledBuild,
+    SystemFacts,
+    installed_builds,
+    needed_repair,
+    runtime_choice,
+)
+from GDLACore.installation.gpu import Gpu
 
 LINUX = SystemFacts("Linux", (2, 35), "x86_64", (3, 12))
 
@@ -63,6 +71,15 @@ def test_two_builds_are_both_removed_before_one_is_installed(tmp_path: Path):
     assert set(remove.split()[3:]) == {"onnxruntime", "onnxruntime-gpu"}
     assert add == 'pip install "onnxruntime>=1.23"'
     assert remove in repair.hint and add in repair.hint
+    assert repair.hint.endswith("(28 MB to download, 78 MB on the disk).")
+
+
+def test_what_a_repair_costs_is_said_before_gigabytes_are_fetched(tmp_path: Path):
+    gpu = Gpu("NVIDIA", "NVIDIA GeForce RTX 3060", (581, 42), (8, 6))
+    system = dataclasses.replace(LINUX, gpus=(gpu,))
+    repair = needed_repair(builds(tmp_path), system)
+    assert repair.cost == runtime_choice(system).cost
+    assert "onnxruntime-gpu" in repair.hint and "1.6 GB to download" in repair.hint
 
 
 def test_what_is_left_of_a_build_after_another_was_removed_is_installed_anew(tmp_path: Path):
