@@ -166,8 +166,9 @@ def _tell(arguments: Namespace, done: _Run) -> None:
         print(f"* {name}: {note}")
     print(
         f"{len(done.slices)} slices in {done.seconds['segmenting']:.1f} s "
-        f"({done.slices_per_second:.1f} slices/s) on {done.device}"
+        f"({done.slices_per_second:.1f} slices/s)"
     )
+    print(f"Device:       {done.device}")
     print(f"Segmentation: {arguments.output}")
     if arguments.overlay is not None:
         print(f"Overlay:      {arguments.overlay}")
