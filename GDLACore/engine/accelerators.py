@@ -40,6 +40,13 @@ class Accelerator:
     """The device in words, once it is in use."""
     package: str
     """Which package of ONNX Runtime has it, and for which computers."""
+    build: str
+    """How ``RuntimeChoice.device`` begins for that package; "" if it is none of the choices."""
+
+    @property
+    def on_gpu(self) -> bool:
+        """Return whether it is a GPU: OpenVINO may run on the CPU, where batches gain nothing."""
+        return not self.title.startswith("CPU")
 
 
 def accelerators(threads: int) -> tuple[Accelerator, ...]:
@@ -49,7 +56,15 @@ def accelerators(threads: int) -> tuple[Accelerator, ...]:
     mac = "onnxruntime for macOS"
     intel = "onnxruntime-openvino, for Intel's processors"
     return (
-        Accelerator("cuda", "CUDA", "CUDAExecutionProvider", CUDA_OPTIONS, "GPU (CUDA)", nvidia),
+        Accelerator(
+            "cuda",
+            "CUDA",
+            "CUDAExecutionProvider",
+            CUDA_OPTIONS,
+            "GPU (CUDA)",
+            nvidia,
+            "GPU (CUDA)",
+        ),
         Accelerator(
             "directml",
             "DirectML",
@@ -57,9 +72,16 @@ def accelerators(threads: int) -> tuple[Accelerator, ...]:
             DIRECTML_OPTIONS,
             "GPU (DirectML)",
             windows,
+            "GPU (DirectML)",
         ),
         Accelerator(
-            "coreml", "CoreML", "CoreMLExecutionProvider", COREML_OPTIONS, "GPU (CoreML)", mac
+            "coreml",
+            "CoreML",
+            "CoreMLExecutionProvider",
+            COREML_OPTIONS,
+            "GPU (CoreML)",
+            mac,
+            "GPU (CoreML)",
         ),
         *(
             Accelerator(
@@ -69,6 +91,7 @@ def accelerators(threads: int) -> tuple[Accelerator, ...]:
                 openvino_options(processor, threads),
                 f"{processor} (OpenVINO)",
                 intel,
+                "",
             )
             for processor in ("GPU", "CPU")
         ),
@@ -79,6 +102,7 @@ def accelerators(threads: int) -> tuple[Accelerator, ...]:
             tensorrt_options(),
             "GPU (TensorRT)",
             nvidia,
+            "GPU (CUDA)",
         ),
     )
 

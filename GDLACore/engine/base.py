@@ -10,6 +10,7 @@ from types import TracebackType
 import numpy as np
 
 from GDLACore.engine.protocol import label_type
+from GDLACore.engine.refusal import refusal_in_words
 from GDLACore.errors import EngineError, GDLAError
 from GDLACore.model.card import ModelCard
 
@@ -50,6 +51,11 @@ class SliceEngine(ABC):
         size = self.card.input_size
         self.predict(np.zeros((1, self.card.in_channels, size, size), np.float32), "published")
 
+    @property
+    @abstractmethod
+    def on_cpu(self) -> bool:
+        """Return whether the CPU does the arithmetic."""
+
     @abstractmethod
     def describe(self) -> str:
         """Return the device in use in words, and why it is this one."""
@@ -70,9 +76,6 @@ class SliceEngine(ABC):
     def _is_out_of_memory(self, error: Exception) -> bool: ...
 
     @abstractmethod
-    def _on_cpu(self) -> bool: ...
-
-    @abstractmethod
     def _move_to_cpu(self, reason: str) -> None:
         """Go on with the CPU, which ``describe`` explains by ``reason``; set ``batch_size``."""
 
@@ -88,26 +91,25 @@ class SliceEngine(ABC):
             except Exception as error:
                 if not self._is_out_of_memory(error):
                     raise EngineError(
-                        f"The network failed on {self.describe()}: {error}",
-                        "" if self._on_cpu() else "Try the device cpu.",
+                        f"The network failed: {refusal_in_words(str(error))}.",
+                        "" if self.on_cpu else "Try the device cpu.",
                     ) from error
-                problem = str(error)
             else:
                 done += len(part)
                 continue
             # Only here, outside the handler, are the failed attempt's arrays given back.
-            self._use_less_memory(part.shape, problem)
+            self._use_less_memory(part.shape)
 
-    def _use_less_memory(self, failed: tuple[int, ...], problem: str) -> None:
+    def _use_less_memory(self, failed: tuple[int, ...]) -> None:
         """Halve the number of slices, or leave the GPU; raise EngineError if neither is left."""
         count, _, height, width = failed
         if count > 1:
             self.batch_size = count // 2
-            _log.warning("Out of memory: going on with %d slices at a time.", self.batch_size)
-        elif self._on_cpu():
+            _log.warning("Out of memory: slices go on in batches of %d.", self.batch_size)
+        elif self.on_cpu:
             raise EngineError(
                 f"There is not enough memory for one slice of {height} x {width} pixels.",
-                f"Close other programs and try again ({problem}).",
+                "Close other programs and try again.",
             )
         else:
             _log.warning("The GPU has too little memory for one slice: going on with the CPU.")

@@ -28,8 +28,14 @@ if TYPE_CHECKING:
 # While one batch is on the GPU, the next is resampled and the one before is labelled.
 _GPU_BATCHES_AT_A_TIME = 3
 _LARGEST_GPU_BATCH = 32
-# The intermediate results of the network at their largest, per pixel of a slice.
-_BYTES_PER_PIXEL = 1500
+# Where nobody tells how much memory is free, and laptops share it with the GPU.
+_CAREFUL_GPU_BATCH = 4
+# The intermediate results of the network at their largest, per pixel of a slice: 26 MB at 224 x 224
+# on a CPU (measured); a GPU also needs room to choose convolutions.
+_CPU_BYTES_PER_PIXEL = 600
+_GPU_BYTES_PER_PIXEL = 1500
+# Many cores must not fill the memory with large slices.
+_CPU_BYTES = 2 << 30
 
 _MEMORY_MESSAGES = (
     "out of memory",  # CUDA
@@ -44,9 +50,9 @@ _MEMORY_MESSAGES = (
 class OnnxEngine(SliceEngine):
     """An ONNX model, a file or its bytes, with its card, on the device found best; see ``Engine``.
 
-    ``device`` is one of ``providers.DEVICES``. ``threads`` is how many slices a CPU works on at a
-    time, None for one on each physical core: a core to itself costs a slice nothing for dividing
-    small matrices among cores and for waiting until all have done their part.
+    ``device`` is one of ``DEVICES``. ``threads`` is how many slices a CPU works on at a time, None
+    for one on each physical core, as far as 2 GB of memory go: a core to itself costs a slice
+    nothing for dividing small matrices among cores and for waiting until all have done their part.
 
     Raises DeviceError if ``device`` is not to be had, EngineError if the model cannot be run.
     """
@@ -59,9 +65,10 @@ class OnnxEngine(SliceEngine):
         threads: int | None = None,
     ) -> None:
         super().__init__(card)
-        self._model = model
-        self._threads = threads or physical_cores()
-        self._open(device)
+        slice_bytes = _CPU_BYTES_PER_PIXEL * card.input_size**2
+        self._threads = threads or max(1, min(physical_cores(), _CPU_BYTES // slice_bytes))
+        self._model: bytes | Path | None = model
+        self._open(model, device)
 
     def network_input(self, slices: np.ndarray) -> np.ndarray:
         """Return ``slices`` [n, c, h, w] as the network takes them, [n, c, s, s]."""
@@ -72,8 +79,9 @@ class OnnxEngine(SliceEngine):
 
         Raises EngineError where they are not finite: no label could be trusted.
         """
+        session = self._opened()
         with self._turn:
-            logits = self._session.run([OUTPUT], {INPUT: images})[0]
+            logits = session.run([OUTPUT], {INPUT: images})[0]
         if not np.isfinite(logits).all():
             raise EngineError(
                 f"The network's results on {self._device} are not finite numbers.",
@@ -88,6 +96,11 @@ class OnnxEngine(SliceEngine):
             return np.stack([plan.labels_out(largest(one, kind)) for one in logits])
         return np.stack([enlarged_labels(one, plan, kind) for one in logits])
 
+    @property
+    def on_cpu(self) -> bool:
+        """Return whether the CPU does the arithmetic."""
+        return not self._gpu
+
     def describe(self) -> str:
         """Return the device in use in words, and why it is this one."""
         return f"{self._reason}: running on {self._device}" if self._reason else self._device
@@ -95,23 +108,20 @@ class OnnxEngine(SliceEngine):
     def close(self) -> None:
         """Give the model's memory back; see ``Engine.close``."""
         self._pool.shutdown()
-        self._session = None
+        self._session = self._model = None
 
-    def _open(self, device: str) -> None:
-        opened = open_session(
-            self._model, device=device, threads=1, at_a_time=self._threads, probe=self._probe
-        )
+    def _open(self, model: bytes | Path, device: str) -> None:
+        opened = open_session(model, device=device, at_a_time=self._threads, probe=self._probe)
         self._session: onnxruntime.InferenceSession | None = opened.session
         self._turn: AbstractContextManager = nullcontext() if opened.concurrent else Lock()
-        self._reason, self._gpu = opened.reason, opened.on_gpu
+        self._device, self._reason, self._gpu = opened.device, opened.reason, opened.on_gpu
         if self._gpu:
-            self._device, workers = opened.device, _GPU_BATCHES_AT_A_TIME
-            self.batch_size = workers * self._gpu_batch()
+            workers = _GPU_BATCHES_AT_A_TIME
+            self.batch_size = workers * self._gpu_batch(opened.provider)
         else:
-            workers = self._threads
-            self._device = opened.device.replace("1 thread", _counted(workers, "thread"))
             # One by one, no slice's labels can depend, by rounding, on which others came with it.
-            self.batch_size = workers
+            workers = self.batch_size = self._threads
+            self._model = None  # kept to go on with the CPU only
         self._pool = ThreadPoolExecutor(workers, "gdla-slices")
 
     def _probe(self, session: onnxruntime.InferenceSession) -> np.ndarray:
@@ -128,11 +138,13 @@ class OnnxEngine(SliceEngine):
             )
         return logits
 
-    def _gpu_batch(self) -> int:
-        free = free_gpu_memory()
+    def _gpu_batch(self, provider: str) -> int:
+        if provider == "TensorrtExecutionProvider":
+            return 1  # for every other number it would prepare itself anew, for minutes
+        free = free_gpu_memory() if provider == "CUDAExecutionProvider" else None
         if free is None:
-            return _LARGEST_GPU_BATCH
-        needed = _GPU_BATCHES_AT_A_TIME * _BYTES_PER_PIXEL * self.card.input_size**2
+            return _CAREFUL_GPU_BATCH
+        needed = _GPU_BATCHES_AT_A_TIME * _GPU_BYTES_PER_PIXEL * self.card.input_size**2
         return min(max(free // (2 * needed), 1), _LARGEST_GPU_BATCH)
 
     def _labels(self, slices: np.ndarray, borders: str) -> np.ndarray:
@@ -146,14 +158,23 @@ class OnnxEngine(SliceEngine):
 
     def _in_groups(self, work: Work, slices: np.ndarray) -> np.ndarray:
         """Return ``work`` of all slices, done in groups that go through the network together."""
-        if self._session is None:
-            raise EngineError("The model has been closed.", "Load it again.")
+        self._opened()
         size = -(-len(slices) // _GPU_BATCHES_AT_A_TIME) if self._gpu else 1
-        groups = (slices[start : start + size] for start in range(0, len(slices), size))
+        groups = [slices[start : start + size] for start in range(0, len(slices), size)]
         futures = [self._pool.submit(work, group) for group in groups]
         # All of them, even if one fails: while the others hold memory, trying again is no trial.
         wait(futures)
-        return np.concatenate([future.result() for future in futures])
+        # An error holds the frames that it has passed, and a future its error: the arrays of a
+        # failed attempt would stay, in a circle, until long after the next.
+        try:
+            return np.concatenate([futures.pop(0).result() for _ in groups])
+        finally:
+            futures.clear()
+
+    def _opened(self) -> onnxruntime.InferenceSession:
+        if self._session is None:
+            raise EngineError("The model has been closed.", "Load it again.")
+        return self._session
 
     def _plan(self, shape: tuple[int, int]) -> SliceResampling:
         return slice_resampling(self.card.resampling, tuple(shape), self.card.input_size)
@@ -161,14 +182,8 @@ class OnnxEngine(SliceEngine):
     def _is_out_of_memory(self, error: Exception) -> bool:
         return isinstance(error, MemoryError) or any(m in str(error) for m in _MEMORY_MESSAGES)
 
-    def _on_cpu(self) -> bool:
-        return not self._gpu
-
     def _move_to_cpu(self, reason: str) -> None:
+        model = self._model
         self.close()
-        self._open("cpu")
+        self._open(model, "cpu")
         self._reason = reason
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}{'s' if number != 1 else ''}"

@@ -20,7 +20,7 @@ def physical_cores() -> int:
     """
     try:
         cores = _counted()
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, struct.error):
         cores = 0
     return cores or os.cpu_count() or 1
 

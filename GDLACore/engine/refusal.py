@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from GDLACore.errors import GDLAError
+
 _LONGEST = 160
 
 # What ONNX Runtime and the drivers write, and what it means. The first that is found counts. Names
@@ -33,6 +35,15 @@ _DETAILS = re.compile(r" ; (?:GPU|hostname|file)=.*")
 _PATHS = re.compile(r"\S*[/\\]\S*")
 
 
+def error_in_words(error: Exception) -> str:
+    """Return what ``error``, of whatever library or of ours, says, as part of a sentence."""
+    if isinstance(error, GDLAError):
+        return (error.message[:1].lower() + error.message[1:]).rstrip(".")
+    if isinstance(error, MemoryError):
+        return "the GPU has too little free memory"
+    return refusal_in_words(str(error))
+
+
 def refusal_in_words(text: str) -> str:
     """Return what ``text``, all that a library printed or raised, says of its failure.
 
@@ -48,4 +59,4 @@ def refusal_in_words(text: str) -> str:
         line = " ".join(line.split()).rstrip(".")
         if line:
             return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
-    return "ONNX Runtime does not say why"
+    return "no reason is given"

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from GDLACore.engine.base import SliceEngine
 from GDLACore.engine.protocol import label_type
+from GDLACore.engine.refusal import error_in_words
 from GDLACore.errors import DeviceError, EngineError
 from GDLACore.imaging.slice_resampling import SliceResampling, slice_resampling
 from GDLACore.model.card import ModelCard
@@ -33,19 +34,38 @@ class TorchEngine(SliceEngine):
     """A PyTorch network with its card on a CPU or a CUDA GPU; see ``Engine``.
 
     ``network`` maps float32 [n, c, s, s] to logits [n, classes, s, s]; the engine takes it over.
-    Raises DeviceError if ``device`` ("auto", "cpu" or "cuda") is not to be had.
+    ``threads`` are those of the CPU, None for as many as PyTorch finds best.
+    Raises DeviceError if ``device`` ("auto", "cpu" or "cuda") is not to be had, EngineError if
+    the network cannot be brought to it.
 
     ``predict`` is ``network_input``, ``logits`` and ``labels`` one after the other.
     """
 
-    def __init__(self, network: nn.Module, card: ModelCard, device: str = "auto") -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        card: ModelCard,
+        device: str = "auto",
+        threads: int | None = None,
+    ) -> None:
         super().__init__(card)
+        if threads is not None:
+            torch.set_num_threads(threads)
         self._device, self._reason = _resolve(device)
         if self._device.type == "cuda":
             # PyTorch's default would round what enters convolutions to ten bits.
             torch.backends.cudnn.allow_tf32 = False
         self._network: nn.Module | None = network.eval()
-        self._network.to(self._device, memory_format=torch.channels_last)
+        try:
+            self._network.to(self._device, memory_format=torch.channels_last)
+        except RuntimeError as error:
+            if self.on_cpu or not self._is_out_of_memory(error):
+                raise EngineError(
+                    f"PyTorch cannot load the network: {error_in_words(error)}.",
+                    "Close other programs and try again." if self.on_cpu else "Try the device cpu.",
+                ) from error
+            _log.warning("The GPU has too little memory for the network: going on with the CPU.")
+            self._move_to_cpu("the GPU has too little memory")
         # A CPU gains nothing from several slices at a time. One at a time, no slice's labels can
         # depend, by rounding, on which others came with it.
         self.batch_size = 1 if self._device.type == "cpu" else _GPU_BATCH
@@ -74,7 +94,7 @@ class TorchEngine(SliceEngine):
         logits = self._network(images).float()
         if not torch.isfinite(logits).all():
             raise EngineError(
-                f"The network's results on {self.describe()} are not finite numbers.",
+                f"The network's results on {self._device_name()} are not finite numbers.",
                 "The image's values may be far from what the model was taught; check them.",
             )
         return logits
@@ -88,13 +108,14 @@ class TorchEngine(SliceEngine):
         # One by one: at full size the logits of many classes are the largest thing there is.
         return np.concatenate([self._largest(_enlarged(one, plan)) for one in logits.split(1)])
 
+    @property
+    def on_cpu(self) -> bool:
+        """Return whether the CPU does the arithmetic."""
+        return self._device.type == "cpu"
+
     def describe(self) -> str:
         """Return the device in use in words, and why it is this one."""
-        if self._device.type == "cuda":
-            name = f"GPU ({torch.cuda.get_device_name(self._device)})"
-        else:
-            threads = torch.get_num_threads()
-            name = f"CPU ({threads} thread{'s' if threads != 1 else ''})"
+        name = self._device_name()
         return f"{self._reason}: running on {name}" if self._reason else name
 
     def close(self) -> None:
@@ -109,6 +130,12 @@ class TorchEngine(SliceEngine):
     def _scores(self, slices: np.ndarray) -> np.ndarray:
         return self.logits(self.network_input(slices)).cpu().numpy()
 
+    def _device_name(self) -> str:
+        if self._device.type == "cuda":
+            return f"GPU ({torch.cuda.get_device_name(self._device)})"
+        threads = torch.get_num_threads()
+        return f"CPU ({threads} thread{'s' if threads != 1 else ''})"
+
     def _plan(self, shape: tuple[int, int]) -> SliceResampling:
         return slice_resampling(self.card.resampling, tuple(shape), self.card.input_size)
 
@@ -122,19 +149,16 @@ class TorchEngine(SliceEngine):
             return True
         return any(message in str(error) for message in _MEMORY_MESSAGES)
 
-    def _on_cpu(self) -> bool:
-        return self._device.type == "cpu"
-
     def _move_to_cpu(self, reason: str) -> None:
         self._device, self._reason = torch.device("cpu"), reason
         self._network.to(self._device)
         self.batch_size = 1
         torch.cuda.empty_cache()
 
-    def _use_less_memory(self, failed: tuple[int, ...], problem: str) -> None:
+    def _use_less_memory(self, failed: tuple[int, ...]) -> None:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
-        super()._use_less_memory(failed, problem)
+        super()._use_less_memory(failed)
 
 
 def _resolve(device: str) -> tuple[torch.device, str]:

@@ -166,7 +166,7 @@ class FakeRuntime(ModuleType):
 
 
 def open_fake(
-    monkeypatch: pytest.MonkeyPatch, runtime: FakeRuntime, device: str = "auto", **options: int
+    monkeypatch: pytest.MonkeyPatch, runtime: FakeRuntime, device: str = "auto", at_a_time: int = 2
 ) -> OpenedSession:
     """Open a model with ``runtime`` in the place of ONNX Runtime, and its clock."""
     monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
@@ -175,4 +175,4 @@ def open_fake(
     def run(session) -> np.ndarray:
         return session.run(None, {"image": RIGHT})[0]
 
-    return open_session(b"model", device=device, threads=2, probe=run, **options)
+    return open_session(b"model", device=device, at_a_time=at_a_time, probe=run)

@@ -15,7 +15,7 @@ import pytest
 from scipy import ndimage
 
 from GDLACore.engine.onnx_engine import OnnxEngine
-from GDLACore.engine.providers import OpenedSession, Probe
+from GDLACore.engine.providers import OpenedSession, Probe, open_session
 from GDLACore.export.graph import Graph
 from GDLACore.imaging.intensity import minmax_images
 from GDLACore.model.card import ModelCard
@@ -24,6 +24,22 @@ CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 DIRECTML = "DmlExecutionProvider"
 OPENVINO = "OpenVINOExecutionProvider"
+TENSORRT = "TensorrtExecutionProvider"
+
+# As ONNX Runtime and the drivers beneath it say it.
+NO_MEMORY = [
+    RuntimeError(
+        "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Non-zero status code returned while running "
+        "Conv node. Status Message: bfc_arena.cc:376 AllocateRawInternal Failed to allocate memory "
+        "for requested buffer of size 939524096"
+    ),
+    RuntimeError("CUDA failure 2: out of memory ; GPU=0 ; hostname=x ; expr=cudaMalloc(...)"),
+    RuntimeError("CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0"),
+    RuntimeError("Exception(3) 8007000E Not enough memory resources are available to complete"),
+    RuntimeError("[ONNXRuntimeError] : 1 : FAIL : bad allocation"),
+    RuntimeError("std::bad_alloc"),
+    MemoryError(),
+]
 
 
 def slices(n: int, height: int, width: int, channels: int = 1, seed: int = 5) -> np.ndarray:
@@ -114,19 +130,16 @@ class Processors:
         self.opened: list[str] = []
 
     def __call__(
-        self, model: bytes | Path, *, device: str, threads: int, at_a_time: int, probe: Probe
+        self, model: bytes | Path, *, device: str, at_a_time: int, probe: Probe
     ) -> OpenedSession:
-        assert isinstance(model, (bytes, Path)) and threads == 1 and at_a_time >= 1
+        assert isinstance(model, (bytes, Path)) and at_a_time >= 1
         self.opened.append(device)
         if device == "cpu" and self._provider != CPU:
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = 1
-            session = onnxruntime.InferenceSession(model, options, [CPU])
-            opened = OpenedSession(session, CPU, "CPU (1 thread)", "")
-        else:
-            title = {CPU: "CPU (1 thread)", OPENVINO: "CPU (OpenVINO)"}
-            device = title.get(self._provider, "GPU (test)")
-            opened = OpenedSession(self._session, self._provider, device, "")
+            return open_session(model, device="cpu", at_a_time=at_a_time, probe=probe)
+        title = {CPU: f"CPU ({at_a_time} threads)", OPENVINO: "CPU (OpenVINO)"}
+        device = title.get(self._provider, "GPU (test)")
+        on_gpu = self._provider not in title
+        opened = OpenedSession(self._session, self._provider, device, on_gpu, "")
         assert np.isfinite(probe(opened.session)).all()
         return opened
 

@@ -46,7 +46,7 @@ def make_model_card(modality: str = "CT", in_channels: int = 1, **fields: object
     return dataclasses.replace(card, modality=modality, in_channels=in_channels, **fields)
 
 
-def make_engine(card: ModelCard | None = None) -> OnnxEngine:
+def make_engine(card: ModelCard | None = None, threads: int | None = None) -> OnnxEngine:
     """Return a real engine on the CPU: the network of ``card`` with the golden recipe's weights.
 
     They are no one's training, but tell structures apart after a fashion.
@@ -54,4 +54,4 @@ def make_engine(card: ModelCard | None = None) -> OnnxEngine:
     card = card or make_card()
     shapes = weight_shapes(card.architecture, card.in_channels, card.classes)
     weights = ModelWeights(card, golden.recipe_weights(shapes), Path("recipe"))
-    return OnnxEngine(onnx_model(weights), card, "cpu")
+    return OnnxEngine(onnx_model(weights), card, "cpu", threads)

@@ -34,6 +34,10 @@ class TemplateEngine(SliceEngine):
         self.classes = np.digitize(picture(), levels)
         self.asked: list[int] = []
 
+    @property
+    def on_cpu(self) -> bool:
+        return True
+
     def describe(self) -> str:
         return "CPU (test)"
 
@@ -59,9 +63,6 @@ class TemplateEngine(SliceEngine):
 
     def _is_out_of_memory(self, error: Exception) -> bool:
         return False
-
-    def _on_cpu(self) -> bool:
-        return True
 
     def _move_to_cpu(self, reason: str) -> None:
         raise AssertionError("it is on the CPU")

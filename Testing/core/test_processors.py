@@ -90,9 +90,10 @@ def test_a_share_of_time_limits_the_threads_but_leaves_one(monkeypatch, share, e
     assert physical_cores() == expected
 
 
-def test_cores_that_cannot_be_counted_are_taken_for_as_many_as_processors(monkeypatch):
+@pytest.mark.parametrize("error", [OSError("no such file"), struct.error("33 bytes")], ids=repr)
+def test_cores_that_cannot_be_counted_are_taken_for_as_many_as_processors(monkeypatch, error):
     def fails() -> int:
-        raise OSError("no such file")
+        raise error
 
     monkeypatch.setattr(processors, "_counted", fails)
     monkeypatch.setattr(os, "cpu_count", lambda: 6)

@@ -20,6 +20,7 @@ TROUBLES = {
         "its results are not finite numbers",
     ),
     "another number": (Behaviour(result=RIGHT + 1), "its results are wrong"),
+    "three per cent more": (Behaviour(result=RIGHT * 1.03), "its results are wrong"),
     "all zeros": (Behaviour(result=np.zeros_like(RIGHT)), "its results are wrong"),
     "another shape": (Behaviour(result=RIGHT[:, :1]), "its results are of another size"),
     "old GPU": (

@@ -10,7 +10,8 @@ import warnings
 import pytest
 
 from GDLACore.engine.native_output import captured_output
-from GDLACore.engine.refusal import refusal_in_words
+from GDLACore.engine.refusal import error_in_words, refusal_in_words
+from GDLACore.errors import DeviceError
 
 NO_CUBLAS = (
     "[E:onnxruntime:Default, provider_bridge_ort.cc:2458] [ONNXRuntimeError] : 1 : FAIL : "
@@ -54,8 +55,8 @@ MESSAGES = [
     ("CUDNN failure 4: CUDNN_STATUS_ALLOC_FAILED ; GPU=0", "the GPU has too little free memory"),
     ("pybind_state.cc:729 Please install TensorRT libraries as mentioned", "TensorRT missing"),
     ("factory.cc:141 [ERROR] [OpenVINO] Device GPU is not available", "no Intel GPU found"),
-    ("", "ONNX Runtime does not say why"),
-    ("\n \x1b[m \n", "ONNX Runtime does not say why"),
+    ("", "no reason is given"),
+    ("\n \x1b[m \n", "no reason is given"),
 ]
 
 
@@ -86,6 +87,19 @@ def test_an_unknown_message_is_shown_without_folders_and_computers(message):
 
 def test_an_unknown_message_is_cut_where_it_gets_long():
     assert len(refusal_in_words("word " * 1000)) <= 160
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (RuntimeError(f"{NO_CUBLAS}\nat /home/jane"), "libcublasLt.so.13 missing"),
+        (DeviceError("The GPU is busy.", "Close other programs."), "the GPU is busy"),
+        (MemoryError(), "the GPU has too little free memory"),
+        (OSError(), "no reason is given"),
+    ],
+)
+def test_of_an_error_of_ours_the_message_is_told_and_of_others_the_reason(error, words):
+    assert error_in_words(error) == words
 
 
 def test_what_libraries_and_python_print_is_caught_and_nothing_lost_afterwards(capfd):

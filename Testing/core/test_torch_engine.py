@@ -1,8 +1,6 @@
-"""The PyTorch engine: right labels, whatever the size, the batch and the memory."""
+"""The PyTorch engine: right labels, whatever the size and the batch."""
 
 from __future__ import annotations
-
-import logging
 
 import numpy as np
 import pytest
@@ -18,32 +16,9 @@ from torch_engines import SmallConvolution, make_network, make_torch_engine
 
 from GDLACore.engine import load_engine
 from GDLACore.engine.torch_engine import TorchEngine
-from GDLACore.errors import DeviceError, EngineError, ModelFileError
+from GDLACore.errors import EngineError, ModelFileError
 from GDLACore.imaging.intensity import minmax_images
 from GDLACore.network.checkpoint import save_model
-
-NO_MEMORY = [
-    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB."),
-    MemoryError(),
-    RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: not enough memory"),
-    RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
-    RuntimeError("CUDA error: out of memory"),
-    RuntimeError("std::bad_alloc"),
-]
-
-
-class Narrow(SmallConvolution):
-    """Fails as if memory held no more than ``most`` slices."""
-
-    def __init__(self, card, most: int, error: Exception) -> None:
-        super().__init__(card)
-        self.most, self.error = most, error
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        logits = super().forward(images)
-        if len(images) > self.most:
-            raise self.error
-        return logits
 
 
 class Answering(nn.Module):
@@ -163,90 +138,14 @@ def test_labels_above_255_need_two_bytes(structures, dtype, borders):
     assert set(result[:, :, 32:].ravel()) == {structures}
 
 
-@pytest.mark.parametrize("error", NO_MEMORY, ids=lambda e: str(e)[-25:] or type(e).__name__)
-def test_out_of_memory_halves_the_batch_and_changes_nothing_else(error, caplog):
-    card = make_card()
-    several = slices(11, 40, 30)
-    expected = TorchEngine(SmallConvolution(card), card, "cpu").predict(several, "smooth")
-    network = Narrow(card, most=3, error=error)
-    engine = TorchEngine(network, card, "cpu")
-    engine.batch_size = 8
-    with caplog.at_level(logging.WARNING):
-        np.testing.assert_array_equal(engine.predict(several, "smooth"), expected)
-    assert network.asked == [8, 4, 2, 2, 2, 2, 2, 1]
-    assert engine.batch_size == 2
-    assert "2 slices at a time" in caplog.text
-    # It has learnt its lesson.
-    engine.predict(several[:2], "smooth")
-    assert network.asked[-1] == 2
-
-
-def test_too_little_memory_for_one_slice_is_said_so():
-    engine = TorchEngine(Narrow(make_card(), 0, MemoryError()), make_card(), "cpu")
-    with pytest.raises(EngineError, match="one slice of 40 x 30"):
-        engine.predict(slices(2, 40, 30), "smooth")
-
-
-def test_a_gpu_too_small_for_one_slice_leaves_the_work_to_the_cpu(caplog):
-    class SmallGPU(TorchEngine):
-        def network_input(self, slices):
-            if self._device.type == "cuda":
-                raise torch.OutOfMemoryError("CUDA out of memory")
-            return super().network_input(slices)
-
-    card = make_card()
-    several = slices(5, 40, 30)
-    expected = TorchEngine(SmallConvolution(card), card, "cpu").predict(several, "smooth")
-    engine = SmallGPU(SmallConvolution(card), card, "cpu")
-    engine._device, engine.batch_size = torch.device("cuda"), 4
-    np.testing.assert_array_equal(engine.predict(several, "smooth"), expected)
-    assert engine.describe().startswith("the GPU ran out of memory: running on CPU (")
-    assert "going on with the CPU" in caplog.text
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-def test_a_gpu_gives_the_labels_of_the_cpu():
-    card = make_card()
-    several = slices(40, 70, 50)
-    expected = make_torch_engine(card).predict(several, "smooth")
-    with TorchEngine(make_network(card), card, "cuda") as engine:
-        assert engine.describe().startswith("GPU")
-        assert (engine.predict(several, "smooth") == expected).mean() > 0.999
-
-
-def test_other_failures_of_the_network_are_engine_errors_with_the_device():
-    engine = TorchEngine(Narrow(make_card(), 0, RuntimeError("wrong size")), make_card(), "cpu")
-    with pytest.raises(EngineError, match=r"CPU .*wrong size"):
-        engine.predict(slices(2, 40, 30), "smooth")
-
-
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_results_that_are_no_numbers_are_refused_rather_than_called_background(value):
     logits = torch.zeros(1, 4, 64, 64)
     logits[0, 1, 5, 5] = value
     engine = TorchEngine(Answering(logits), make_card(), "cpu")
-    with pytest.raises(EngineError, match="not finite"):
+    engine._reason = "CUDA asked for, no GPU found"  # no part of a sentence
+    with pytest.raises(EngineError, match=r"results on CPU \(\d+ threads?\) are not finite"):
         engine.predict(slices(1, 64, 64), "smooth")
-
-
-def test_devices_that_cannot_be_there_are_named(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.version, "cuda", None)
-    network = SmallConvolution(make_card())
-    with pytest.raises(DeviceError, match="built without CUDA"):
-        TorchEngine(network, make_card(), "cuda")
-    with pytest.raises(DeviceError, match="tpu"):
-        TorchEngine(network, make_card(), "tpu")
-    described = TorchEngine(network, make_card(), "auto").describe()
-    assert described.startswith("this PyTorch is without CUDA: running on CPU (")
-
-
-def test_a_gpu_asked_for_in_vain_is_answered_by_the_cpu_and_the_reason(monkeypatch, caplog):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.version, "cuda", "12.6")
-    engine = TorchEngine(SmallConvolution(make_card()), make_card(), "cuda")
-    assert engine.describe().startswith("CUDA asked for, no GPU found: running on CPU (")
-    assert "no GPU found" in caplog.text
 
 
 def test_a_closed_engine_does_not_answer():
@@ -266,12 +165,6 @@ def test_a_model_file_becomes_an_engine_for_what_was_saved(tmp_path):
     with load_engine(path, device="cpu", runtime="torch") as engine:
         assert engine.card.labels == card.labels
         np.testing.assert_array_equal(engine.predict(slices(2, 40, 30), "smooth"), expected)
-
-
-def test_without_pytorch_the_error_says_what_to_install(monkeypatch, tmp_path):
-    monkeypatch.setitem(__import__("sys").modules, "GDLACore.engine.torch_engine", None)
-    with pytest.raises(EngineError, match="pip install"):
-        load_engine(tmp_path / "model.safetensors", runtime="torch")
 
 
 def test_a_model_nobody_knows_is_an_error_of_the_model():
