@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from GDLACore.atomic import replacing
@@ -25,7 +24,13 @@ from GDLACore.weights.fitting import (
     is_encoder,
     is_segmentation_network,
 )
-from GDLACore.weights.loading import AUXILIARY, COUNTER, load_weights, read_weights
+from GDLACore.weights.loading import (
+    AUXILIARY,
+    COUNTER,
+    ModelWeights,
+    load_weights,
+    read_weights,
+)
 from GDLACore.weights.safetensors_file import weights_sha256
 from GDLACore.weights.shapes import Shapes
 
@@ -41,10 +46,15 @@ def load_model(model: str | Path, card_name: str | None = None) -> tuple[PVTGDLA
     out.
     """
     weights = load_weights(model, card_name)
-    network = build_network(weights.card)
+    return network_of(weights), weights.card
+
+
+def network_of(model: ModelWeights) -> PVTGDLA:
+    """Return the network of ``model``, without deep-supervision heads, ready for inference."""
+    network = build_network(model.card)
     network.auxiliary_heads = nn.ModuleList()
-    _fill(network, weights.tensors)
-    return network.eval(), weights.card
+    _fill(network, model.tensors)
+    return network.eval()
 
 
 def build_network(card: ModelCard, auxiliary_classes: int | None = None) -> PVTGDLA:
@@ -64,6 +74,8 @@ def save_model(path: Path, network: PVTGDLA, card: ModelCard) -> Path:
     The card written carries the SHA-256 of the weights. Raises ModelFileError if a weight is not
     finite in half precision, OutputError if the file cannot be written.
     """
+    from safetensors.torch import save  # not needed to run a network
+
     weights = {
         name: value.detach().cpu().to(torch.float16).contiguous()
         for name, value in _without_counters(network.state_dict()).items()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import json
 import sys
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -23,9 +21,8 @@ from model_files import (
 from onnx_networks import CPU, CUDA, slices
 
 from GDLACore.cli.options import DEVICES as CHOICES
-from GDLACore.engine import load_engine, loading
+from GDLACore.engine import DEVICES, engine_for, load_engine
 from GDLACore.engine.onnx_engine import OnnxEngine
-from GDLACore.engine.providers import DEVICES
 from GDLACore.errors import DeviceError, EngineError, ModelFileError
 from GDLACore.export.model_file import write_onnx_model
 from GDLACore.model.catalogue import find
@@ -59,6 +56,15 @@ def test_a_model_gives_the_same_labels_from_every_kind_of_file(files):
     assert len(np.unique(expected)) > 1
 
 
+def test_weights_that_are_read_already_become_the_engine_of_their_file(files):
+    several = slices(2, 70, 50)
+    with load_engine(files["ckpt"], device="cpu", threads=1) as engine:
+        expected = engine.scores(several)
+    with engine_for(load_weights(files["ckpt"]), device="cpu", threads=1) as engine:
+        assert (engine.card, engine.describe()) == (CARD, "CPU (1 thread)")
+        np.testing.assert_array_equal(engine.scores(several), expected)
+
+
 def test_a_model_of_the_catalogue_loads_by_its_name():
     with load_engine("demo-ct", device="cpu", runtime="onnx") as engine:
         assert engine.card == find("demo-ct").card
@@ -81,13 +87,17 @@ def test_another_models_card_is_refused_for_a_file_with_its_own(files, kind):
         load_engine(files[kind], device="cpu", card="synapse")
 
 
-def test_pytorch_runs_a_checkpoint_if_it_is_asked_to(files):
+def test_pytorch_runs_a_checkpoint_if_it_is_asked_to(files, monkeypatch):
     pytest.importorskip("torch")
     from GDLACore.engine.torch_engine import TorchEngine
 
     several = slices(2, 70, 50)
     with load_engine(files["ckpt"], device="cpu") as engine:
         expected = engine.scores(several)
+    # PyTorch needs no package to read it: the weights have been read already.
+    for package in ("safetensors", "safetensors.torch"):
+        monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, "GDLACore.network.checkpoint", raising=False)
     with load_engine(files["ckpt"], device="cpu", runtime="torch") as engine:
         assert isinstance(engine, TorchEngine)
         np.testing.assert_allclose(engine.scores(several), expected, atol=5e-5)
@@ -115,74 +125,20 @@ def test_a_pytorch_that_is_missing_or_broken_is_said_so(files, monkeypatch, prob
     with pytest.raises(EngineError) as caught:
         load_engine(files["ckpt"], device="cpu", runtime="torch")
     assert message in caught.value.message and "leave out the runtime" in caught.value.hint
+    assert isinstance(problem, OSError) or "pip install" in caught.value.hint
 
 
 def test_an_unknown_runtime_or_device_is_refused(files):
     with pytest.raises(ValueError, match="auto, onnx, torch"):
         load_engine(files["onnx"], runtime="tensorflow")
+    with pytest.raises(ValueError, match="auto, onnx, torch"):
+        engine_for(load_weights(files["ckpt"]), runtime="tensorflow")
     with pytest.raises(DeviceError, match="'tpu'"):
         load_engine(files["onnx"], device="tpu")
+
+
+def test_the_command_line_offers_every_device():
     assert CHOICES == DEVICES
-
-
-@pytest.fixture
-def computer(monkeypatch, files):
-    """Return a function that says which engine is taken on a computer of a kind.
-
-    Nobody may be asked for what does not matter any more: PyTorch is not imported in vain.
-    """
-    find_spec = importlib.util.find_spec
-
-    def engine_on(*, torch, providers=(CPU,), memory=8 << 30, device="auto", model="ckpt") -> str:
-        class Torch(ModuleType):
-            def __getattr__(self, name):
-                if name.startswith("__"):
-                    raise AttributeError(name)
-                assert name == "cuda" and memory is not None, "PyTorch was imported in vain"
-                return SimpleNamespace(is_available=lambda: torch == "with GPU")
-
-        def find(name):
-            if name != "torch":
-                return find_spec(name)
-            return None if torch == "none" else ModuleSpec("torch", None)
-
-        runtime = SimpleNamespace(get_available_providers=lambda: list(providers))
-        monkeypatch.setattr(importlib.util, "find_spec", find)
-        monkeypatch.setitem(sys.modules, "torch", None if torch == "broken" else Torch("torch"))
-        monkeypatch.setattr(loading, "onnx_runtime", lambda: runtime)
-        monkeypatch.setattr(loading, "free_gpu_memory", lambda: memory)
-        monkeypatch.setattr(loading, "OnnxEngine", lambda *_: "ONNX Runtime")
-        monkeypatch.setattr(loading, "_torch_engine", lambda *_: "PyTorch")
-        return load_engine(files[model], device=device)
-
-    return engine_on
-
-
-def test_pytorch_is_taken_where_only_it_can_use_the_gpu(computer):
-    assert computer(torch="with GPU") == "PyTorch"
-    assert computer(torch="with GPU", device="cuda") == "PyTorch"
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"torch": "none"},
-        {"torch": "without GPU"},
-        {"torch": "with GPU", "providers": (CUDA, CPU)},
-        {"torch": "with GPU", "memory": None},
-        {"torch": "with GPU", "device": "cpu"},
-        {"torch": "with GPU", "device": "directml"},
-        {"torch": "with GPU", "model": "onnx"},
-    ],
-    ids=str,
-)
-def test_onnx_runtime_is_taken_everywhere_else(computer, options):
-    assert computer(**options) == "ONNX Runtime"
-
-
-def test_a_broken_pytorch_keeps_nobody_from_onnx_runtime(computer, caplog):
-    assert computer(torch="broken") == "ONNX Runtime"
-    assert "PyTorch is installed but cannot be loaded" in caplog.text
 
 
 class WithBadGPU(ModuleType):
