@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from GDLACore.model.onnx_file import HASH_KEY
+from GDLACore.model.onnx_file import CARD_KEY, HASH_KEY
 from GDLACore.model.onnx_operators import IR_VERSION, OPSET
 from GDLACore.model.protobuf import bytes_field, float_field, text_field, varint, varint_field
 
@@ -87,7 +87,10 @@ class Graph:
         return value if self.number == "float32" else self("Cast", value, to=_TYPES[self.number])
 
     def to_bytes(self, metadata: Mapping[str, str]) -> bytes:
-        """Return the file: a ModelProto with the graph, its hash and ``metadata``."""
+        """Return the file: a ModelProto with the graph, ``metadata`` and the hash of both.
+
+        Of the metadata only the card is part of the hash, as HASH_KEY says.
+        """
         graph: list[bytes | memoryview] = [bytes_field(_NODE, node) for node in self._nodes]
         graph.append(text_field(_GRAPH_NAME, self._name))
         for _, head, array in self._constants.values():
@@ -99,6 +102,7 @@ class Graph:
         digest = hashlib.sha256()
         for part in graph:
             digest.update(part)
+        digest.update(metadata.get(CARD_KEY, "").encode("utf-8"))
         # Joined once: the weights are the whole size of a file and must not be copied thrice.
         return b"".join(
             [

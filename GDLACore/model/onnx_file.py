@@ -23,10 +23,11 @@ from GDLACore.model.onnx_tensor import COPY_AGAIN, EXPORT_AGAIN, printable
 from GDLACore.model.protobuf import Message, WireError, read_message
 
 CARD_KEY = "gdla_card"
-# The hash of the graph with its weights. A bit lost on the way here would move a border unseen.
-HASH_KEY = "gdla_graph_sha256"
+# The SHA-256, in hexadecimal digits, of the graph with its weights followed by the card. One bit
+# lost on the way here would move a border unseen, or give a structure the name of another.
+HASH_KEY = "gdla_sha256"
 
-_WORDS = {CARD_KEY: "model card", HASH_KEY: "hash of its network"}
+_WORDS = {CARD_KEY: "model card", HASH_KEY: "hash of its contents"}
 
 # onnx.proto: ModelProto
 _FORMAT, _GRAPH, _OPERATOR_SETS, _METADATA, _TRAINING, _FUNCTIONS = 1, 7, 8, 14, 20, 25
@@ -57,11 +58,12 @@ def read_onnx_card(path: Path) -> ModelCard:
 def check_onnx_file(path: Path) -> ModelCard:
     """Return the card in the ONNX file at ``path`` if the whole structure of the file is sound.
 
-    The weights themselves are only compared with the hash in the metadata, if there is one. Raises
-    ModelFileError as ``read_onnx_card`` does, and if the network was damaged or changed since it
-    was exported, needs other versions of ONNX or operators than those known here, refers to another
-    file, declares what it does not carry, has more than one network in it, or has an input or
-    output that is not float32 [n, channels, h, w] with the channels of the card.
+    The weights themselves are only compared, together with the card, with the hash in the metadata,
+    if there is one. Raises ModelFileError as ``read_onnx_card`` does, and if the network or the
+    card was damaged or changed since it was exported, needs other versions of ONNX or operators
+    than ours, refers to another file, declares what it does not carry, has more than one network in
+    it, or has an input or output that is not float32 [n, channels, h, w] with the channels of the
+    card.
     """
     with _opened_model(path) as model:
         card = _card(model, path)
@@ -74,12 +76,7 @@ def check_onnx_file(path: Path) -> ModelCard:
         if graph is None:
             raise ModelFileError(f"{path} holds no network.", EXPORT_AGAIN)
         check_graph(graph, card, path)
-        expected = _metadata(model, HASH_KEY, path)
-        if expected is not None and expected != model.sha256(_GRAPH):
-            raise ModelFileError(
-                f"{path} is damaged or was changed: its network is not the one that was exported.",
-                COPY_AGAIN,
-            )
+        _check_hash(model, path)
         return card
 
 
@@ -111,6 +108,15 @@ def _card(model: Message, path: Path) -> ModelCard:
     if card is None:
         raise ModelFileError(f"{path} holds no model card.", _NOT_OURS)
     return ModelCard.from_json(card, f"The card in {path}")
+
+
+def _check_hash(model: Message, path: Path) -> None:
+    expected, card = (_metadata(model, key, path) for key in (HASH_KEY, CARD_KEY))
+    if expected is not None and expected != model.sha256(_GRAPH, (card or "").encode("utf-8")):
+        raise ModelFileError(
+            f"{path} is damaged or was changed: its network or card is not what was exported.",
+            COPY_AGAIN,
+        )
 
 
 def _metadata(model: Message, key: str, path: Path) -> str | None:

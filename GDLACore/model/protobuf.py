@@ -173,12 +173,17 @@ class Message:
             texts.append(_decoded(number, self._source.data[start:end]))
         return texts
 
-    def sha256(self, number: int) -> str:
-        """Return the hash, in hexadecimal digits, of the bytes in a field; absent, of none."""
+    def sha256(self, number: int, more: bytes) -> str:
+        """Return the hash, in hexadecimal digits, of the bytes in a field and ``more`` after them.
+
+        An absent field has none.
+        """
         field = self._only(number, BYTES)
         start, end = (0, 0) if field is None else field[1:]
         with memoryview(self._source.data) as whole, whole[start:end] as part:
-            return hashlib.sha256(part).hexdigest()
+            digest = hashlib.sha256(part)
+        digest.update(more)
+        return digest.hexdigest()
 
     def message(self, number: int) -> Message | None:
         """Return the message in a field, None where absent."""
