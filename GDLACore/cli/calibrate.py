@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from argparse import Namespace
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,8 @@ from GDLACore.calibration.conclusion import conclusion
 from GDLACore.calibration.findings import Findings, calibrate, calibrated_card
 from GDLACore.cli.calibration_report import next_command, print_report
 from GDLACore.cli.progress import progress_bar
-from GDLACore.engine import load_engine
+from GDLACore.engine.loading import engine_for, load_engine
+from GDLACore.engine.protocol import Engine
 from GDLACore.imaging.reading import read_volume
 from GDLACore.imaging.writing import check_output
 from GDLACore.model.catalogue import model_file
@@ -43,14 +43,7 @@ def run(arguments: Namespace) -> None:
         report("reading", 0, None)
         volume = read_volume(arguments.volume, series=arguments.series, frame=arguments.frame)
         report("loading", 0, None)
-        weights = _stem_weights(arguments)
-        engine = load_engine(
-            arguments.model,
-            device=arguments.device,
-            card=arguments.card,
-            runtime=arguments.runtime,
-            threads=arguments.threads,
-        )
+        engine, weights = _loaded(arguments)
         with engine:
             findings = calibrate(
                 volume,
@@ -68,12 +61,21 @@ def run(arguments: Namespace) -> None:
         print_report(arguments, findings)
 
 
-def _stem_weights(arguments: Namespace) -> Mapping[str, np.ndarray] | None:
-    """Return the weights of the stem; None for ONNX, where batch norms are merged into others."""
+def _loaded(arguments: Namespace) -> tuple[Engine, dict[str, np.ndarray] | None]:
+    """Return the engine and the weights of the stem, of a file that is read once.
+
+    The weights are None for ONNX, where batch norms are merged into others.
+    """
+    choice = {
+        "device": arguments.device,
+        "runtime": arguments.runtime,
+        "threads": arguments.threads,
+    }
     if model_file(arguments.model).suffix.lower() == ".onnx":
-        return None
-    tensors = load_weights(arguments.model, arguments.card).tensors
-    return {name: value for name, value in tensors.items() if name.startswith(_STEM)}
+        return load_engine(arguments.model, card=arguments.card, **choice), None
+    model = load_weights(arguments.model, arguments.card)
+    stem = {name: v.copy() for name, v in model.tensors.items() if name.startswith(_STEM)}
+    return engine_for(model, **choice), stem
 
 
 def _summary(arguments: Namespace, findings: Findings) -> dict[str, Any]:

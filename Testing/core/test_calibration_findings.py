@@ -24,6 +24,7 @@ from GDLACore.model.card import IntensityProfile, ModelCard
 from GDLACore.model.catalogue import find
 from GDLACore.pipeline import Progress
 from GDLACore.resources import resource_path
+from GDLACore.weights import loading
 from GDLACore.weights.loading import load_weights
 
 SAMPLE = resource_path("samples", "ct-abdomen-dicom")
@@ -114,13 +115,18 @@ def checkpoint(tmp_path: Path) -> Path:
 
 
 def test_an_unknown_checkpoint_is_calibrated_and_then_used_rightly(
-    checkpoint: Path, capsys: pytest.CaptureFixture[str]
+    checkpoint: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    read: list[Path] = []
+    monkeypatch.setattr(
+        loading, "read_weights", lambda path, of=loading.read_weights: read.append(path) or of(path)
+    )
     card_file = checkpoint.with_suffix(".card.json")
     options = ("--device", "cpu", "--threads", "1", "--sample", "2", "-o", card_file)
     assert run_gdla("calibrate", checkpoint, SAMPLE, *options) == 1
     assert "exists already" in capsys.readouterr().err
     assert run_gdla("calibrate", checkpoint, SAMPLE, *options, "--force", "--json") == 0
+    assert read == [checkpoint], "once, for the statistics and for the engine"
     told = json.loads(capsys.readouterr().out)
     assert told["view"]["card"] == "rotate_90" and told["view"]["found"] == "identity"
     assert told["intensity"]["outcome"] == "another"
@@ -146,7 +152,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     card = dataclasses.replace(
         find("demo-ct").card, input_size=SIDE, intensity=IntensityProfile("ct_window", 0, 1000)
     )
-    monkeypatch.setattr(command, "load_engine", lambda model, **_: TemplateEngine(card))
+    monkeypatch.setattr(command, "engine_for", lambda model, **_: TemplateEngine(card))
     return path
 
 
@@ -164,7 +170,7 @@ def test_the_table_is_sorted_and_the_sentences_say_what_to_use(
     assert len(rows) == 32 and certainties == sorted(certainties, reverse=True)
     advised = [row.split() for row in rows if "use this" in row]
     assert [row[:3] for row in advised] == [["rotate_90", "ct_window", "0"]]
-    assert [row.split()[:3] for row in rows if "the card's" in row] == [
+    assert [row.split()[:3] for row in rows if "card" in row] == [
         ["identity", "ct_window", "0"]
     ]
     assert ["ruled out" in row for row in rows] == ["zscore_volume" in row for row in rows]

@@ -146,7 +146,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     sitk.WriteImage(sitk.GetImageFromArray(upright().array), str(path))
     card = dataclasses.replace(find("demo-ct").card, input_size=SIDE, intensity=ZSCORE)
     engine = OverflowingEngine(card, lambda image: image.min() < 0)
-    monkeypatch.setattr(command, "load_engine", lambda model, **_: engine)
+    monkeypatch.setattr(command, "engine_for", lambda model, **_: engine)
     return path
 
 
