@@ -48,7 +48,7 @@ def print_report(arguments: Namespace, findings: Findings) -> None:
     ]
     count = len(trial.slices)
     print_table(
-        ["View", "Intensity", "Certainty", "Foreground", ""],
+        ["View", "Intensity", "Certainty", "Area", ""],
         rows,
         title=f"{card.name}: {card.title}, tried on {count} slice{'s' if count != 1 else ''}",
     )
@@ -115,8 +115,8 @@ def _legend(findings: Findings) -> str:
         f"View is how slices are turned before the network sees them (identity: not at all). "
         f"Intensity is how their values are scaled ({profiles}). Certainty says how firmly the "
         f"network tells structures apart: 1 without any doubt, 0 where it says the same of every "
-        f"pixel. It shows which input suits the network, not how right a result is. Foreground is "
-        f"the share of pixels that are given to some structure."
+        f"pixel. It shows which input suits the network, not how right a result is. Area is the "
+        f"share of the pixels that some structure gets."
     )
 
 
@@ -124,7 +124,7 @@ def _mark(way: Attempt | Overflow, findings: Findings) -> str:
     card, advice = findings.card, findings.advice
     marks = []
     if (way.view, way.intensity) == (card.view, card.intensity):
-        marks.append("the card's")
+        marks.append("card")
     found = (way.view, way.intensity) == (advice.view, advice.intensity)
     if found and ANOTHER in (advice.view_choice.outcome, advice.intensity_choice.outcome):
         marks.append("use this")
