@@ -20,6 +20,8 @@ Weights = Mapping[str, np.ndarray]
 _OTHER_CARD = "Choose the card this checkpoint was made for."
 _OTHER_FILE = "Choose a checkpoint of the network that is wanted."
 
+_VARIANCE = ".running_var"
+
 # The first of these names that occurs tells the mixer. Softmax and linear attention have the same
 # weights: nothing but the card tells them apart.
 _MIXER_MARKS = (
@@ -96,7 +98,7 @@ def fitted(weights: Weights, expected: Shapes, path: Path, what: str) -> dict[st
     An array that is so already is not copied. ``what`` names the network in messages.
 
     Raises ModelFileError for missing and unknown names, wrong shapes, numbers that are not real
-    floating-point, and values that are not finite.
+    floating-point, values that are not finite, and variances below zero.
     """
     missing, extra = expected.keys() - weights.keys(), weights.keys() - expected.keys()
     faults = []
@@ -133,6 +135,11 @@ def _fitted_one(name: str, value: np.ndarray, expected: tuple[int, ...], path: P
     with np.errstate(over="ignore"):  # double precision may overflow, which the next check finds
         value = np.ascontiguousarray(value, np.float32).reshape(expected)
     check_finite(name, value, f"The weights in {path}")
+    if name.endswith(_VARIANCE) and (value < 0).any():  # whose square root the network takes
+        raise ModelFileError(
+            f"{path} is damaged: {name} holds variances below zero.",
+            "Copy or download the file again, or use an earlier checkpoint.",
+        )
     return value
 
 

@@ -297,6 +297,7 @@ def with_value(name: str, value: Callable[[np.ndarray], np.ndarray]) -> Callable
     return lambda w: {**w, name: value(w[name])}
 
 
+VARIANCE = "stem.norm2.running_var holds variances below zero"
 RESNET = {"conv1.weight": np.ones((4, 3, 7, 7)), "layer1.0.conv1.weight": np.ones((4, 4, 3, 3))}
 CONVNEXT = {"stem.0.weight": np.ones(4), "head.fc.weight": np.ones((4, 4))}
 
@@ -313,6 +314,8 @@ CONVNEXT = {"stem.0.weight": np.ones(4), "head.fc.weight": np.ones((4, 4))}
         (with_value("head.bias", lambda v: v * np.nan), "not finite numbers, first in head.bias"),
         (with_value("head.bias", lambda v: v * np.inf), "not finite numbers, first in head.bias"),
         (with_value("stem.norm1.running_var", lambda v: v * np.inf), "not finite numbers"),
+        (with_value("stem.norm2.running_var", lambda v: v - 2 * v.max()), VARIANCE),
+        (with_value("stem.norm2.running_var", lambda v: v * 0 - 1e-6), VARIANCE),
         (with_value("head.bias", lambda v: v.astype("f8") * 1e300), "not finite numbers"),
         (with_value("head.bias", lambda v: v.astype("i4")), "holds int32 instead of floating"),
         (with_value("head.bias", lambda v: v > 0), "holds bool instead of floating"),
@@ -330,6 +333,11 @@ def test_weights_that_do_not_fit_say_why(
     message: str,
 ) -> None:
     assert message in loaded_refusal(checkpoint(change(weights)))
+
+
+def test_variances_of_nothing_are_sound(checkpoint: Callable[..., Path], weights: Weights) -> None:
+    path = checkpoint({**weights, "stem.norm2.running_var": weights["stem.norm2.running_var"] * 0})
+    assert not load_weights(path).tensors["stem.norm2.running_var"].any()
 
 
 def test_a_name_that_is_no_file_is_looked_up_in_the_catalogue() -> None:
