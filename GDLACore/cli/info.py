@@ -70,7 +70,7 @@ def _describe_card(card: ModelCard, arguments: Namespace) -> None:
         "Model": f"{card.name} {card.version}",
         "Title": card.title,
         "Modality": card.modality,
-        "Network": f"PVTv2-{card.architecture.encoder}, {card.architecture.mixer}",
+        "Network": str(card.architecture),
         "Input": f"{card.in_channels} x {card.input_size} x {card.input_size}, {card.resampling}",
         "Intensity": " ".join(map(str, card.intensity.to_dict().values())),
         "Slices": f"{card.slice_axis}, view {card.view}",

@@ -61,6 +61,9 @@ class Architecture:
     encoder: str
     mixer: str
 
+    def __str__(self) -> str:
+        return f"PVTv2-{self.encoder}, {self.mixer}"
+
     @classmethod
     def from_dict(cls, data: Any) -> Architecture:
         fields = Fields(data)

@@ -66,6 +66,12 @@ def find(name: str) -> CatalogueEntry:
     raise ModelFileError(f"No model is called {name!r}.", f"{hint}Known: {', '.join(entries)}.")
 
 
+def is_card_file(card: str | Path) -> bool:
+    """Return whether ``card`` is the path of a card's JSON file, and not a name to ``find``."""
+    path = Path(card)
+    return path.suffix.lower() == ".json" or path.name != str(card)
+
+
 def model_file(model: str | Path) -> Path:
     """Return the file of ``model``; a bare name that is no file is looked up in the catalogue.
 

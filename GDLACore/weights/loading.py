@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from GDLACore.errors import ModelFileError
-from GDLACore.model.bundle import read_card, read_card_file
 from GDLACore.model.card import ModelCard
-from GDLACore.model.catalogue import catalogue, find, model_file
+from GDLACore.model.catalogue import catalogue, model_file
 from GDLACore.weights.access import check_readable
+from GDLACore.weights.card_choice import card_file, checkpoint_card, own_card
 from GDLACore.weights.fitting import (
     Weights,
     as_encoder,
@@ -43,47 +43,34 @@ class ModelWeights:
     path: Path
 
 
-def load_weights(model: str | Path, card_name: str | None = None) -> ModelWeights:
+def load_weights(model: str | Path, card: str | Path | None = None) -> ModelWeights:
     """Return the weights and the card of ``model``.
 
     ``model`` is a catalogue name, a ``.safetensors`` file with the card inside, or an authors'
-    ``.ckpt``, whose card is the catalogue's ``card_name`` or the file ``<model>.card.json`` beside
-    it. The deep-supervision heads are left out.
+    ``.ckpt``, whose card is ``card`` or the file ``<model>.card.json`` beside it. ``card`` is a
+    name of the catalogue or the path of a card's ``.json`` file; with a card inside the model, only
+    a file that describes the same network can take its place. The deep-supervision heads are left
+    out.
 
     Raises ModelFileError for everything that does not fit together.
     """
     path = model_file(model)
     check_readable(path)
     if _is_safetensors(path):
-        card = own_card(path, card_name)
-        _check_hash(card, path)
-        weights = read_weights(path)
-        _check_kind(weights, path)
+        chosen: ModelCard | None = own_card(path, card)
+        _check_hash(chosen, path)
     else:
-        chosen = None if card_name is None else find(card_name).card
-        weights = read_weights(path)
-        _check_kind(weights, path)
-        card = chosen or _card_beside(path, weights)
-    check_card(weights, card, path)
-    expected = weight_shapes(card.architecture, card.in_channels, card.classes)
+        chosen = checkpoint_card(path, card)
+    weights = read_weights(path)
+    _check_kind(weights, path)
+    if chosen is None:
+        raise _without_card(path, weights)
+    check_card(weights, chosen, path)
+    expected = weight_shapes(chosen.architecture, chosen.in_channels, chosen.classes)
     check_encoder(weights, expected, path)
     used = {n: v for n, v in weights.items() if not n.startswith(AUXILIARY)}
-    what = f"{card.name} (PVTv2-{card.architecture.encoder}, {card.architecture.mixer})"
-    return ModelWeights(card, fitted(used, expected, path, f"the model {what}"), path)
-
-
-def own_card(path: Path, card_name: str | None) -> ModelCard:
-    """Return the card inside the model file at ``path``.
-
-    Raises ModelFileError if there is none, or if ``card_name`` is given and is another model's.
-    """
-    card = read_card(path)
-    if card_name is not None and find(card_name).card.name != card.name:
-        raise ModelFileError(
-            f"{path} is the model {card.name} and cannot be used as {card_name}.",
-            "Leave out the card: this file brings its own.",
-        )
-    return card
+    what = f"the model {chosen.name} ({chosen.architecture})"
+    return ModelWeights(chosen, fitted(used, expected, path, what), path)
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:
@@ -101,15 +88,13 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
     return {name: value for name, value in named.items() if not name.endswith(COUNTER)}
 
 
-def _card_beside(path: Path, weights: Weights) -> ModelCard:
-    beside = path.with_suffix(".card.json")
-    if beside.exists():
-        return read_card_file(beside)
-    names = [entry.card.name for entry in catalogue() if _fits(weights, entry.card, path)]
+def _without_card(path: Path, weights: Weights) -> ModelFileError:
+    beside = card_file(path).name
+    names = [entry.name for entry in catalogue() if _fits(weights, entry.card, path)]
     named = f"Name its card ({' or '.join(names)}) or put" if names else "Put its card,"
-    raise ModelFileError(
+    return ModelFileError(
         f"{path} does not say which model it is.",
-        f"{named} {beside.name}{'' if names else ','} beside it.",
+        f"{named} {beside}{'' if names else ','} beside it.",
     )
 
 

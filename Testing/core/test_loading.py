@@ -92,7 +92,7 @@ def synapse(tmp_path: Path, official: Weights) -> Path:
 
 
 def loaded_refusal(path: Path, card: str | None = None) -> str:
-    return refusal(path, partial(load_weights, card_name=card))
+    return refusal(path, partial(load_weights, card=card))
 
 
 def assert_fits(tensors: Weights, card: ModelCard) -> None:
