@@ -12,7 +12,7 @@ from GDLACore.errors import ModelFileError
 from GDLACore.export.model_file import write_onnx_model
 from GDLACore.imaging.writing import check_output
 from GDLACore.model.catalogue import model_file
-from GDLACore.weights.access import check_readable
+from GDLACore.model.file_access import check_readable
 from GDLACore.weights.loading import load_weights
 
 _SUFFIX = ".onnx"

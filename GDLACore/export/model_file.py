@@ -11,13 +11,12 @@ from GDLACore.errors import ModelFileError
 from GDLACore.export.graph import Graph
 from GDLACore.export.network import network
 from GDLACore.model.bundle import CARD_KEY
+from GDLACore.model.onnx_graph import INPUT, OUTPUT
 from GDLACore.weights.loading import ModelWeights
 
 _NUMBERS = {"fp32": "float32", "fp16": "float16"}
 
 PRECISIONS = tuple(_NUMBERS)
-
-INPUT, OUTPUT = "image", "logits"
 
 
 def onnx_model(model: ModelWeights, precision: str = "fp32") -> bytes:

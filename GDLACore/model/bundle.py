@@ -13,7 +13,7 @@ from typing import Any
 from GDLACore.errors import ModelFileError
 from GDLACore.model.card import ModelCard
 from GDLACore.model.fields import parse_json
-from GDLACore.model.file_access import opened
+from GDLACore.model.file_access import AGAIN, opened
 from GDLACore.model.onnx_file import CARD_KEY, FIRST_BYTE, read_onnx_card
 
 __all__ = ["CARD_KEY", "read_card", "read_card_file", "read_header"]
@@ -23,7 +23,6 @@ _LENGTH_BYTES = 8
 _LARGEST_HEADER = 16 * 1024 * 1024
 
 _NOT_OURS = "Choose a .safetensors file written by `gdla train`."
-_INCOMPLETE = "Copy or download the file again."
 
 
 def read_card(path: Path) -> ModelCard:
@@ -79,10 +78,10 @@ def _header(path: Path) -> bytes:
         prefix = file.read(_LENGTH_BYTES)
         length = int.from_bytes(prefix, "little")
         if len(prefix) < _LENGTH_BYTES:
-            raise ModelFileError(f"{path} is cut off after {len(prefix)} bytes.", _INCOMPLETE)
+            raise ModelFileError(f"{path} is cut off after {len(prefix)} bytes.", AGAIN)
         if not 2 <= length <= _LARGEST_HEADER:
             raise ModelFileError(f"{path} is not a safetensors file.", _NOT_OURS)
         header = file.read(length)
     if len(header) < length:
-        raise ModelFileError(f"{path} is cut off inside its header.", _INCOMPLETE)
+        raise ModelFileError(f"{path} is cut off inside its header.", AGAIN)
     return header

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from GDLACore.errors import ModelFileError
 from GDLACore.model.card import ModelCard
-from GDLACore.model.file_access import opened
+from GDLACore.model.file_access import AGAIN, opened, printable
 from GDLACore.model.onnx_graph import check_graph
 from GDLACore.model.onnx_operators import IR_VERSION, OPSET
-from GDLACore.model.onnx_tensor import COPY_AGAIN, EXPORT_AGAIN, printable
+from GDLACore.model.onnx_tensor import EXPORT_AGAIN
 from GDLACore.model.protobuf import Message, WireError, read_message
 
 CARD_KEY = "gdla_card"
@@ -85,8 +85,6 @@ def _opened_model(path: Path) -> Iterator[Message]:
     """Yield the outermost message of the file; a WireError inside becomes a ModelFileError."""
     with opened(path) as file:
         size = os.fstat(file.fileno()).st_size
-        if not size:
-            raise ModelFileError(f"{path} is empty.", COPY_AGAIN)
         start = file.read(8)
         if not start.startswith(FIRST_BYTE) or start[4:] == _ORT_MARK:
             raise ModelFileError(f"{path} is not an ONNX file.", _NOT_OURS)
@@ -99,7 +97,7 @@ def _opened_model(path: Path) -> Iterator[Message]:
                 yield read_message(data, _MOST_FIELDS)
             except WireError as error:
                 raise ModelFileError(
-                    f"{path} is cut off, damaged or not an ONNX file: {error}.", COPY_AGAIN
+                    f"{path} is cut off, damaged or not an ONNX file: {error}.", AGAIN
                 ) from error
 
 
@@ -115,7 +113,7 @@ def _check_hash(model: Message, path: Path) -> None:
     if expected is not None and expected != model.sha256(_GRAPH, (card or "").encode("utf-8")):
         raise ModelFileError(
             f"{path} is damaged or was changed: its network or card is not what was exported.",
-            COPY_AGAIN,
+            AGAIN,
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from GDLACore.errors import ModelFileError
 from GDLACore.model.card import ModelCard
+from GDLACore.model.file_access import printable
 from GDLACore.model.onnx_operators import OPERATORS
 from GDLACore.model.onnx_tensor import (
     EXPORT_AGAIN,
@@ -14,7 +15,6 @@ from GDLACore.model.onnx_tensor import (
     are_integers,
     check_tensor,
     is_vector,
-    printable,
 )
 from GDLACore.model.protobuf import Message
 

@@ -12,9 +12,9 @@ import struct
 from pathlib import Path
 
 from GDLACore.errors import ModelFileError
+from GDLACore.model.file_access import AGAIN, printable
 from GDLACore.model.protobuf import Message
 
-COPY_AGAIN = "Copy or download the file again."
 EXPORT_AGAIN = "Export the model again with `gdla export`."
 
 # onnx.proto: TensorProto. All numbers of ours are in the raw field, low byte first; besides, there
@@ -53,14 +53,14 @@ def check_tensor(tensor: Message, path: Path) -> str:
     shape = " x ".join(map(str, sides[:6])) + (" x ..." if len(sides) > 6 else "")
     if not _is_possible(sides):
         raise ModelFileError(
-            f"{path} is damaged: it declares {label} with the impossible shape {shape}.", COPY_AGAIN
+            f"{path} is damaged: it declares {label} with the impossible shape {shape}.", AGAIN
         )
     count, size, carried = math.prod(sides), _SIZES[kind], tensor.size(_RAW) or 0
     if carried != count * size:
         raise ModelFileError(
             f"{path} is damaged: {label}, of {shape or 'one'} numbers with {size} bytes each, "
             f"has {carried} bytes in the file.",
-            COPY_AGAIN,
+            AGAIN,
         )
     if kind == INT64 and (count > _MOST_INTEGERS or _largest(tensor) > _LARGEST_INTEGER):
         raise ModelFileError(
@@ -83,12 +83,6 @@ def is_vector(tensor: Message, numbers: tuple[float, ...]) -> bool:
         and tensor.integers(_DIMS) == [len(numbers)]
         and tensor.content(_RAW) == expected
     )
-
-
-def printable(name: str) -> str:
-    """Return a name out of a file in a form that suits one line of a message."""
-    text = ascii(name[:80])  # the name may be as long as the file
-    return text if len(text) <= 80 else f"{text[:76]}...'"
 
 
 def _is_possible(sides: list[int]) -> bool:

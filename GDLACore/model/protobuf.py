@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import struct
-from collections.abc import Iterable, Iterator, KeysView
+from collections.abc import Iterator, KeysView
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
@@ -43,11 +43,6 @@ def varint(value: int) -> bytes:
 def varint_field(number: int, value: int) -> bytes:
     """Return the field ``number`` with an integer, a boolean or an enumeration's value."""
     return _key(number, VARINT) + varint(value)
-
-
-def packed_field(number: int, values: Iterable[int]) -> bytes:
-    """Return the repeated field ``number`` with all its integers in one piece."""
-    return bytes_field(number, b"".join(map(varint, values)))
 
 
 def bytes_field(number: int, value: bytes | bytearray | memoryview) -> bytes:

@@ -14,8 +14,8 @@ from GDLACore.atomic import replacing
 from GDLACore.errors import ModelFileError
 from GDLACore.model.bundle import CARD_KEY
 from GDLACore.model.card import ModelCard
+from GDLACore.model.file_access import check_readable
 from GDLACore.network.pvt_gdla import PVTGDLA
-from GDLACore.weights.access import check_readable
 from GDLACore.weights.fitting import (
     as_encoder,
     check_encoder,

@@ -12,6 +12,7 @@ import numpy as np
 
 from GDLACore.errors import ModelFileError
 from GDLACore.model.card import MIXERS, ModelCard
+from GDLACore.model.file_access import AGAIN, printable
 from GDLACore.weights.names import encoder_name
 from GDLACore.weights.shapes import Shapes
 
@@ -103,9 +104,10 @@ def fitted(weights: Weights, expected: Shapes, path: Path, what: str) -> dict[st
     missing, extra = expected.keys() - weights.keys(), weights.keys() - expected.keys()
     faults = []
     if missing:
-        faults.append(f"lacks {len(missing)} of its {len(expected)} weights ({min(missing)}, …)")
+        first = printable(min(missing))
+        faults.append(f"lacks {len(missing)} of its {len(expected)} weights ({first}, …)")
     if extra:
-        first = "".join(letter if letter.isprintable() else "?" for letter in min(extra)[:80])
+        first = printable(min(extra))
         faults.append(f"holds {len(extra)} weights that it does not have ({first}, …)")
     if faults:
         raise ModelFileError(f"{path} does not fit {what}: it {' and '.join(faults)}.", _OTHER_FILE)
@@ -138,7 +140,7 @@ def _fitted_one(name: str, value: np.ndarray, expected: tuple[int, ...], path: P
     if name.endswith(_VARIANCE) and (value < 0).any():  # whose square root the network takes
         raise ModelFileError(
             f"{path} is damaged: {name} holds variances below zero.",
-            "Copy or download the file again, or use an earlier checkpoint.",
+            AGAIN,
         )
     return value
 

@@ -10,7 +10,7 @@ import numpy as np
 from GDLACore.errors import ModelFileError
 from GDLACore.model.card import ModelCard
 from GDLACore.model.catalogue import catalogue, model_file
-from GDLACore.weights.access import check_readable
+from GDLACore.model.file_access import AGAIN, check_readable
 from GDLACore.weights.card_choice import card_file, checkpoint_card, own_card
 from GDLACore.weights.fitting import (
     Weights,
@@ -133,5 +133,5 @@ def _check_hash(card: ModelCard, path: Path) -> None:
     if card.sha256 is not None and card.sha256 != safetensors_sha256(path):
         raise ModelFileError(
             f"{path} is damaged: its weights are not those its card was written for.",
-            "Copy or download the file again.",
+            AGAIN,
         )

@@ -17,7 +17,7 @@ import numpy as np
 
 from GDLACore.errors import ModelFileError
 from GDLACore.model.bundle import read_header
-from GDLACore.weights.access import AGAIN, check_readable, printable
+from GDLACore.model.file_access import AGAIN, opened, printable
 from GDLACore.weights.numbers import NUMBER_TYPES, NumberType, is_shape, is_size
 
 _METADATA = "__metadata__"
@@ -80,9 +80,8 @@ def weights_sha256(weights: Iterable[tuple[str, np.ndarray]]) -> str:
 
 def _stored(path: Path) -> Iterator[tuple[_Entry, np.ndarray]]:
     """Yield the tensors of a file sorted by name, each with its bytes, uint8 [n]."""
-    check_readable(path)
     header, offset = read_header(path)
-    with path.open("rb") as file:
+    with opened(path) as file:
         entries = _entries(header, path)
         _check_layout(entries, path.stat().st_size - offset, path)
         for entry in sorted(entries, key=lambda entry: entry.name):

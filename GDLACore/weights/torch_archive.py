@@ -13,9 +13,12 @@ from typing import IO, Any
 import numpy as np
 
 from GDLACore.errors import ModelFileError
-from GDLACore.weights.access import AGAIN, NO_CODE, NOT_OURS, printable
+from GDLACore.model.file_access import AGAIN, printable
 from GDLACore.weights.pickled import LARGEST_PICKLE, PickleError, read_pickle
 from GDLACore.weights.torch_objects import Storage, StorageTable, find
+
+NOT_OURS = "Choose a PVT-GDLA checkpoint: a .ckpt, .pth or .safetensors file."
+NO_CODE = "Ask the author for a file with the weights alone."
 
 _PICKLE = "data.pkl"
 _CHUNK = 1024 * 1024

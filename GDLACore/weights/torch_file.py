@@ -11,9 +11,9 @@ from typing import IO, Any
 import numpy as np
 
 from GDLACore.errors import ModelFileError
-from GDLACore.weights.access import AGAIN, NO_CODE, NOT_OURS, check_readable, printable
+from GDLACore.model.file_access import AGAIN, opened, printable
 from GDLACore.weights.pickled import CutOff, ForbiddenName, PickleError
-from GDLACore.weights.torch_archive import TorchArchive
+from GDLACore.weights.torch_archive import NO_CODE, NOT_OURS, TorchArchive
 from GDLACore.weights.torch_legacy import TorchLegacyFile
 from GDLACore.weights.torch_objects import StoredTensor
 
@@ -34,12 +34,11 @@ def read_torch_file(path: Path) -> dict[str, np.ndarray]:
     or holds no named tensors. Memory is reserved for what the file really holds, never for what
     it says.
     """
-    check_readable(path)
-    with _refusing(path), path.open("rb") as file:
-        opened = _open(file, path)
-        weights = _weights(opened.content, path)
-        arrays = _arrays(opened, weights)
-        opened.check_rest()
+    with opened(path) as file, _refusing(path):
+        checkpoint = _open(file, path)
+        weights = _weights(checkpoint.content, path)
+        arrays = _arrays(checkpoint, weights)
+        checkpoint.check_rest()
     return arrays
 
 
@@ -72,15 +71,15 @@ def _weights(content: Any, path: Path) -> dict[str, StoredTensor]:
 
 
 def _arrays(
-    opened: TorchArchive | TorchLegacyFile, weights: dict[str, StoredTensor]
+    checkpoint: TorchArchive | TorchLegacyFile, weights: dict[str, StoredTensor]
 ) -> dict[str, np.ndarray]:
     storages: dict[tuple[str, str], np.ndarray] = {}
     arrays = {}
     for name, tensor in weights.items():
         key = (tensor.storage.key, tensor.numbers.name)
         if key not in storages:
-            stored = opened.read(tensor.storage).view(tensor.numbers.stored)
-            if opened.big_endian:
+            stored = checkpoint.read(tensor.storage).view(tensor.numbers.stored)
+            if checkpoint.big_endian:
                 stored.byteswap(inplace=True)
             storages[key] = tensor.numbers.decode(stored)
         arrays[name] = tensor.view(storages[key])
@@ -96,7 +95,7 @@ def _refusing(path: Path) -> Iterator[None]:
         raise
     except ForbiddenName as error:
         raise ModelFileError(
-            f"{path} holds more than weights ({_shown(error.name)}), "
+            f"{path} holds more than weights ({printable(error.name)}), "
             "which can carry program code; nothing of it was run.",
             NO_CODE,
         ) from error
@@ -114,9 +113,3 @@ def _refusing(path: Path) -> Iterator[None]:
     # Bytes made up or changed can fail anywhere in the reader, and the file is always at fault.
     except Exception as error:
         raise ModelFileError(f"{path} is damaged and cannot be read.", AGAIN) from error
-
-
-def _shown(name: str) -> str:
-    """Return the name of a forbidden object as far as it is one, in at most 80 letters."""
-    shown = "".join(letter for letter in name[:80] if letter.isalnum() or letter in "._")
-    return shown or "an unnamed object"

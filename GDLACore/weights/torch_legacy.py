@@ -14,7 +14,7 @@ from typing import IO, Any
 import numpy as np
 
 from GDLACore.errors import ModelFileError
-from GDLACore.weights.access import AGAIN
+from GDLACore.model.file_access import AGAIN
 from GDLACore.weights.pickled import LARGEST_PICKLE, PickleError, read_pickle
 from GDLACore.weights.torch_objects import Storage, StorageTable, find
 

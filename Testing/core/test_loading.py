@@ -306,9 +306,9 @@ CONVNEXT = {"stem.0.weight": np.ones(4), "head.fc.weight": np.ones((4, 4))}
     ("change", "message"),
     [
         (without("decoder.1.up"), "it lacks 1 of its "),
-        (without("stem.", "decoder.0."), "weights (decoder.0.block."),
+        (without("stem.", "decoder.0."), "weights ('decoder.0.block."),
         (lambda w: {**w, "extra.weight": np.ones(1)}, "it holds 1 weights that it"),
-        (lambda w: {**w, "\x1b[31m\n": np.ones(1)}, "that it does not have (?[31m?, …)"),
+        (lambda w: {**w, "\x1b[31m\n": np.ones(1)}, "that it does not have ('\\x1b[31m\\n', …)"),
         (lambda w: {**w, "head1.bias": w["head.bias"]}, "the weights of two networks"),
         (with_value("stem.conv2.weight", lambda v: v[:3]), "stem.conv2.weight has the shape (3, "),
         (with_value("head.bias", lambda v: v * np.nan), "not finite numbers, first in head.bias"),

@@ -10,12 +10,17 @@ from GDLACore.model import protobuf as wire
 onnx = pytest.importorskip("onnx")
 
 
+def packed(number: int, values: list[int]) -> bytes:
+    """Return the repeated field ``number`` with all its integers in one piece."""
+    return wire.bytes_field(number, b"".join(map(wire.varint, values)))
+
+
 def test_every_kind_of_field_is_read_by_protobuf_as_it_was_written() -> None:
     numbers = np.arange(6, dtype="<f4")
     written = b"".join(
         (
             wire.text_field(8, "Größe"),
-            wire.packed_field(1, [2, 300, 2**63 - 1, -1]),
+            packed(1, [2, 300, 2**63 - 1, -1]),
             wire.varint_field(2, onnx.TensorProto.FLOAT),
             wire.bytes_field(9, memoryview(numbers.reshape(2, 3))),
         )
@@ -76,7 +81,7 @@ def test_what_is_absent_is_nothing() -> None:
 
 
 def test_integers_are_read_in_one_piece_or_one_by_one() -> None:
-    data = wire.packed_field(1, [1, -1]) + wire.varint_field(1, 300)
+    data = packed(1, [1, -1]) + wire.varint_field(1, 300)
     assert read(data).integers(1) == [1, -1, 300]
     assert read(b"\x08\x81\x80\x00").integer(1) == 1  # not the shortest form, but a valid one
 
@@ -137,4 +142,4 @@ def test_no_more_fields_are_read_than_allowed_inside_and_outside_together() -> N
     with pytest.raises(wire.WireError, match="too many parts"):
         list(read(inner * 2, 7).messages(1))
     with pytest.raises(wire.WireError, match="too many parts"):
-        read(wire.packed_field(1, [1] * 4), 4).integers(1)
+        read(packed(1, [1] * 4), 4).integers(1)

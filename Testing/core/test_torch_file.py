@@ -186,7 +186,7 @@ def test_code_in_a_checkpoint_is_named_and_never_runs(
     marker = path.with_name("marker")
     content = {"model_state_dict": WEIGHTS, place: Bait(marker, function)}
     message = refused(path, file(content))
-    assert f"{function}), which can carry program code; nothing of it was run" in message
+    assert f"{function}'), which can carry program code; nothing of it was run" in message
     assert not marker.exists()
 
 
@@ -199,7 +199,7 @@ def test_code_in_a_bare_pickle_never_runs(path: Path, protocol: int) -> None:
 
 def test_a_whole_pickled_module_is_refused_by_the_name_of_its_class(path: Path) -> None:
     message = refused(path, zip_file(Call("torch.nn.modules.linear.Linear")))
-    assert "holds more than weights (torch.nn.modules.linear.Linear)" in message
+    assert "holds more than weights ('torch.nn.modules.linear.Linear')" in message
 
 
 @pytest.mark.parametrize("name", ["\x1b[31m" * 5000, "\u202e" * 9, "", "os\u2028"])
