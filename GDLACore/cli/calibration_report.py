@@ -16,6 +16,7 @@ from GDLACore.calibration.findings import Findings
 from GDLACore.calibration.trial import SLICES, Attempt, Overflow
 from GDLACore.cli.tables import print_table
 from GDLACore.model.catalogue import model_file
+from GDLACore.weights.card_choice import card_file
 
 _INDENT = 13
 _NARROW, _WIDE = 60, 110  # columns between which text is broken into lines
@@ -96,7 +97,7 @@ def next_command(arguments: Namespace, findings: Findings) -> str:
 def _is_found(card: Path, model: Path) -> bool:
     """Return whether ``card`` is where the card of a checkpoint is looked for."""
     embedded = model.suffix.lower() in (".onnx", ".safetensors")
-    return not embedded and card.resolve() == model.with_suffix(".card.json").resolve()
+    return not embedded and card.resolve() == card_file(model).resolve()
 
 
 def _given(option: str, value: object) -> list[str]:
