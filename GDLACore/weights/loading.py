@@ -10,7 +10,7 @@ import numpy as np
 from GDLACore.errors import ModelFileError
 from GDLACore.model.card import ModelCard
 from GDLACore.model.catalogue import catalogue, model_file
-from GDLACore.model.file_access import AGAIN, check_readable
+from GDLACore.model.file_access import check_readable
 from GDLACore.weights.card_choice import card_file, checkpoint_card, own_card
 from GDLACore.weights.fitting import (
     Weights,
@@ -22,7 +22,7 @@ from GDLACore.weights.fitting import (
     is_segmentation_network,
 )
 from GDLACore.weights.names import network_name
-from GDLACore.weights.safetensors_file import read_safetensors, safetensors_sha256
+from GDLACore.weights.safetensors_file import read_safetensors
 from GDLACore.weights.shapes import weight_shapes
 from GDLACore.weights.torch_file import read_torch_file
 
@@ -57,20 +57,14 @@ def load_weights(model: str | Path, card: str | Path | None = None) -> ModelWeig
     path = model_file(model)
     check_readable(path)
     if _is_safetensors(path):
-        chosen: ModelCard | None = own_card(path, card)
-        _check_hash(chosen, path)
-    else:
-        chosen = checkpoint_card(path, card)
+        own = own_card(path, card)
+        return _fitting(own, _by_our_names(read_safetensors(path, own.sha256), path), path)
+    chosen = checkpoint_card(path, card)
     weights = read_weights(path)
-    _check_kind(weights, path)
     if chosen is None:
+        _check_kind(weights, path)
         raise _without_card(path, weights)
-    check_card(weights, chosen, path)
-    expected = weight_shapes(chosen.architecture, chosen.in_channels, chosen.classes)
-    check_encoder(weights, expected, path)
-    used = {n: v for n, v in weights.items() if not n.startswith(AUXILIARY)}
-    what = f"the model {chosen.name} ({chosen.architecture})"
-    return ModelWeights(chosen, fitted(used, expected, path, what), path)
+    return _fitting(chosen, weights, path)
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:
@@ -78,7 +72,22 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
 
     Counters of batches are left out. Raises ModelFileError if the file cannot be read.
     """
-    weights = read_safetensors(path) if _is_safetensors(path) else read_torch_file(path)
+    read = read_safetensors if _is_safetensors(path) else read_torch_file
+    return _by_our_names(read(path), path)
+
+
+def _fitting(card: ModelCard, weights: Weights, path: Path) -> ModelWeights:
+    """Return the part of ``weights`` that infers, if they are those of the network of ``card``."""
+    _check_kind(weights, path)
+    check_card(weights, card, path)
+    expected = weight_shapes(card.architecture, card.in_channels, card.classes)
+    check_encoder(weights, expected, path)
+    used = {n: v for n, v in weights.items() if not n.startswith(AUXILIARY)}
+    what = f"the model {card.name} ({card.architecture})"
+    return ModelWeights(card, fitted(used, expected, path, what), path)
+
+
+def _by_our_names(weights: Weights, path: Path) -> dict[str, np.ndarray]:
     named = {network_name(name): value for name, value in weights.items()}
     if len(named) < len(weights):
         raise ModelFileError(
@@ -127,11 +136,3 @@ def _check_kind(weights: Weights, path: Path) -> None:
 
 def _is_safetensors(path: Path) -> bool:
     return path.suffix.lower() == ".safetensors"
-
-
-def _check_hash(card: ModelCard, path: Path) -> None:
-    if card.sha256 is not None and card.sha256 != safetensors_sha256(path):
-        raise ModelFileError(
-            f"{path} is damaged: its weights are not those its card was written for.",
-            AGAIN,
-        )

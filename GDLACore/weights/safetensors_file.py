@@ -52,25 +52,27 @@ class _Entry:
     end: int
 
 
-def read_safetensors(path: Path) -> dict[str, np.ndarray]:
+def read_safetensors(path: Path, sha256: str | None = None) -> dict[str, np.ndarray]:
     """Return the tensors of a ``.safetensors`` file by name; bfloat16 becomes float32.
 
     Raises ModelFileError if the file cannot be read, is not such a file, or is cut off or damaged:
-    its tensors must lie one behind the other from the end of the header to the end of the file.
+    its tensors must lie one behind the other from the end of the header to the end of the file,
+    and must be those whose ``weights_sha256`` is ``sha256``, where that is known.
     """
-    return {
-        entry.name: entry.numbers.decode(stored.view(entry.numbers.stored)).reshape(entry.shape)
-        for entry, stored in _stored(path)
-    }
-
-
-def safetensors_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's weights as they are stored; see ``weights_sha256``."""
-    return weights_sha256((entry.name, stored) for entry, stored in _stored(path))
+    digest, tensors = hashlib.sha256(), {}
+    for entry, stored in _stored(path):
+        if sha256 is not None:
+            digest.update(entry.name.encode())
+            digest.update(stored)
+        numbers = entry.numbers.decode(stored.view(entry.numbers.stored))
+        tensors[entry.name] = numbers.reshape(entry.shape)
+    if sha256 not in (None, digest.hexdigest()):
+        raise _damaged(path, "its weights are not those its card was written for")
+    return tensors
 
 
 def weights_sha256(weights: Iterable[tuple[str, np.ndarray]]) -> str:
-    """Return the SHA-256 of names (UTF-8) and bytes of ``weights``, which come sorted by name."""
+    """Return the SHA-256 of names (UTF-8) and stored bytes of ``weights``, sorted by name."""
     digest = hashlib.sha256()
     for name, value in weights:
         digest.update(name.encode())

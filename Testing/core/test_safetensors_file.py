@@ -15,7 +15,7 @@ import pytest
 from refusals import refusal
 
 from GDLACore.errors import ModelFileError
-from GDLACore.weights.safetensors_file import read_safetensors, safetensors_sha256
+from GDLACore.weights.safetensors_file import read_safetensors
 
 
 @pytest.fixture
@@ -84,7 +84,12 @@ def test_numbers_and_empty_arrays_and_odd_places_come_out(path: Path) -> None:
 def test_the_hash_is_that_of_the_stored_bytes_by_name(path: Path) -> None:
     header = {"b": entry("BF16", [2], 0, 4), "a": entry("BOOL", [3], 4, 7)}
     write(path, header, b"bbbb\x01\x00\x01")
-    assert safetensors_sha256(path) == hashlib.sha256(b"a\x01\x00\x01bbbbb").hexdigest()
+    checksum = hashlib.sha256(b"a\x01\x00\x01bbbbb").hexdigest()
+    assert read_safetensors(path, checksum).keys() == {"a", "b"}
+    path.write_bytes(path.read_bytes()[:-1] + b"\x00")
+    assert read_safetensors(path).keys() == {"a", "b"}
+    message = refusal(path, lambda path: read_safetensors(path, checksum))
+    assert "its weights are not those its card was written for" in message
 
 
 LIES = {
