@@ -38,14 +38,14 @@ from GDLACore.weights.shapes import Shapes
 _HEADS = ("head.", AUXILIARY)
 
 
-def load_model(model: str | Path, card_name: str | None = None) -> tuple[PVTGDLA, ModelCard]:
+def load_model(model: str | Path, card: str | Path | None = None) -> tuple[PVTGDLA, ModelCard]:
     """Return the network of ``model``, ready for inference, and its card.
 
-    ``model`` and ``card_name`` are those of GDLACore.weights.loading.load_weights, which raises
+    ``model`` and ``card`` are those of GDLACore.weights.loading.load_weights, which raises
     ModelFileError for everything that does not fit together. The deep-supervision heads are left
     out.
     """
-    weights = load_weights(model, card_name)
+    weights = load_weights(model, card)
     return network_of(weights), weights.card
 
 
