@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import tracemalloc
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +23,8 @@ from onnx_files import (
 )
 from refusals import refusal
 
-from GDLACore.errors import ModelFileError
-from GDLACore.export.graph import Graph
 from GDLACore.model import protobuf as wire
 from GDLACore.model.bundle import CARD_KEY, read_card
-from GDLACore.model.card import ModelCard
 from GDLACore.model.onnx_file import check_onnx_file, read_onnx_card
 
 Change = Callable[[onnx.ModelProto], object]
@@ -182,61 +178,6 @@ def test_what_is_more_than_a_network_of_known_operators_is_refused(
     assert message in refusal(changed(path, change), check_onnx_file)
 
 
-def values(kind: str, *infos: onnx.ValueInfoProto) -> Change:
-    def change(model: onnx.ModelProto) -> None:
-        del getattr(model.graph, kind)[:]
-        getattr(model.graph, kind).extend(infos)
-
-    return change
-
-
-def tensor_info(name: str, element: int, shape: list | None) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, element, shape)
-
-
-FREE = ["n", 1, "h", "w"]
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (values("input"), "has 0 inputs, not one"),
-        (values("input", image_value(), image_value(name="mask")), "has 2 inputs, not one"),
-        (values("output", logits_value(), logits_value(name="more")), "has 2 outputs, not one"),
-        (values("input", image_value(name="x")), "is called 'x', not image"),
-        (values("input", image_value(3)), "by the card the input has 1 channels, by the network 3"),
-        (values("input", image_value("c")), "by the network any number"),
-        (values("output", logits_value(9)), "the output has 4 channels, by the network 9"),
-        (values("input", tensor_info("image", TensorProto.UINT8, FREE)), "not made of float32"),
-        (values("input", tensor_info("image", TensorProto.FLOAT, FREE[:3])), "3 axes instead of 4"),
-        (values("input", tensor_info("image", TensorProto.FLOAT, [])), "0 axes instead of 4"),
-        (values("input", tensor_info("image", TensorProto.FLOAT, None)), "0 axes instead of 4"),
-        (
-            values("input", tensor_info("image", TensorProto.FLOAT, [1, 1, 224, "w"])),
-            "is fixed to 1 x 1 x 224 x any",
-        ),
-        (
-            values(
-                "output",
-                helper.make_tensor_sequence_value_info("logits", TensorProto.FLOAT, FREE),
-            ),
-            "not made of float32",
-        ),
-        (values("output", onnx.ValueInfoProto(name="logits")), "not made of float32"),
-        (
-            lambda m: m.graph.initializer.append(
-                numpy_helper.from_array(np.zeros((1, 1, 8, 8), np.float32), "image")
-            ),
-            "gives its own image or logits a value",
-        ),
-    ],
-)
-def test_an_input_or_output_that_does_not_fit_the_card_is_refused(
-    path: Path, change: Change, message: str
-) -> None:
-    assert message in refusal(changed(path, change), check_onnx_file)
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -324,59 +265,3 @@ def test_a_card_is_found_by_the_content_where_the_suffix_says_nothing(path: Path
     renamed.write_bytes(len(header).to_bytes(8, "little") + header)
     assert renamed.read_bytes()[:1] == path.with_suffix(".ONNX").read_bytes()[:1]
     assert read_card(renamed) == CARD
-
-
-def test_the_card_decides_the_channels(path: Path) -> None:
-    card = replace(CARD, modality="RGB", in_channels=3)
-    changed(path, set_card(card.to_json()))
-    assert "by the card the input has 3 channels" in refusal(path, check_onnx_file)
-    with pytest.raises(ModelFileError, match="gdla export"):
-        check_onnx_file(path)
-
-
-def exported(card: ModelCard) -> bytes:
-    """Return a network that multiplies the image with a factor for each class."""
-    graph = Graph("net")
-    image = graph.input("image", ["n", card.in_channels, "h", "w"])
-    kernel = np.full((card.classes, card.in_channels, 1, 1), 0.77, np.float32)
-    logits = graph("Conv", image, graph.weight(kernel), kernel_shape=[1, 1])
-    graph.output(logits, "logits", ["n", card.classes, "h", "w"])
-    return graph.to_bytes({CARD_KEY: card.to_json()})
-
-
-TURNED = replace(CARD, view="rotate_90")
-REORDERED = replace(
-    CARD,
-    labels=tuple(replace(label, value=n) for n, label in enumerate(reversed(CARD.labels), start=1)),
-)
-
-
-@pytest.mark.parametrize("card", [TURNED, REORDERED], ids=["view", "order of labels"])
-def test_a_card_changed_after_the_export_is_refused_though_it_fits(
-    path: Path, card: ModelCard
-) -> None:
-    path.write_bytes(exported(card))
-    assert check_onnx_file(path) == card
-    model = onnx.load(path)
-    model.metadata_props[0].value = CARD.to_json()
-    assert "damaged or was changed" in refusal(write(path, model), check_onnx_file)
-    del model.metadata_props[1]  # as in files of others, which have no hash
-    assert check_onnx_file(write(path, model)) == CARD
-
-
-def test_a_network_changed_after_its_export_is_refused_even_if_it_still_looks_sound(
-    path: Path,
-) -> None:
-    content, one, two = exported(CARD), np.float32(0.77).tobytes(), np.float32(1.54).tobytes()
-    path.write_bytes(content)
-    assert check_onnx_file(path) == CARD
-    path.write_bytes(content.replace(one, two))
-    assert "damaged or was changed" in refusal(path, check_onnx_file)
-
-
-def test_a_hash_that_is_none_is_refused(path: Path) -> None:
-    model = onnx.ModelProto.FromString(exported(CARD))
-    model.metadata_props[1].value = ""
-    assert "damaged or was changed" in refusal(write(path, model), check_onnx_file)
-    model.metadata_props.append(model.metadata_props[1])
-    assert "holds no usable hash" in refusal(write(path, model), check_onnx_file)
