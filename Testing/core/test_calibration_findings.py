@@ -170,9 +170,7 @@ def test_the_table_is_sorted_and_the_sentences_say_what_to_use(
     assert len(rows) == 32 and certainties == sorted(certainties, reverse=True)
     advised = [row.split() for row in rows if "use this" in row]
     assert [row[:3] for row in advised] == [["rotate_90", "ct_window", "0"]]
-    assert [row.split()[:3] for row in rows if "card" in row] == [
-        ["identity", "ct_window", "0"]
-    ]
+    assert [row.split()[:3] for row in rows if "card" in row] == [["identity", "ct_window", "0"]]
     assert ["ruled out" in row for row in rows] == ["zscore_volume" in row for row in rows]
     text = " ".join(" ".join(lines).split())
     assert "The card says identity" in text and "use rotate_90" in text
