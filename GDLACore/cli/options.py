@@ -16,7 +16,10 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 def add_card(parser: argparse.ArgumentParser) -> None:
     """Let the card of a checkpoint be named."""
     parser.add_argument(
-        "--card", metavar="NAME", help="the listed model that a .ckpt file is a checkpoint of"
+        "--card",
+        metavar="CARD",
+        help="the listed model that a .ckpt file is a checkpoint of, or a card's .json file, as "
+        "gdla calibrate writes them",
     )
 
 
