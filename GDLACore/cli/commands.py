@@ -56,7 +56,7 @@ def train(arguments: Namespace) -> None:
     except ImportError as error:
         raise TrainingError(
             f"Training needs a package that is not installed ({error.name}).",
-            'Install it with: pip install "GDLACore[train]".',
+            "Install torch, timm, safetensors, lightning, monai and pyyaml with pip.",
         ) from error
     path = run(arguments.config, arguments.output, device=arguments.device, resume=arguments.resume)
     if not arguments.quiet:

@@ -13,6 +13,7 @@ from GDLACore.cli.tables import print_table
 from GDLACore.model.bundle import read_card, read_card_file
 from GDLACore.model.card import ModelCard
 from GDLACore.model.catalogue import catalogue, find
+from GDLACore.model.onnx_file import check_onnx_file
 from GDLACore.weights.names import network_name
 from GDLACore.weights.torch_file import read_torch_file
 
@@ -47,11 +48,13 @@ def describe(arguments: Namespace) -> None:
     if arguments.file is None:
         list_models(arguments)
         return
-    path = Path(arguments.file)
+    path: Path = arguments.file
     suffix = path.suffix.lower()
     if not suffix and not path.exists():
-        _describe_card(find(arguments.file).card, arguments)
-    elif suffix in (".safetensors", ".onnx"):
+        _describe_card(find(str(path)).card, arguments)
+    elif suffix == ".onnx":
+        _describe_card(check_onnx_file(path), arguments)
+    elif suffix == ".safetensors":
         _describe_card(read_card(path), arguments)
     elif suffix == ".json":
         _describe_card(read_card_file(path), arguments)

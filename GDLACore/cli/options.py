@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 # Those of GDLACore.engine.providers, which it would take too long to import for --help.
 DEVICES = ("auto", "cpu", "cuda", "directml", "coreml", "openvino", "tensorrt")
@@ -53,6 +54,13 @@ def add_choice_of_image(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--frame", metavar="N", type=whole_number, help="one frame of a 4D image, from 0"
     )
+
+
+def named_path(text: str) -> Path:
+    """Return the path ``text``; an empty one, of a variable not set, is not the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty")
+    return Path(text)
 
 
 def slice_range(text: str) -> tuple[int | None, int | None]:

@@ -12,6 +12,7 @@ from GDLACore.cli.options import (
     add_choice_of_image,
     add_engine_options,
     add_json,
+    named_path,
     positive_number,
     slice_range,
 )
@@ -31,6 +32,8 @@ INPUT is a NIfTI, NRRD, MetaImage, PNG, JPEG, TIFF or DICOM file, or a folder wi
 The ending of OUT chooses the format: .seg.nrrd is a segmentation for 3D Slicer with names, colours
 and terminology; .nii.gz, .nii, .nrrd and .mha are plain label maps.
 """
+
+_IMAGE = "an image or a DICOM folder"
 
 _CALIBRATE = """\
 Find out how a model wants to be fed: try the 8 views of a slice and the usual intensity profiles on
@@ -87,7 +90,7 @@ def _add_segment(subparsers: argparse._SubParsersAction, common: argparse.Argume
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(command=commands.segment)
-    parser.add_argument("input", metavar="INPUT", type=Path, help="an image or a DICOM folder")
+    parser.add_argument("input", metavar="INPUT", type=named_path, help=_IMAGE)
     parser.add_argument("-o", "--output", metavar="OUT", type=Path, required=True)
     parser.add_argument(
         "--model",
@@ -139,7 +142,11 @@ def _add_info(subparsers: argparse._SubParsersAction, common: argparse.ArgumentP
     )
     parser.set_defaults(command=commands.info)
     parser.add_argument(
-        "file", metavar="FILE", nargs="?", help="a file, a folder or a model's name"
+        "file",
+        metavar="FILE",
+        nargs="?",
+        type=named_path,
+        help="a file, a folder or a model",
     )
     add_choice_of_image(parser)
     add_json(parser)
@@ -191,7 +198,7 @@ def _add_calibrate(subparsers: argparse._SubParsersAction, common: argparse.Argu
     parser.add_argument(
         "model", metavar="MODEL", help="a name that `gdla models` lists, or a model file"
     )
-    parser.add_argument("volume", metavar="VOLUME", type=Path, help="an image or a DICOM folder")
+    parser.add_argument("volume", metavar="VOLUME", type=named_path, help=_IMAGE)
     add_card(parser)
     add_engine_options(parser)
     add_choice_of_image(parser)

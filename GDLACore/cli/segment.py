@@ -165,8 +165,8 @@ def _tell(arguments: Namespace, done: _Run) -> None:
     for name, note in notes.items():
         print(f"* {name}: {note}")
     print(
-        f"{len(done.slices)} slices in {done.seconds['segmenting']:.1f} s "
-        f"({done.slices_per_second:.1f} slices/s)"
+        f"Slices:       {len(done.slices)} in {done.seconds['segmenting']:.1f} s "
+        f"({done.slices_per_second:.1f} a second)"
     )
     print(f"Device:       {done.device}")
     print(f"Segmentation: {arguments.output}")

@@ -18,7 +18,8 @@ from GDLACore.errors import EngineError, ModelFileError
 from GDLACore.export.model_file import onnx_model
 from GDLACore.model.catalogue import model_file
 from GDLACore.model.onnx_file import check_onnx_file
-from GDLACore.weights.loading import ModelWeights, load_weights, own_card
+from GDLACore.weights.card_choice import agreed_card
+from GDLACore.weights.loading import ModelWeights, load_weights
 
 _log = logging.getLogger(__name__)
 
@@ -29,15 +30,17 @@ def load_engine(
     model: str | Path,
     *,
     device: str = "auto",
-    card: str | None = None,
+    card: str | Path | None = None,
     runtime: str = "auto",
     threads: int | None = None,
 ) -> Engine:
     """Return an engine for ``model``: a catalogue name ("demo-ct"), a checkpoint or an ONNX file.
 
-    ``device`` is one of ``GDLACore.engine.DEVICES``. ``card`` names the catalogue's card for a
-    checkpoint that carries none, such as the authors' ``.ckpt``. ``runtime``: "onnx", "torch", or
-    "auto", which is ONNX Runtime unless only PyTorch can use the NVIDIA GPU that is there.
+    ``device`` is one of ``GDLACore.engine.DEVICES``. ``card`` is a name of the catalogue or
+    the path of a card's ``.json`` file, for a checkpoint that carries none, such as the authors'
+    ``.ckpt``; for files with their own card, a file that describes the same network.
+    ``runtime``: "onnx", "torch", or "auto", which is ONNX Runtime unless only PyTorch can use the
+    NVIDIA GPU that is there.
     ``threads``: how many slices a CPU works on at a time, None for one on each core.
 
     Raises ModelFileError for a model that cannot be used, DeviceError for a device that is not
@@ -51,8 +54,8 @@ def load_engine(
                 f"{path} is an ONNX file, which PyTorch cannot run.",
                 "Leave out the runtime, or give the checkpoint that it was made from.",
             )
-        check_onnx_file(path)
-        return OnnxEngine(path, own_card(path, card), device, threads)
+        found = agreed_card(check_onnx_file(path), card, path)
+        return OnnxEngine(path, found, device, threads)
     return engine_for(load_weights(path, card), device=device, runtime=runtime, threads=threads)
 
 
@@ -116,7 +119,7 @@ def _torch_engine(model: ModelWeights, device: str, threads: int | None) -> Slic
     except ImportError as error:
         raise EngineError(
             f"Running a model in PyTorch needs a package that is not installed ({error.name}).",
-            'Install it with: pip install "GDLACore[torch]", or leave out the runtime.',
+            "Install torch, timm and safetensors with pip, or leave out the runtime.",
         ) from error
     except OSError as error:
         raise EngineError(

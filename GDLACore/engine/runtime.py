@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from types import ModuleType
 
@@ -19,6 +20,9 @@ def onnx_runtime() -> ModuleType:
     leaves a package without its library.
     """
     problem = "another folder of that name hides it"
+    # Unless told so before it is imported, it reports to its makers over the network and keeps
+    # files for that in the user's folders. What a hospital computes is nobody else's business.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     try:
         # It searches for GPUs as it is imported, and complains of computers that have none.
         with captured_output():

@@ -91,7 +91,7 @@ def check_pillow() -> None:
     except ImportError as error:
         raise OutputError(
             "Overlay pictures need Pillow, which is not installed.",
-            'Install it with: pip install "GDLACore[cli]"',
+            "Install it with: pip install pillow",
         ) from error
 
 

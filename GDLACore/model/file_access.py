@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
@@ -21,6 +22,8 @@ def opened(path: Path) -> Iterator[BufferedReader]:
     Raises ModelFileError if the file is missing, empty, a folder or cannot be read, then or inside.
     """
     try:
+        if not (path.is_dir() or stat.S_ISREG(path.stat().st_mode)):  # a pipe would be waited for
+            raise ModelFileError(f"{path} is not a file.", "Check the path.")
         with path.open("rb") as file:
             if not file.peek(1):
                 raise ModelFileError(f"{path} is empty.", AGAIN)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,11 @@ from GDLACore.weights.fitting import (
     is_segmentation_network,
 )
 from GDLACore.weights.names import network_name
-from GDLACore.weights.safetensors_file import read_safetensors
+from GDLACore.weights.safetensors_file import read_safetensors, weights_sha256
 from GDLACore.weights.shapes import weight_shapes
 from GDLACore.weights.torch_file import read_torch_file
+
+_log = logging.getLogger(__name__)
 
 # Heads that exist only to teach, and counters of batches.
 AUXILIARY = "auxiliary_heads."
@@ -64,7 +67,7 @@ def load_weights(model: str | Path, card: str | Path | None = None) -> ModelWeig
     if chosen is None:
         _check_kind(weights, path)
         raise _without_card(path, weights)
-    return _fitting(chosen, weights, path)
+    return _fitting(_without_wrong_hash(chosen, weights, path), weights, path)
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:
@@ -85,6 +88,22 @@ def _fitting(card: ModelCard, weights: Weights, path: Path) -> ModelWeights:
     used = {n: v for n, v in weights.items() if not n.startswith(AUXILIARY)}
     what = f"the model {card.name} ({card.architecture})"
     return ModelWeights(card, fitted(used, expected, path, what), path)
+
+
+def _without_wrong_hash(card: ModelCard, weights: Weights, path: Path) -> ModelCard:
+    """Return ``card``; without its hash, and with a warning, if it is that of other weights."""
+    if card.sha256 is None:
+        return card
+    used = sorted(name for name in weights if not name.startswith(AUXILIARY))
+    if weights_sha256((name, weights[name]) for name in used) == card.sha256:
+        return card
+    _log.warning(
+        "The weights in %s are not those that the card %s was written for: what it says of "
+        "their results does not hold for them.",
+        path,
+        card.name,
+    )
+    return replace(card, sha256=None)
 
 
 def _by_our_names(weights: Weights, path: Path) -> dict[str, np.ndarray]:

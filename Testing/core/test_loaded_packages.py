@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -119,3 +120,20 @@ def test_the_package_and_its_help_wait_for_nothing_heavy(code: str) -> None:
 def test_a_segmentation_does_not_wait_for_torch_where_it_is_installed() -> None:
     code = "import GDLACore.cli.segment, GDLACore.engine"
     assert {"torch", "onnxruntime"}.isdisjoint(output(code + LOADED).split())
+
+
+def test_running_a_model_leaves_no_traces_of_reports_to_the_makers_of_onnx_runtime(
+    tmp_path: Path,
+) -> None:
+    folders = {name: str(tmp_path / name) for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME")}
+    for folder in folders.values():
+        Path(folder).mkdir()
+    code = "from GDLACore.engine import load_engine; load_engine('demo-ct', device='cpu').warm_up()"
+    subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, **folders},
+        check=True,
+        timeout=60,
+    )
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
