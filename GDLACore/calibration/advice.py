@@ -29,8 +29,9 @@ class Choice:
     """What was found about one property of a card.
 
     ``outcome``: AGREES if the card's own value is clearly the best, ANOTHER if ``found`` is clearly
-    better than it, UNCLEAR if the trial cannot tell; then ``found`` is the card's own.
-    ``rivals`` are the values that could not be told apart from the best.
+    better than it and than all others, UNCLEAR if the trial cannot tell; then ``found`` is the
+    card's own. ``rivals`` are the values that could not be told apart from the best. An intensity
+    profile that the network cannot have been taught with is replaced even if there are rivals.
     """
 
     found: str
@@ -69,10 +70,19 @@ def advise(trial: Trial, card: ModelCard, inputs: InputVerdict | None = None) ->
     excluded = inputs is not None and inputs.rules_out(card.intensity)
     fault = "contradicts the weights" if excluded else "gives no finite numbers"
     intensity, intensity_choice = _choose_intensity(in_best_view, card, fault)
-    views = [attempt for attempt in allowed if attempt.intensity == intensity]
+    # Even if it cannot be told which profile is to follow a wrong one, a good one shows the view.
+    fed = best.intensity if _own_is_behind(in_best_view, card) else intensity
+    views = [attempt for attempt in allowed if attempt.intensity == fed]
     view_choice = _choose_view(views, card)
     caution = _ONE_SLICE if len(trial.slices) == 1 else ""
     return Advice(view_choice.found, intensity, view_choice, intensity_choice, caution)
+
+
+def withheld(card: ModelCard, reason: str) -> Advice:
+    """Return the advice to keep ``card`` because nothing can be told, for ``reason``."""
+    sentence = f"Which view is right cannot be told on this volume: {reason}."
+    intensity = Choice(profile_text(card.intensity), UNCLEAR, (), _NOR_INTENSITY)
+    return Advice(card.view, card.intensity, Choice(card.view, UNCLEAR, (), sentence), intensity)
 
 
 def _uncertain(best: Attempt, card: ModelCard) -> Advice:
@@ -88,7 +98,7 @@ def _uncertain(best: Attempt, card: ModelCard) -> Advice:
 def _choose_view(attempts: list[Attempt], card: ModelCard) -> Choice:
     """Choose among attempts that differ in their view only, the most certain first."""
     best = attempts[0]
-    rivals = [a for a in attempts[1:] if not lead(best.answer, a.answer).clear]
+    rivals = [a for a in attempts[1:] if not _ahead(best, a)]
     own = next((attempt for attempt in attempts if attempt.view == card.view), None)
     close = _listed([f"{a.view} ({a.certainty:.2f})" for a in (best, *rivals) if a is not own])
     if own is best and not rivals:
@@ -115,15 +125,23 @@ def _choose_view(attempts: list[Attempt], card: ModelCard) -> Choice:
             f"The card says {card.view} (certainty {own.certainty:.2f}), but whether that is right "
             f"is not clear: {alike}",
         )
-    almost = _listed([f"{a.view} ({a.certainty:.2f})" for a in rivals])
     fault = f"certainty {own.certainty:.2f}" if own else _OVERFLOW
+    if rivals:
+        behind = own is None or all(_ahead(a, own) for a in rivals)
+        also = "" if behind else f", and not all of them are clearly ahead of {card.view}"
+        return Choice(
+            card.view,
+            UNCLEAR,
+            tuple(a.view for a in (best, *rivals)),
+            f"The card says {card.view} ({fault}), and another view may be right, but which cannot "
+            f"be told: {close} cannot be told apart{also}.",
+        )
     return Choice(
         best.view,
         ANOTHER,
-        tuple(a.view for a in rivals),
+        (),
         f"The card says {card.view} ({fault}), but {best.view} looks right "
-        f"({best.certainty:.2f}): use {best.view}"
-        + (f", although {almost} cannot be told apart from it." if rivals else "."),
+        f"({best.certainty:.2f}): use {best.view}.",
     )
 
 
@@ -135,7 +153,7 @@ def _choose_intensity(
     ``absent`` says what speaks against the card's own where it is not among them.
     """
     best = attempts[0]
-    rivals = [a for a in attempts[1:] if not lead(best.answer, a.answer).clear]
+    rivals = [a for a in attempts[1:] if not _ahead(best, a)]
     own = next((attempt for attempt in attempts if attempt.intensity == card.intensity), None)
     text = profile_text(card.intensity)
     if own is best or own in rivals:
@@ -146,10 +164,29 @@ def _choose_intensity(
         return card.intensity, Choice(text, UNCLEAR if names else AGREES, names, sentence)
     found = profile_text(best.intensity)
     names = tuple(profile_text(a.intensity) for a in rivals)
+    if own and rivals:
+        alike = (found, *names)
+        behind = all(_ahead(a, own) for a in rivals)
+        also = "" if behind else f", and not all of them are clearly ahead of {text}"
+        sentence = (
+            f"The card's {text} has certainty {own.certainty:.2f} only, and another may be right, "
+            f"but which cannot be told: {_listed(list(alike))} cannot be told apart{also}."
+        )
+        return card.intensity, Choice(text, UNCLEAR, alike, sentence)
     sentence = f"use {found} (certainty {best.certainty:.2f})"
     sentence += f", or as well {_listed(list(names))}." if names else "."
     fault = f"has certainty {own.certainty:.2f} only" if own else absent
     return best.intensity, Choice(found, ANOTHER, names, f"The card's {text} {fault}: {sentence}")
+
+
+def _own_is_behind(attempts: list[Attempt], card: ModelCard) -> bool:
+    """Return whether the first of ``attempts`` is clearly ahead of the card's own profile."""
+    own = next((attempt for attempt in attempts if attempt.intensity == card.intensity), None)
+    return own is None or _ahead(attempts[0], own)
+
+
+def _ahead(first: Attempt, second: Attempt) -> bool:
+    return lead(first.answer, second.answer).clear
 
 
 def profile_text(profile: IntensityProfile) -> str:

@@ -63,23 +63,28 @@ class Answer:
 class Lead:
     """By how much one answer is more certain than another, and the standard error of that.
 
-    ``error`` is None where there is one slice alone: nothing tells how another would differ.
+    ``slices`` is how many slices it rests on. ``error`` is None where that is one alone: nothing
+    tells how another would differ.
     """
 
     difference: float
     error: float | None
+    slices: int
 
     @property
     def clear(self) -> bool:
         """Return whether the lead is neither small nor owed to a few slices."""
         if self.error is None:
             return self.difference > _SMALLEST_LEAD_OF_ONE
-        return self.difference > _SMALLEST_LEAD and self.difference > 2.0 * self.error
+        smallest = max(_SMALLEST_LEAD, _ACCIDENTAL_LEAD / self.slices)
+        return self.difference > smallest and self.difference > 2.0 * self.error
 
 
 _SMALLEST_LEAD = 0.01
 # In 166 slices of three CTs, one by one, the best wrong view was ahead of the right one by up to
-# 0.08, and from slice to slice the lead of a view over another has a deviation of up to 0.09.
+# 0.08, and from slice to slice the lead of a view over another has a deviation of up to 0.09. Two
+# or three slices may agree by accident, which makes the standard error of their lead too small.
+_ACCIDENTAL_LEAD = 0.08
 _SMALLEST_LEAD_OF_ONE = 0.2
 
 
@@ -119,10 +124,10 @@ def lead(first: Answer, second: Answer) -> Lead:
     difference = first.certainty - second.certainty
     count = len(first.entropies)
     if count < 2:
-        return Lead(difference, None)
+        return Lead(difference, None, count)
     without = first.without_each - second.without_each
     variance = (count - 1) / count * np.square(without - without.mean()).sum()
-    return Lead(difference, float(np.sqrt(variance)))
+    return Lead(difference, float(np.sqrt(variance)), count)
 
 
 def _certainty(entropy: float, probabilities: np.ndarray) -> float:

@@ -31,6 +31,11 @@ def changes(findings: Findings) -> tuple[str, ...]:
 
 def conclusion(findings: Findings) -> str:
     """Return whether to keep the card or what to change, and what is left to doubt."""
+    if findings.obstacle is not None:
+        return (
+            f"It cannot be told on this volume how the model is to be fed. "
+            f"{findings.obstacle.remedy}"
+        )
     card, changed = findings.card, changes(findings)
     unclear = findings.advice.view_choice.outcome == UNCLEAR
     if changed:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from GDLACore.calibration.advice import Advice, advise
+from GDLACore.calibration.advice import UNCLEAR, Advice, advise, withheld
 from GDLACore.calibration.candidates import candidate_profiles
+from GDLACore.calibration.evidence import Obstacle, obstacle
 from GDLACore.calibration.input_check import InputVerdict, check_inputs
 from GDLACore.calibration.input_statistics import InputStatistics, input_statistics
 from GDLACore.calibration.label_order import (
@@ -47,7 +48,8 @@ class Findings:
     """What weights and one volume say about ``card``.
 
     ``statistics`` and ``inputs`` are None where the weights were not at hand, ``label_order`` where
-    the card has too few organs whose places are known, or is not for CT.
+    the card has too few organs whose places are known, or is not for CT. ``obstacle`` is what keeps
+    the volume from telling anything; then the advice is to keep the card.
     """
 
     card: ModelCard
@@ -56,6 +58,15 @@ class Findings:
     trial: Trial
     advice: Advice
     label_order: LabelOrderVerdict | None
+    obstacle: Obstacle | None = None
+
+    @property
+    def clear(self) -> bool:
+        """Return whether anything was found that a card could say with good reason."""
+        advice, order = self.advice, self.label_order
+        outcomes = {advice.view_choice.outcome, advice.intensity_choice.outcome}
+        corrected = order is not None and order.outcome == ANOTHER_ORDER and order.order is not None
+        return outcomes != {UNCLEAR} or corrected
 
 
 def calibrate(
@@ -90,7 +101,10 @@ def calibrate(
     if card.modality == "CT" and len(card_organs(card)) >= FEWEST_ORGANS:
         advised = dataclasses.replace(card, view=advice.view, intensity=advice.intensity)
         order = _label_order(volume, engine, advised, on_progress)
-    return Findings(card, statistics, inputs, trial, advice, order)
+    hindrance = obstacle(volume, card, order)
+    if hindrance is not None:
+        advice = withheld(card, hindrance.reason)
+    return Findings(card, statistics, inputs, trial, advice, order, hindrance)
 
 
 def calibrated_card(findings: Findings) -> ModelCard:

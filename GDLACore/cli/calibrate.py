@@ -18,13 +18,17 @@ from GDLACore.cli.calibration_report import next_command, print_report
 from GDLACore.cli.progress import progress_bar
 from GDLACore.engine.loading import engine_for, load_engine
 from GDLACore.engine.protocol import Engine
+from GDLACore.errors import VolumeError
 from GDLACore.imaging.reading import read_volume
 from GDLACore.imaging.writing import check_output
-from GDLACore.model.catalogue import model_file
+from GDLACore.model.catalogue import is_card_file, model_file
 from GDLACore.weights.loading import load_weights
 
 # What the statistics of the training inputs are recovered from; the rest need not stay in memory.
 _STEM = "stem."
+
+_NOTHING_AHEAD = "no view and no intensity profile is clearly ahead"
+_ANOTHER_IMAGE = "Choose another image that shows clearly what the model segments."
 
 
 def run(arguments: Namespace) -> None:
@@ -35,7 +39,7 @@ def run(arguments: Namespace) -> None:
     if arguments.output is not None:
         check_output(
             arguments.output,
-            inputs=[arguments.volume, Path(arguments.model)],
+            inputs=[arguments.volume, Path(arguments.model), *_own_card(arguments)],
             overwrite=arguments.force,
             suffixes=(".json",),
         )
@@ -53,12 +57,30 @@ def run(arguments: Namespace) -> None:
                 on_progress=lambda now: report(now.phase, now.done, now.total),
             )
     if arguments.output is not None:
+        _check_clear(arguments, findings)
         with replacing(arguments.output) as part:
             part.write_text(calibrated_card(findings).to_json() + "\n", encoding="utf-8")
     if arguments.json:
         print(json.dumps(_summary(arguments, findings), indent=2))
     elif not arguments.quiet:
         print_report(arguments, findings)
+
+
+def _own_card(arguments: Namespace) -> list[Path]:
+    """Return the card file that is used, empty for a name of the catalogue."""
+    card = arguments.card
+    return [Path(card)] if card is not None and is_card_file(card) else []
+
+
+def _check_clear(arguments: Namespace, findings: Findings) -> None:
+    if not findings.clear:
+        reason = findings.obstacle.reason if findings.obstacle else _NOTHING_AHEAD
+        remedy = findings.obstacle.remedy if findings.obstacle else _ANOTHER_IMAGE
+        raise VolumeError(
+            f"{arguments.volume} does not tell how the model is to be fed ({reason}), so no card "
+            f"was written.",
+            remedy,
+        )
 
 
 def _loaded(arguments: Namespace) -> tuple[Engine, dict[str, np.ndarray] | None]:
