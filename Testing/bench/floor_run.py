@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
 import numpy as np
 from engines import network_alone, open_engine
@@ -13,27 +12,24 @@ from matrix_rate import products
 from models import model_file
 from rounds import median_seconds
 
-from GDLACore.imaging.reading import read_volume
-from GDLACore.pipeline import segment_volume
 from GDLACore.weights.shapes import weight_shapes
 
 
 def main() -> None:
-    """Time matrix products, networks and whole pipelines in turns."""
+    """Time matrix products and networks in turns."""
     arguments = _arguments()
-    volume, model = read_volume(arguments.nrrd), model_file(arguments.model)
+    model = model_file(arguments.model)
     card = model.card
     shapes = weight_shapes(card.architecture, card.in_channels, card.classes)
     matrices = products(arguments.threads)
     contenders = {name: call for name, (_, call) in matrices.items()}
-    shape = (len(volume.array), card.in_channels, card.input_size, card.input_size)
+    shape = (arguments.slices, card.in_channels, card.input_size, card.input_size)
     images = np.random.default_rng(0).random(shape, np.float32)
     engines = {
         name: open_engine(name, model, threads=arguments.threads) for name in arguments.engines
     }
     for name, engine in engines.items():
         contenders[f"network {name}"] = network_alone(engine, images)
-        contenders[f"pipeline {name}"] = lambda engine=engine: segment_volume(volume, engine)
     seconds = median_seconds(contenders, arguments.rounds)
     result = {
         "size": card.input_size,
@@ -44,8 +40,7 @@ def main() -> None:
         "engines": {
             name: {
                 "device": engine.describe(),
-                "network_seconds": seconds[f"network {name}"] / len(volume.array),
-                "pipeline_seconds": seconds[f"pipeline {name}"] / len(volume.array),
+                "network_seconds": seconds[f"network {name}"] / arguments.slices,
             }
             for name, engine in engines.items()
         },
@@ -57,7 +52,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True)
     parser.add_argument("--engines", nargs="+", required=True)
-    parser.add_argument("--nrrd", type=Path, required=True)
+    parser.add_argument("--slices", type=int, required=True)
     parser.add_argument("--rounds", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
     return parser.parse_args()
