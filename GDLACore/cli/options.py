@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-# Those of GDLACore.engine.providers, which it would take too long to import for --help.
+# Those of GDLACore.engine and GDLACore.export, which it would take too long to import for --help.
 DEVICES = ("auto", "cpu", "cuda", "directml", "coreml", "openvino", "tensorrt")
+RUNTIMES = ("auto", "onnx", "torch")
+PRECISIONS = ("fp32", "fp16")
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +36,7 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--runtime",
-        choices=("auto", "onnx", "torch"),
+        choices=RUNTIMES,
         default="auto",
         help="auto: ONNX Runtime, unless only PyTorch can use the GPU (default: %(default)s)",
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from GDLACore import __version__
 from GDLACore.cli import commands
 from GDLACore.cli.options import (
+    PRECISIONS,
     add_card,
     add_choice_of_image,
     add_engine_options,
@@ -176,7 +177,7 @@ def _add_export(subparsers: argparse._SubParsersAction, common: argparse.Argumen
     add_card(parser)
     parser.add_argument(
         "--precision",
-        choices=("fp32", "fp16"),
+        choices=PRECISIONS,
         default="fp32",
         help="fp16 halves the file and is for GPUs; of the demonstration model it changes 1 label "
         "in 75,000 (default: %(default)s)",

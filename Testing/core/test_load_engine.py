@@ -20,11 +20,12 @@ from model_files import (
 )
 from onnx_networks import CPU, CUDA, slices
 
-from GDLACore.cli.options import DEVICES as CHOICES
+from GDLACore.cli import options
 from GDLACore.engine import DEVICES, engine_for, load_engine
+from GDLACore.engine.loading import RUNTIMES
 from GDLACore.engine.onnx_engine import OnnxEngine
 from GDLACore.errors import DeviceError, EngineError, ModelFileError
-from GDLACore.export.model_file import write_onnx_model
+from GDLACore.export.model_file import PRECISIONS, write_onnx_model
 from GDLACore.model.catalogue import find
 from GDLACore.weights.loading import load_weights
 
@@ -137,8 +138,10 @@ def test_an_unknown_runtime_or_device_is_refused(files):
         load_engine(files["onnx"], device="tpu")
 
 
-def test_the_command_line_offers_every_device():
-    assert CHOICES == DEVICES
+def test_the_command_line_offers_every_device_runtime_and_precision():
+    assert options.DEVICES == DEVICES
+    assert options.RUNTIMES == RUNTIMES
+    assert options.PRECISIONS == PRECISIONS
 
 
 class WithBadGPU(ModuleType):
