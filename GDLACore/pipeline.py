@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from GDLACore.engine.protocol import BORDERS, Engine, label_type
+from GDLACore.engine.protocol import Engine, label_type
 from GDLACore.errors import VolumeError
 from GDLACore.imaging.components import keep_largest_components
 from GDLACore.imaging.intensity import count_non_finite, normaliser
 from GDLACore.imaging.view import SliceView, slice_view
 from GDLACore.imaging.volume import Volume
 from GDLACore.model.card import ModelCard
+from GDLACore.options import SegmentOptions
 
 _log = logging.getLogger(__name__)
 
@@ -35,29 +36,6 @@ _MODALITIES = {
     "US": "ultrasound images",
     "RGB": "colour photographs",
 }
-
-
-@dataclass(frozen=True)
-class SegmentOptions:
-    """What to segment and how.
-
-    ``slices``: the range of stored slices, None for all. ``focus_slice``: the slice the user looks
-    at; it and its neighbours come first. ``borders``: see ``Engine.predict``. ``batch_size``: None
-    leaves it to the engine. ``largest_component``: keep only the largest connected part (in 3D) of
-    every structure.
-    """
-
-    slices: range | None = None
-    focus_slice: int | None = None
-    borders: str = "smooth"
-    batch_size: int | None = None
-    largest_component: bool = False
-
-    def __post_init__(self) -> None:
-        if self.borders not in BORDERS:
-            raise ValueError(f"borders must be one of {', '.join(BORDERS)}, not {self.borders!r}")
-        if self.batch_size is not None and self.batch_size < 1:
-            raise ValueError(f"batch_size must be 1 or more, not {self.batch_size}")
 
 
 @dataclass(frozen=True)

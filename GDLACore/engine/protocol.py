@@ -9,8 +9,6 @@ import numpy as np
 
 from GDLACore.model.card import ModelCard
 
-BORDERS = ("smooth", "published")
-
 
 class Engine(Protocol):
     """A loaded model on a device. Use it in a ``with`` statement, or call ``close``."""

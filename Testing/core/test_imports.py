@@ -12,13 +12,14 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "GDLACore"
 
 # Everyone may import these; they themselves import nothing but the standard library and numpy.
-FOUNDATION = {"atomic", "errors", "resources", "model", "__init__"}
+FOUNDATION = {"atomic", "errors", "options", "resources", "model", "__init__"}
 
 # The arrows of the design: what each part may import of the package while it is being imported.
 DIRECTION = {
     "errors": set(),
     "resources": set(),
     "atomic": {"errors"},
+    "options": set(),
     "__init__": set(),
     "model": {"errors", "resources", "model"},
     "imaging": {"imaging"},

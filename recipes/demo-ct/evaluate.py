@@ -16,7 +16,7 @@ import numpy as np
 from scipy import ndimage
 
 from GDLACore.engine import load_engine
-from GDLACore.engine.protocol import BORDERS
+from GDLACore.options import BORDERS
 from GDLACore.imaging.measure import structure_table
 from GDLACore.imaging.reading import read_volume
 from GDLACore.imaging.reference import read_reference
