@@ -19,6 +19,8 @@ from GDLACore.options import SegmentOptions
 
 _log = logging.getLogger(__name__)
 
+_EVERYTHING = SegmentOptions()
+
 # More slices than this at once give no GPU more speed but delay the first result and cancelling.
 _LARGEST_BATCH = 64
 
@@ -61,7 +63,7 @@ class SliceResult:
 
 
 def segment(
-    volume: Volume, engine: Engine, options: SegmentOptions = SegmentOptions()
+    volume: Volume, engine: Engine, options: SegmentOptions = _EVERYTHING
 ) -> Iterator[Progress | SliceResult]:
     """Segment ``volume``: return an iterator over each finished batch, and after it the progress.
 
@@ -98,7 +100,7 @@ def _segment(
 def segment_volume(
     volume: Volume,
     engine: Engine,
-    options: SegmentOptions = SegmentOptions(),
+    options: SegmentOptions = _EVERYTHING,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> np.ndarray:
     """Return labels [k, j, i] on the volume's own grid, 0 where nothing was found or asked for.

@@ -28,7 +28,8 @@ from GDLACore.errors import EngineError, VolumeError
 from GDLACore.imaging.view import slice_view
 from GDLACore.imaging.volume import Volume
 from GDLACore.model.card import ModelCard
-from GDLACore.pipeline import Progress, SegmentOptions, segment, segment_volume
+from GDLACore.options import SegmentOptions
+from GDLACore.pipeline import Progress, segment, segment_volume
 
 _LABELLED_SLICES = 40  # enough to see organs whole; a long CT need not be segmented slice by slice
 

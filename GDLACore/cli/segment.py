@@ -24,7 +24,8 @@ from GDLACore.imaging.view import slice_view
 from GDLACore.imaging.volume import Volume
 from GDLACore.imaging.writing import check_output, write_segmentation
 from GDLACore.model.card import ModelCard
-from GDLACore.pipeline import SegmentOptions, segment_volume
+from GDLACore.options import SegmentOptions
+from GDLACore.pipeline import segment_volume
 
 
 @dataclass

@@ -17,7 +17,8 @@ from GDLACore.engine.torch_engine import TorchEngine
 from GDLACore.imaging.view import slice_view
 from GDLACore.model.card import ModelCard
 from GDLACore.network.pvt_gdla import PVTGDLA
-from GDLACore.pipeline import SegmentOptions, segment_volume
+from GDLACore.options import SegmentOptions
+from GDLACore.pipeline import segment_volume
 from GDLACore.training.batches import Batch, TrainingBatches
 from GDLACore.training.dataset import Dataset, slices_of
 from GDLACore.training.loss import IGNORED, segmentation_loss

@@ -29,7 +29,8 @@ from torch import nn
 
 from GDLACore.imaging.view import slice_view
 from GDLACore.imaging.volume import Volume
-from GDLACore.pipeline import SegmentOptions, segment_volume
+from GDLACore.options import SegmentOptions
+from GDLACore.pipeline import segment_volume
 
 PUBLISHED = "published way"
 

@@ -17,7 +17,8 @@ from stages import Stages
 from GDLACore.imaging.reading import read_volume
 from GDLACore.imaging.view import slice_view
 from GDLACore.imaging.volume import Volume
-from GDLACore.pipeline import SegmentOptions, segment_volume
+from GDLACore.options import SegmentOptions
+from GDLACore.pipeline import segment_volume
 
 PUBLISHED = "published"
 ALL = slice(None)

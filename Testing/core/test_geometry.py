@@ -18,7 +18,8 @@ from GDLACore.engine.protocol import Engine
 from GDLACore.imaging.reading import read_volume
 from GDLACore.imaging.volume import Volume, ras_from_sitk, sitk_geometry
 from GDLACore.model.card import IntensityProfile
-from GDLACore.pipeline import SegmentOptions, segment_volume
+from GDLACore.options import SegmentOptions
+from GDLACore.pipeline import segment_volume
 
 
 def rotation(degrees: float, axis: int) -> np.ndarray:

@@ -17,7 +17,8 @@ from GDLACore.engine.onnx_engine import OnnxEngine
 from GDLACore.imaging.reading import read_volume
 from GDLACore.imaging.resampling import antialias_matrix
 from GDLACore.model.card import ModelCard
-from GDLACore.pipeline import SegmentOptions, segment_volume
+from GDLACore.options import SegmentOptions
+from GDLACore.pipeline import segment_volume
 from GDLACore.resources import resource_path
 
 BORDERS = ("smooth", "published")

@@ -13,7 +13,8 @@ from installed import ROOT, Installation, install
 from GDLACore.engine import load_engine
 from GDLACore.imaging.reading import read_volume
 from GDLACore.imaging.volume import Volume
-from GDLACore.pipeline import SegmentOptions, segment_volume
+from GDLACore.options import SegmentOptions
+from GDLACore.pipeline import segment_volume
 
 WITHOUT_DICOM = ("numpy", "scipy", "SimpleITK", "onnxruntime")
 RUNTIME = (*WITHOUT_DICOM, "pydicom")

@@ -16,14 +16,14 @@ import numpy as np
 from scipy import ndimage
 
 from GDLACore.engine import load_engine
-from GDLACore.options import BORDERS
 from GDLACore.imaging.measure import structure_table
 from GDLACore.imaging.reading import read_volume
 from GDLACore.imaging.reference import read_reference
 from GDLACore.imaging.view import slice_view
 from GDLACore.imaging.volume import Volume
 from GDLACore.model.card import ModelCard
-from GDLACore.pipeline import SegmentOptions, segment_volume
+from GDLACore.options import BORDERS, SegmentOptions
+from GDLACore.pipeline import segment_volume
 from GDLACore.resources import resource_path
 from GDLACore.training.dataset import Dataset, read_dataset
 
