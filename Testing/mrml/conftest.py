@@ -1,0 +1,32 @@
+"""What the tests on Slicer's real scene share: the application and an empty scene for every test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import slicer
+import slicer_application
+from vtk_messages import collect_messages
+
+_messages = collect_messages()
+_application = slicer_application.start()
+
+
+@pytest.fixture(autouse=True)
+def vtk_messages() -> Iterator[list[str]]:
+    """Errors and warnings of VTK and Slicer, which fail a test unless it expects and clears them."""
+    _messages.clear()
+    yield _messages
+    assert _messages == []
+
+
+@pytest.fixture(autouse=True)
+def scene(vtk_messages: list[str]) -> Iterator[slicer.vtkMRMLScene]:
+    """Slicer's scene, empty but for what Slicer itself puts there."""
+    scene = slicer.mrmlScene
+    empty = scene.GetNumberOfNodes()
+    yield scene
+    assert slicer.app.renderPauses == 0, "rendering was paused and not resumed"
+    scene.Clear(0)
+    assert scene.GetNumberOfNodes() == empty, "the scene keeps something when it is closed"

@@ -1,0 +1,143 @@
+"""The scripted worker keeps to the rules of the real client, so that tests with it say something."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scripted_worker import ScriptedWorker
+
+sys.path.append(str(Path(__file__).parent.parent / "core"))
+
+from phantom import GEOMETRIES, make_card, make_labels, make_volume  # noqa: E402
+
+from GDLACore.errors import VolumeError, WorkerError  # noqa: E402
+from GDLACore.options import SegmentOptions  # noqa: E402
+from GDLACore.worker.events import (  # noqa: E402
+    Failed,
+    Finished,
+    Loaded,
+    Phase,
+    SlicesDone,
+    Started,
+    Stopped,
+    Warned,
+)
+from GDLACore.worker.messages import ModelRequest  # noqa: E402
+
+MODEL = ModelRequest("abdomen")
+FOUND = make_labels()
+
+
+def _worker(**settings: int) -> ScriptedWorker:
+    return ScriptedWorker(lambda volume: FOUND, make_card(), **settings)
+
+
+def _segment(worker: ScriptedWorker, options: SegmentOptions, geometry: str = "axial") -> list:
+    worker.segment(make_volume(GEOMETRIES[geometry]), MODEL, options)
+    events = []
+    while worker.busy:
+        events += worker.poll()
+    return events
+
+
+def test_it_has_the_face_of_the_real_client():
+    from GDLACore.worker import WorkerClient
+
+    def face(client: type) -> set[str]:
+        return {name for name in dir(client) if not name.startswith("_")}
+
+    assert face(WorkerClient) == face(ScriptedWorker) - {"warn", "fail"}
+
+
+def test_labels_come_batch_by_batch_and_never_before_they_are_announced():
+    worker = _worker(batch=4)
+    job = worker.segment(make_volume(GEOMETRIES["axial"]), MODEL, SegmentOptions())
+    assert {type(event) for event in worker.poll()} == {Phase}
+    (started,) = worker.poll()
+    assert isinstance(started, Started) and started.job == job
+    assert not started.labels.any()
+    (first,) = worker.poll()
+    assert first == SlicesDone(job, 0, (0, 1, 2, 3), 4, 6)
+    np.testing.assert_array_equal(started.labels[:4], FOUND[:4])
+    assert not started.labels[4:].any()
+    assert worker.poll() == [SlicesDone(job, 0, (4, 5), 6, 6)]
+    np.testing.assert_array_equal(started.labels, FOUND)
+    (finished,) = worker.poll()
+    assert isinstance(finished, Finished) and not finished.rewritten
+    assert not worker.busy and worker.poll() == []
+
+
+def test_labels_cannot_be_written():
+    (started,) = (e for e in _segment(_worker(), SegmentOptions()) if isinstance(e, Started))
+    with pytest.raises(ValueError, match="read-only"):
+        started.labels[0] = 1
+
+
+def test_the_slices_asked_for_come_from_the_focus_outwards_along_the_models_axis():
+    options = SegmentOptions(slices=range(1, 6), focus_slice=4, batch_size=1)
+    events = _segment(_worker(), options, "coronal storage")
+    done = [event for event in events if isinstance(event, SlicesDone)]
+    assert {event.axis for event in done} == {1}
+    assert [event.indices for event in done] == [(4,), (3,), (5,), (2,), (1,)]
+
+
+def test_cleaning_up_says_whether_it_changed_what_was_announced():
+    events = _segment(_worker(), SegmentOptions(largest_component=True))
+    assert events[-1].rewritten
+    assert [e.done for e in events if isinstance(e, Phase) and e.phase == "cleaning"] == [1, 2, 3]
+
+
+def test_a_cancelled_job_stops_at_the_next_poll_and_the_next_job_works():
+    worker = _worker()
+    job = worker.segment(make_volume(GEOMETRIES["axial"]), MODEL, SegmentOptions())
+    worker.poll()
+    worker.cancel()
+    assert worker.poll() == [Stopped(job)]
+    assert isinstance(_segment(worker, SegmentOptions())[-1], Finished)
+
+
+def test_a_failure_ends_the_job_and_a_warning_does_not():
+    worker = _worker()
+    job = worker.segment(make_volume(GEOMETRIES["axial"]), MODEL, SegmentOptions())
+    worker.warn("Slow.")
+    assert worker.poll()[0] == Warned(job, "Slow.")
+    error = WorkerError("The background process ended.")
+    worker.fail(error)
+    assert worker.poll() == [Failed(job, error)]
+    assert not worker.busy
+
+
+def test_loading_reports_the_card_or_the_failure_that_was_asked_for():
+    worker = _worker()
+    worker.load(MODEL)
+    assert worker.poll() == [Loaded(make_card(), "scripted")]
+    error = WorkerError("The background process ended.")
+    worker.fail(error)
+    worker.load(MODEL)
+    assert worker.poll() == [Failed(None, error)]
+
+
+def test_a_range_outside_the_volume_fails_as_in_the_real_pipeline():
+    (failed,) = _segment(_worker(), SegmentOptions(slices=range(4, 9)))[-1:]
+    assert isinstance(failed.error, VolumeError)
+
+
+def test_misuse_raises_at_once():
+    worker = _worker()
+    worker.segment(make_volume(GEOMETRIES["axial"]), MODEL, SegmentOptions())
+    with pytest.raises(ValueError, match="running"):
+        worker.segment(make_volume(GEOMETRIES["axial"]), MODEL, SegmentOptions())
+    worker.close()
+    worker.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        worker.poll()
+
+
+def test_the_labels_of_a_job_are_of_no_use_after_the_next_began():
+    worker = _worker()
+    (started,) = (e for e in _segment(worker, SegmentOptions()) if isinstance(e, Started))
+    worker.segment(make_volume(GEOMETRIES["axial"]), MODEL, SegmentOptions())
+    assert (started.labels == 255).all()
