@@ -1,13 +1,18 @@
-"""What the tests on Slicer's real scene share: the application and an empty scene for every test."""
+"""What the tests on Slicer's scene share: the application, and an empty scene for every test."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import slicer
 import slicer_application
 from vtk_messages import collect_messages
+
+# Its volumes, labels and cards serve here too.
+sys.path.append(str(Path(__file__).parent.parent / "core"))
 
 _messages = collect_messages()
 _application = slicer_application.start()
@@ -15,7 +20,7 @@ _application = slicer_application.start()
 
 @pytest.fixture(autouse=True)
 def vtk_messages() -> Iterator[list[str]]:
-    """Errors and warnings of VTK and Slicer, which fail a test unless it expects and clears them."""
+    """Errors and warnings of VTK and Slicer: they fail a test that does not clear them itself."""
     _messages.clear()
     yield _messages
     assert _messages == []

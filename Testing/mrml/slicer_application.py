@@ -43,7 +43,7 @@ _LOGICS = {
 }
 
 
-class qSlicerScriptedLoadableModule:  # noqa: N801  slicer.util asks for it by Slicer's name
+class qSlicerScriptedLoadableModule:
     """Of these there are none: no module here is written in Python."""
 
 
