@@ -1,21 +1,15 @@
-"""The scripted worker keeps to the rules of the real client, so that tests with it say something."""
+"""The scripted worker keeps to the rules of the real client, so that it stands for it."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from phantom import GEOMETRIES, make_card, make_labels, make_volume
 from scripted_worker import ScriptedWorker
 
-sys.path.append(str(Path(__file__).parent.parent / "core"))
-
-from phantom import GEOMETRIES, make_card, make_labels, make_volume  # noqa: E402
-
-from GDLACore.errors import VolumeError, WorkerError  # noqa: E402
-from GDLACore.options import SegmentOptions  # noqa: E402
-from GDLACore.worker.events import (  # noqa: E402
+from GDLACore.errors import VolumeError, WorkerError
+from GDLACore.options import SegmentOptions
+from GDLACore.worker.events import (
     Failed,
     Finished,
     Loaded,
@@ -25,7 +19,7 @@ from GDLACore.worker.events import (  # noqa: E402
     Stopped,
     Warned,
 )
-from GDLACore.worker.messages import ModelRequest  # noqa: E402
+from GDLACore.worker.messages import ModelRequest
 
 MODEL = ModelRequest("abdomen")
 FOUND = make_labels()
