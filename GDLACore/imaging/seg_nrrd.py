@@ -6,6 +6,17 @@ from GDLACore.imaging.volume import Volume
 from GDLACore.model.card import Label, ModelCard
 
 MODEL_TAG = "GDLA.Model"  # marks the segments that a later run may update
+LABEL_TAG = "GDLA.Label"  # the structure's name in the model's card, whatever the user names it
+
+
+def model_tag(card: ModelCard) -> str:
+    """Return what ``MODEL_TAG`` says of segments that ``card``'s model made."""
+    return _one_line(f"{card.name}:{card.version}")
+
+
+def label_tag(label: Label) -> str:
+    """Return what ``LABEL_TAG`` says of the segment of ``label``."""
+    return _one_line(label.name)
 
 
 def segmentation_header(card: ModelCard, volume: Volume) -> dict[str, str]:
@@ -29,7 +40,8 @@ def segmentation_header(card: ModelCard, volume: Volume) -> dict[str, str]:
 
 def _segment(label: Label, card: ModelCard, extent: str) -> dict[str, str]:
     tags = {
-        MODEL_TAG: f"{card.name}:{card.version}",
+        MODEL_TAG: model_tag(card),
+        LABEL_TAG: label_tag(label),
         "TerminologyEntry": label.terminology.serialized(),
     }
     return {

@@ -110,7 +110,10 @@ def test_slicerio_reads_names_colours_and_terminology(files):
         assert segment["name"] == label.name
         assert segment["labelValue"] == label.value
         assert segment["terminology"]["type"][1] == label.terminology.type.value
-        assert segment["tags"] == {"GDLA.Model": "abdomen:1.2"}
+        assert segment["tags"] == {
+            "GDLA.Model": "abdomen:1.2",
+            "GDLA.Label": label.name,
+        }
         np.testing.assert_allclose(np.multiply(segment["color"], 255), label.color, atol=1e-3)
 
 

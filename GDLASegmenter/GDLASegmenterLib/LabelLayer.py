@@ -1,0 +1,179 @@
+"""Label images that several segments share: Slicer's layers of a segmentation.
+
+A layer has a grid (IJK to RAS), an extent on that grid, and for each of its segments a value.
+Slicer itself writes a layer as a whole; here single slices are written in place, which takes a
+fraction of a millisecond and leaves other layers and surfaces alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import slicer
+import slicer.util
+import vtk
+from vtk.util.numpy_support import vtk_to_numpy
+
+from GDLASegmenterLib.Extent import EMPTY, Extent, intersection, isEmpty
+
+LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+
+
+@dataclass(frozen=True, eq=False)
+class LabelLayer:
+    """One label image of a segmentation and, of the segments in it, those of interest by value."""
+
+    image: slicer.vtkOrientedImageData
+    segmentIDs: tuple[str, ...]
+
+    @property
+    def extent(self) -> Extent:
+        return self.image.GetExtent()
+
+    def array(self) -> np.ndarray:
+        """Return the layer's memory as an array [k, j, i] that starts at its extent's corner."""
+        return _array(self.image)
+
+    def box(self, extent: Extent) -> np.ndarray:
+        """Return the part of ``array`` in ``extent``, which must be inside the layer's own."""
+        i, _, j, _, k, _ = self.extent
+        i0, i1, j0, j1, k0, k1 = extent
+        return self.array()[k0 - k : k1 - k + 1, j0 - j : j1 - j + 1, i0 - i : i1 - i + 1]
+
+
+def layersOf(segmentation, segmentIDs: Iterable[str]) -> list[LabelLayer]:
+    """Return the layers of ``segmentation`` in which ``segmentIDs`` are, each with those in it."""
+    images: dict[slicer.vtkOrientedImageData, list[str]] = {}
+    for segmentID in segmentIDs:
+        image = segmentation.GetSegment(segmentID).GetRepresentation(LABELMAP)
+        images.setdefault(image, []).append(segmentID)
+    return [LabelLayer(image, tuple(found)) for image, found in images.items()]
+
+
+def newImage(IJKToRAS: vtk.vtkMatrix4x4, extent: Extent, largestValue: int):
+    """Return a label image of zeros on the grid ``IJKToRAS`` that can hold ``largestValue``."""
+    image = slicer.vtkOrientedImageData()
+    image.SetImageToWorldMatrix(IJKToRAS)
+    image.SetExtent(*extent)
+    scalarType = vtk.VTK_UNSIGNED_CHAR if largestValue < 256 else vtk.VTK_UNSIGNED_SHORT
+    image.AllocateScalars(scalarType, 1)
+    if not isEmpty(extent):
+        _array(image)[:] = 0
+    return image
+
+
+def putInto(segmentation, image, segmentIDs: Iterable[str]) -> LabelLayer:
+    """Make ``image`` the layer of ``segmentIDs``, whose values stay, and return it."""
+    segmentIDs = tuple(segmentIDs)
+    for segmentID in segmentIDs:
+        segmentation.GetSegment(segmentID).AddRepresentation(LABELMAP, image)
+    return LabelLayer(image, segmentIDs)
+
+
+def resized(segmentation, layer: LabelLayer, extent: Extent) -> LabelLayer:
+    """Give ``layer`` another extent, keeping what is in both, and return the layer there is now."""
+    values = [segmentation.GetSegment(segmentID).GetLabelValue() for segmentID in layer.segmentIDs]
+    image = newImage(_matrix(layer.image), extent, max(values))
+    new = LabelLayer(image, layer.segmentIDs)
+    common = intersection(layer.extent, extent)
+    if not isEmpty(common):
+        new.box(common)[:] = layer.box(common)
+    return putInto(segmentation, image, layer.segmentIDs)
+
+
+def separated(segmentation, layer: LabelLayer) -> LabelLayer:
+    """Give ``layer``'s segments a layer of their own if others share theirs, and return it.
+
+    Not a voxel of any segment changes, but from then on they may overlap.
+    """
+    others = tuple(
+        segmentID
+        for segmentID in segmentation.GetSegmentIDs()
+        if segmentID not in layer.segmentIDs
+        and segmentation.GetSegment(segmentID).GetRepresentation(LABELMAP) is layer.image
+    )
+    if not others:
+        return layer
+    values = [segmentation.GetSegment(segmentID).GetLabelValue() for segmentID in layer.segmentIDs]
+    image = newImage(_matrix(layer.image), layer.extent, max(values))
+    if not isEmpty(layer.extent):
+        shared, own = layer.array(), _array(image)
+        inside = np.isin(shared, values)
+        own[inside] = shared[inside]
+        shared[inside] = 0
+    own = putInto(segmentation, image, layer.segmentIDs)
+    announce(segmentation, LabelLayer(layer.image, others))
+    return own
+
+
+def onGrid(segmentation, layer: LabelLayer, IJKToRAS: vtk.vtkMatrix4x4) -> LabelLayer:
+    """Return ``layer`` with its voxels stored on the grid ``IJKToRAS``, which must be the same but
+    for the order in which it counts (see ``sameGrid``), as after reading a file back.
+    """
+    if np.allclose(_steps(layer.image, IJKToRAS), np.eye(4), atol=1e-6):
+        return layer
+    image = slicer.vtkOrientedImageData()
+    if isEmpty(layer.extent):
+        image = newImage(IJKToRAS, EMPTY, 1)
+    else:
+        reference = slicer.vtkOrientedImageData()
+        reference.SetImageToWorldMatrix(IJKToRAS)
+        reference.SetExtent(*_extentOn(layer.image, IJKToRAS))
+        slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
+            layer.image, reference, image, False
+        )
+    return putInto(segmentation, image, layer.segmentIDs)
+
+
+def sameGrid(image, IJKToRAS: vtk.vtkMatrix4x4) -> bool:
+    """Return whether the voxels of ``image`` are voxels of the grid ``IJKToRAS`` too.
+
+    They may be counted from another corner and in another order.
+    """
+    steps = _steps(image, IJKToRAS)
+    whole = np.round(steps)
+    return np.allclose(steps, whole, atol=1e-3) and bool(
+        np.array_equal(np.sort(np.abs(whole[:3, :3]), axis=0), [[0] * 3, [0] * 3, [1] * 3])
+        and abs(round(np.linalg.det(whole[:3, :3]))) == 1
+    )
+
+
+def announce(segmentation, layer: LabelLayer) -> None:
+    """Tell views, undo and storage that the voxels of ``layer`` were written in place.
+
+    Not with the image's own Modified(): at that event the segmentation throws the surfaces of all
+    segments away, others' included.
+    """
+    scalars = layer.image.GetPointData().GetScalars()
+    if scalars is not None:
+        scalars.Modified()
+    for segmentID in layer.segmentIDs:
+        segmentation.InvokeEvent(slicer.vtkSegmentation.SourceRepresentationModified, segmentID)
+        segmentation.InvokeEvent(slicer.vtkSegmentation.RepresentationModified, segmentID)
+
+
+def _array(image) -> np.ndarray:
+    scalars = image.GetPointData().GetScalars()
+    i, j, k = image.GetDimensions()
+    return vtk_to_numpy(scalars).reshape(k, j, i)
+
+
+def _matrix(image) -> vtk.vtkMatrix4x4:
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    return matrix
+
+
+def _steps(image, IJKToRAS: vtk.vtkMatrix4x4) -> np.ndarray:
+    """Return the 4x4 map from indices of ``image`` to indices of the grid ``IJKToRAS``."""
+    grid = slicer.util.arrayFromVTKMatrix(IJKToRAS)
+    return np.linalg.inv(grid) @ slicer.util.arrayFromVTKMatrix(_matrix(image))
+
+
+def _extentOn(image, IJKToRAS: vtk.vtkMatrix4x4) -> Extent:
+    ends = np.ones((4, 2))
+    ends[:3] = np.reshape(image.GetExtent(), (3, 2))
+    corners = np.sort(np.round(_steps(image, IJKToRAS) @ ends)[:3].astype(int), axis=1)
+    return tuple(corners.ravel().tolist())

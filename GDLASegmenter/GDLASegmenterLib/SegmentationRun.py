@@ -1,0 +1,253 @@
+"""One segmentation from the click to the finished node, driven by the worker's events."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator
+from enum import Enum
+
+import numpy as np
+
+from GDLACore.errors import GDLAError, VolumeError
+from GDLACore.imaging.view import slice_view
+from GDLACore.options import SegmentOptions
+from GDLACore.worker import (
+    Failed,
+    Finished,
+    Phase,
+    SlicesDone,
+    Started,
+    Stopped,
+    Warned,
+)
+from GDLASegmenterLib.SegmentationOutput import SegmentationOutput
+from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
+from GDLASegmenterLib.VolumeGrid import checkOutput, volumeGrid
+from GDLASegmenterLib.VolumeInput import readVolume, volumeState
+
+_log = logging.getLogger(__name__)
+
+
+class RunState(Enum):
+    PREPARING = "preparing"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    FINISHING = "finishing"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+_ENDS = (RunState.DONE, RunState.CANCELLED, RunState.FAILED)
+
+
+class SegmentationRun:
+    """What is going on, for the user interface to show, and what to do with what the worker sends.
+
+    ``done`` of ``total`` slices (or structures) of the current ``phase`` are finished; ``device``
+    says in words where it runs; ``warnings`` and ``error`` are for the user to read. ``advance``
+    does a little of what is to be done and returns.
+    """
+
+    def __init__(
+        self,
+        worker,
+        request: SegmentationRequest,
+        saveStateForUndo: Callable[[object], None],
+    ) -> None:
+        self.state = RunState.PREPARING
+        self.phase, self.done, self.total = "", 0, 0
+        self.device = ""
+        self.seconds = 0.0
+        self.warnings: list[str] = []
+        self.error: GDLAError | None = None
+        self._worker = worker
+        self._saveStateForUndo = saveStateForUndo
+        self._events: deque = deque()
+        self._steps: Iterator[None] | None = None
+        self._stateAtEnd = RunState.DONE
+        self._keepFinishedSlices = True
+        self._labels: np.ndarray | None = None
+        self._written: list[int] = []
+
+        volumeNode = request.volumeNode
+        self._scene = volumeNode.GetScene()
+        volume = readVolume(volumeNode)
+        view = slice_view(volume, request.card.slice_axis, request.card.view)
+        self._axis = view.axes[0]
+        self._slices = range(view.count) if request.slices is None else request.slices
+        self._output = SegmentationOutput(
+            self._scene, volumeGrid(volumeNode), request.card, request.outputNode
+        )
+        if request.outputNode is not None:
+            checkOutput(request.outputNode, self._output.grid)
+        self._volumeState = volumeState(volumeNode)
+        options = SegmentOptions(
+            slices=request.slices,
+            focus_slice=_focusSlice(request, volume, self._axis),
+            borders=request.borders,
+            batch_size=request.batchSize,
+            largest_component=request.largestComponent,
+        )
+        self._job = worker.segment(volume, request.model, options)
+
+    @property
+    def segmentationNode(self):
+        """The node with the result, None as long as, or if, there is none."""
+        return self._output.node
+
+    @property
+    def finishedSlices(self) -> int:
+        """How many slices of the result are in the segmentation."""
+        return len(self._written)
+
+    @property
+    def isOver(self) -> bool:
+        return self.state in _ENDS
+
+    def cancel(self, keepFinishedSlices: bool) -> None:
+        """Ask the worker to stop; the run is over once it has, which ``state`` tells."""
+        if self.state in (RunState.PREPARING, RunState.RUNNING):
+            self._keepFinishedSlices = keepFinishedSlices
+            self.state = RunState.CANCELLING
+            self._worker.cancel()
+
+    def abandon(self) -> None:
+        """End at once without touching the scene, which is being closed."""
+        if not self.isOver:
+            self._worker.cancel()
+            self._end(RunState.CANCELLED)
+
+    def receive(self, event) -> None:
+        """Queue ``event`` of the worker, if it is about this run."""
+        if not self.isOver and getattr(event, "job", None) == self._job:
+            self._events.append(event)
+
+    def advance(self) -> bool:
+        """Take one step; return False if there is nothing to do until the worker says more."""
+        if self.isOver or not (self._steps or self._events):
+            return False
+        try:
+            self._checkScene()
+            if self._steps is not None:
+                self._finishStep()
+            elif not self.isOver:
+                self._handle(self._events.popleft())
+        except GDLAError as error:
+            self._fail(error)
+        except Exception as error:  # shown once, instead of at every tick of a timer
+            _log.exception("The result could not be written to the scene")
+            self._fail(GDLAError(f"The result could not be written to the scene: {error}."))
+        return True
+
+    def _handle(self, event) -> None:
+        if isinstance(event, Started):
+            self._labels, self.device = event.labels, event.device
+            if self.state is RunState.PREPARING:
+                self.state = RunState.RUNNING
+        elif isinstance(event, Phase):
+            self.phase, self.done, self.total = event.phase, event.done, event.total
+        elif isinstance(event, Warned):
+            self.warnings.append(event.message)
+        elif isinstance(event, SlicesDone):
+            self.phase, self.done, self.total = "segmenting", event.done, event.total
+            self._write(event.axis, event.indices)
+        elif isinstance(event, Finished):
+            self.device, self.seconds = event.device, event.seconds
+            self._finish(RunState.DONE, getattr(event, "cleaned", None))
+        elif isinstance(event, Stopped):
+            self._finish(RunState.CANCELLED)
+        elif isinstance(event, Failed):
+            self.error = event.error
+            self._finish(RunState.FAILED)
+
+    def _write(self, axis: int, indices: tuple[int, ...]) -> None:
+        if not self._output.isOpen:
+            self._output.open(axis, self._slices, self._saveStateForUndo)
+        self._output.write(self._labels, axis, indices)
+        self._written += indices
+
+    def _finish(self, stateAtEnd: RunState, cleaned: np.ndarray | None = None) -> None:
+        self.state, self._stateAtEnd = RunState.FINISHING, stateAtEnd
+        self._steps = self._finishing(cleaned)
+
+    def _finishing(self, cleaned: np.ndarray | None) -> Iterator[None]:
+        if self._stateAtEnd is not RunState.DONE and not self._keepFinishedSlices:
+            self._output.discard()
+            self._written.clear()
+        elif cleaned is not None:
+            for index in self._written:
+                self._output.amend(self._labels, cleaned, self._axis, index)
+                yield
+        if self._output.isOpen and self._output.node is not None:
+            yield from self._output.finish()
+
+    def _finishStep(self) -> None:
+        if next(self._steps, self) is self:
+            self._end(self._stateAtEnd)
+
+    def _end(self, state: RunState) -> None:
+        """Let go of everything that belongs to the scene or the worker."""
+        self.state = state
+        self._steps = self._labels = None
+        self._events.clear()
+
+    def _fail(self, error: GDLAError) -> None:
+        self.error = error
+        self._worker.cancel()
+        self._end(RunState.FAILED)
+
+    def _checkScene(self) -> None:
+        """Stop, or move the result elsewhere, if what the run is about is no longer what it was."""
+        volumeNode = self._scene.GetNodeByID(self._output.grid.volumeID)
+        if volumeNode is None:
+            self.warnings.append(
+                f"{self._output.grid.volumeName} was removed: its segmentation was stopped."
+            )
+            self._output.discard()
+            self._written.clear()
+            self._worker.cancel()
+            self._end(RunState.CANCELLED)
+        elif self._output.isGone:
+            self.warnings.append("The segmentation was removed while it was being made.")
+            self._written.clear()
+            self._worker.cancel()
+            self._end(RunState.CANCELLED)
+        elif self._volumeState is not None and not self._isUnchanged(volumeNode):
+            self._volumeState = None  # said once
+            self._keepApart()
+
+    def _isUnchanged(self, volumeNode) -> bool:
+        try:
+            return volumeState(volumeNode) == self._volumeState
+        except VolumeError:
+            return False
+
+    def _keepApart(self) -> None:
+        """Move the result to a node of its own: the volume is no longer what it was made from."""
+        name = self._output.grid.volumeName
+        if self._output.isNew:
+            self.warnings.append(
+                f"{name} was changed while it was being segmented: the result belongs to how it "
+                "was before."
+            )
+            return
+        previous = self._output
+        self.warnings.append(
+            f"{name} was changed while it was being segmented: the result belongs to how it was "
+            "before and is in a segmentation of its own."
+        )
+        self._output = SegmentationOutput(self._scene, previous.grid, previous.card)
+        if self._written:
+            previous.discard()
+            self._output.open(self._axis, self._slices, self._saveStateForUndo)
+            self._output.write(self._labels, self._axis, sorted(self._written))
+
+
+def _focusSlice(request: SegmentationRequest, volume, axis: int) -> int | None:
+    """Return the stored slice along array axis ``axis`` in which ``request.focusRAS`` lies."""
+    if request.focusRAS is None:
+        return None
+    IJK = np.linalg.solve(volume.ijk_to_ras, [*request.focusRAS, 1.0])
+    return int(np.clip(round(IJK[2 - axis]), 0, volume.shape[axis] - 1))

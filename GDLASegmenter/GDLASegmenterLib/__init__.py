@@ -1,0 +1,1 @@
+"""The GDLASegmenter module's parts. Nothing is imported before the user opens the module."""

@@ -1,0 +1,124 @@
+"""What tests of the segmentation logic share: a worker on demand, runs, voxels to compare."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import slicer
+import slicer.util
+import vtk
+from vtk.util.numpy_support import vtk_to_numpy
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "Testing" / "core"), str(ROOT / "GDLASegmenter")]
+
+from phantom import make_card  # noqa: E402
+from scripted_worker import ScriptedWorker  # noqa: E402
+
+from GDLACore.imaging.volume import Volume  # noqa: E402
+from GDLACore.model.card import ModelCard  # noqa: E402
+from GDLACore.worker import ModelRequest  # noqa: E402
+from GDLASegmenterLib.SegmentationLogic import SegmentationLogic  # noqa: E402
+from GDLASegmenterLib.SegmentationRequest import SegmentationRequest  # noqa: E402
+from GDLASegmenterLib.SegmentationRun import SegmentationRun  # noqa: E402
+
+LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+MODEL = ModelRequest("abdomen")
+
+
+def valuesAsLabels(volume: Volume) -> np.ndarray:
+    """Find in a volume the labels that are its values."""
+    return np.asarray(volume.array).astype(np.uint8)
+
+
+class Bench:
+    """A logic with a scripted worker over the scene, and a volume whose values are its labels."""
+
+    def __init__(
+        self,
+        scene: slicer.vtkMRMLScene,
+        labels: Callable[[Volume], np.ndarray] = valuesAsLabels,
+        card: ModelCard | None = None,
+        batch: int = 2,
+    ) -> None:
+        self.card = card or make_card()
+        self.worker = ScriptedWorker(labels, self.card, batch=batch)
+        self.undoStates: list[slicer.vtkMRMLSegmentationNode] = []
+        self.logic = SegmentationLogic(self.worker, scene, self.undoStates.append)
+
+    def request(self, volumeNode: slicer.vtkMRMLVolumeNode, **options) -> SegmentationRequest:
+        return SegmentationRequest(volumeNode, MODEL, self.card, **options)
+
+    def begin(self, volumeNode: slicer.vtkMRMLVolumeNode, **options) -> SegmentationRun:
+        return self.logic.segment(self.request(volumeNode, **options))
+
+    def segment(self, volumeNode: slicer.vtkMRMLVolumeNode, **options) -> SegmentationRun:
+        """Segment to the end, which must be a good one."""
+        run = self.toTheEnd(self.begin(volumeNode, **options))
+        assert run.error is None, run.error
+        return run
+
+    def toTheEnd(self, run: SegmentationRun) -> SegmentationRun:
+        for _ in range(1000):
+            if run.isOver:
+                return run
+            self.logic.update()
+        raise AssertionError(f"the run is still {run.state}")
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        for _ in range(1000):
+            if condition():
+                return
+            self.logic.update()
+        raise AssertionError("the condition never held")
+
+
+def voxels(node: slicer.vtkMRMLSegmentationNode, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the segment called ``name`` as booleans [k, j, i] on a grid of ``shape`` at 0, 0, 0.
+
+    Read from the segment's own layer, in its extent, without resampling anything.
+    """
+    segmentation = node.GetSegmentation()
+    segment = segmentation.GetSegment(segmentation.GetSegmentIdBySegmentName(name))
+    image = segment.GetRepresentation(LABELMAP)
+    whole = np.zeros(shape, bool)
+    i0, i1, j0, j1, k0, k1 = image.GetExtent()
+    if i0 <= i1 and j0 <= j1 and k0 <= k1:
+        values = vtk_to_numpy(image.GetPointData().GetScalars())
+        box = values.reshape(k1 - k0 + 1, j1 - j0 + 1, i1 - i0 + 1)
+        whole[k0 : k1 + 1, j0 : j1 + 1, i0 : i1 + 1] = box == segment.GetLabelValue()
+    return whole
+
+
+def labelMap(
+    node: slicer.vtkMRMLSegmentationNode, card: ModelCard, shape: tuple[int, ...]
+) -> np.ndarray:
+    """Return the labels [k, j, i] of the card's structures, found by the segments' names."""
+    labels = np.zeros(shape, np.uint8)
+    for label in card.labels:
+        labels[voxels(node, label.name, shape)] = label.value
+    return labels
+
+
+def addManualSegment(
+    node: slicer.vtkMRMLSegmentationNode,
+    volumeNode: slicer.vtkMRMLVolumeNode,
+    name: str,
+    mask: np.ndarray,
+) -> str:
+    """Add a segment as the Segment Editor does: into the shared layer where it overlaps nothing."""
+    segmentation = node.GetSegmentation()
+    segmentID = segmentation.AddEmptySegment("", name)
+    image = slicer.vtkOrientedImageData()
+    matrix = vtk.vtkMatrix4x4()
+    volumeNode.GetIJKToRASMatrix(matrix)
+    image.SetImageToWorldMatrix(matrix)
+    image.SetExtent(0, mask.shape[2] - 1, 0, mask.shape[1] - 1, 0, mask.shape[0] - 1)
+    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+    vtk_to_numpy(image.GetPointData().GetScalars())[:] = mask.ravel()
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    assert logic.SetBinaryLabelmapToSegment(image, node, segmentID, logic.MODE_REPLACE)
+    return segmentID

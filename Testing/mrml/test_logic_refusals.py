@@ -1,0 +1,126 @@
+"""What cannot be segmented, or not into that segmentation, is said in one sentence beforehand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import slicer
+import slicer.util
+import vtk
+from segmenting import Bench, addManualSegment, labelMap
+
+from GDLACore.errors import OutputError, VolumeError
+
+SHAPE = (6, 7, 8)
+LABELS = np.random.default_rng(3).integers(0, 4, SHAPE).astype(np.uint8)
+MASK = LABELS == 1
+
+
+@pytest.fixture
+def volumeNode(scene):
+    return slicer.util.addVolumeFromArray(LABELS.astype(np.int16), name="CT")
+
+
+@pytest.fixture
+def bench(scene):
+    return Bench(scene)
+
+
+def refusal(bench, volumeNode, error, **options) -> str:
+    """Return what is said, after seeing that nothing was added to the scene and nothing asked."""
+    nodes = bench.logic._scene.GetNumberOfNodes()
+    with pytest.raises(error) as caught:
+        bench.begin(volumeNode, **options)
+    assert bench.logic._scene.GetNumberOfNodes() == nodes
+    assert not bench.logic.isBusy and bench.worker.requests == []
+    assert caught.value.hint
+    return caught.value.message
+
+
+def test_a_label_map_is_refused(scene, bench):
+    node = slicer.util.addVolumeFromArray(
+        LABELS, nodeClassName="vtkMRMLLabelMapVolumeNode", name="mask"
+    )
+    assert refusal(bench, node, VolumeError) == "mask is a label map, not an image."
+
+
+def test_a_volume_without_voxels_is_refused(scene, bench):
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "nothing")
+    assert refusal(bench, node, VolumeError) == "nothing holds no gray values or colors."
+
+
+def test_a_volume_of_two_values_per_voxel_is_refused(scene, bench):
+    node = slicer.util.addVolumeFromArray(
+        np.zeros((3, 4, 5, 2)), nodeClassName="vtkMRMLVectorVolumeNode", name="field"
+    )
+    assert "field has 2 values per voxel" in refusal(bench, node, VolumeError)
+
+
+def test_a_volume_under_a_transform_that_bends_it_is_refused(scene, bench, volumeNode):
+    transform = scene.AddNewNodeByClass("vtkMRMLBSplineTransformNode", "warp")
+    transform.SetAndObserveTransformToParent(vtk.vtkThinPlateSplineTransform())
+    volumeNode.SetAndObserveTransformNodeID(transform.GetID())
+    assert "under the transform warp, which bends it" in refusal(bench, volumeNode, VolumeError)
+
+
+def test_a_volume_squashed_flat_by_its_transform_is_refused(scene, bench, volumeNode):
+    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(2, 2, 0.0)
+    transform.SetMatrixTransformToParent(matrix)
+    volumeNode.SetAndObserveTransformNodeID(transform.GetID())
+    assert "singular" in refusal(bench, volumeNode, VolumeError)
+
+
+def test_a_segmentation_of_surfaces_is_no_output(scene, bench, volumeNode):
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "bones")
+    node.GetSegmentation().SetSourceRepresentationName("Closed surface")
+    sphere = vtk.vtkSphereSource()
+    sphere.Update()
+    node.AddSegmentFromClosedSurfaceRepresentation(sphere.GetOutput(), "ball", [1, 0, 0])
+    message = refusal(bench, volumeNode, OutputError, outputNode=node)
+    assert message == "bones consists of surfaces, not of voxels."
+
+
+def test_a_segmentation_made_on_another_grid_is_no_output(scene, bench, volumeNode):
+    other = slicer.util.addVolumeFromArray(LABELS.astype(np.int16), name="MR")
+    other.SetSpacing(0.9, 1, 1)
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "of the MR")
+    node.SetReferenceImageGeometryParameterFromVolumeNode(other)
+    addManualSegment(node, other, "by hand", MASK)
+    message = refusal(bench, volumeNode, OutputError, outputNode=node)
+    assert message == "of the MR was made on another voxel grid than that of CT."
+
+
+def test_a_segmentation_under_another_transform_is_no_output(scene, bench, volumeNode):
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "moved")
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
+    addManualSegment(node, volumeNode, "by hand", MASK)
+    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    node.SetAndObserveTransformNodeID(transform.GetID())
+    bench.segment(volumeNode, outputNode=node)  # the identity moves nothing
+    bench.worker.requests.clear()
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(0, 3, 1.0)
+    transform.SetMatrixTransformToParent(matrix)
+    message = refusal(bench, volumeNode, OutputError, outputNode=node)
+    assert message == "moved and CT are under different transforms."
+
+
+def test_a_segmentation_whose_grid_counts_from_another_corner_is_an_output(
+    scene, bench, volumeNode
+):
+    flipped = slicer.util.addVolumeFromArray(np.ascontiguousarray(LABELS[::-1]).astype(np.int16))
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(2, 2, -1)
+    matrix.SetElement(2, 3, SHAPE[0] - 1)
+    flipped.SetIJKToRASMatrix(matrix)
+    node = bench.segment(flipped).segmentationNode
+    bench.segment(volumeNode, outputNode=node, slices=range(2))
+    np.testing.assert_array_equal(labelMap(node, bench.card, SHAPE), LABELS)
+
+
+def test_slices_that_the_volume_does_not_have_are_refused_by_the_worker(bench, volumeNode):
+    run = bench.toTheEnd(bench.begin(volumeNode, slices=range(4, 9)))
+    assert run.state.value == "failed" and "slices" in run.error.message
+    assert run.segmentationNode is None
