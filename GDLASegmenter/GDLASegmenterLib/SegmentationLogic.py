@@ -9,6 +9,7 @@ import slicer
 
 from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
 from GDLASegmenterLib.SegmentationRun import SegmentationRun
+from GDLASegmenterLib.SequenceRun import SequenceRun
 
 # Of the 50 ms after which a window feels slow, leave some for drawing what has changed.
 _BUDGET_S = 0.02
@@ -34,7 +35,7 @@ class SegmentationLogic:
         saveStateForUndo: Callable[[object], None] = lambda segmentationNode: None,
     ) -> None:
         self.worker = worker
-        self.run: SegmentationRun | None = None
+        self.run: SegmentationRun | SequenceRun | None = None
         self._scene = scene
         self._saveStateForUndo = saveStateForUndo
         self._closing = scene.AddObserver(
@@ -49,13 +50,24 @@ class SegmentationLogic:
     def segment(self, request: SegmentationRequest) -> SegmentationRun:
         """Begin what ``request`` asks for, and return the run.
 
-        Raises VolumeError or OutputError if volume and segmentation do not go together, before
-        anything is changed; everything that goes wrong later is in the run's ``error``. Raises
-        ValueError while another run is going on.
+        Of a volume in a sequence, the frame that is shown is segmented. Raises VolumeError or
+        OutputError if volume and segmentation do not go together, before anything is changed;
+        everything that goes wrong later is in the run's ``error``. Raises ValueError while another
+        run is going on.
         """
+        return self._begin(SegmentationRun, request)
+
+    def segmentSequence(self, request: SegmentationRequest) -> SequenceRun:
+        """Begin to segment all frames of the sequence that the volume is in; as ``segment``.
+
+        The result is a new sequence, whatever output the request names.
+        """
+        return self._begin(SequenceRun, request)
+
+    def _begin(self, kind, request: SegmentationRequest):
         if self.isBusy:
             raise ValueError("Another segmentation is being made.")
-        self.run = SegmentationRun(self.worker, request, self._saveStateForUndo)
+        self.run = kind(self.worker, request, self._saveStateForUndo)
         return self.run
 
     def update(self) -> None:

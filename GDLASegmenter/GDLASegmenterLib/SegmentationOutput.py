@@ -55,7 +55,7 @@ class SegmentationOutput:
 
     @property
     def isOpen(self) -> bool:
-        """Whether ``open`` was called: only since then is there something to write to or discard."""
+        """Whether ``open`` was called: before it there is nothing to write to or to discard."""
         return self._isOpen
 
     @property
