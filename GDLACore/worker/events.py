@@ -1,0 +1,100 @@
+"""What a client of the worker hears, in the order in which it happens.
+
+``job`` is the number that ``WorkerClient.segment`` returned; None where it is about a model that is
+being loaded, or about the worker itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from GDLACore.errors import GDLAError
+from GDLACore.model.card import ModelCard
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The model asked for last is ready; ``device`` says in words what it runs on, and why."""
+
+    card: ModelCard
+    device: str
+
+
+@dataclass(frozen=True, eq=False)
+class Started:
+    """The slices are being segmented.
+
+    ``labels`` [k, j, i] on the volume's grid, read-only, uint8 or uint16, are zero so far and
+    change as slices are done. They last until the next job begins or the client is closed.
+    """
+
+    job: int
+    card: ModelCard
+    device: str
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class SlicesDone:
+    """The labels of the slices ``indices`` along array axis ``axis`` (0 = k, 1 = j, 2 = i) are in.
+
+    ``done`` of ``total`` slices are. They are final unless ``Finished.rewritten`` says otherwise.
+    """
+
+    job: int
+    axis: int
+    indices: tuple[int, ...]
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Phase:
+    """``done`` of ``total`` steps of "writing" the volume, "loading" a model or "cleaning"."""
+
+    job: int | None
+    phase: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Something the user should know about the result or the device."""
+
+    job: int | None
+    message: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """All labels are in.
+
+    ``rewritten``: the clean-up changed labels of slices that were announced before. ``seconds`` is
+    what the worker needed, from the request to here.
+    """
+
+    job: int
+    rewritten: bool
+    device: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """What was going on was cancelled; the labels of the slices that were done remain."""
+
+    job: int | None
+
+
+@dataclass(frozen=True)
+class Failed:
+    """What was going on has ended in ``error``; the next request works or says why not."""
+
+    job: int | None
+    error: GDLAError
+
+
+Event = Loaded | Started | SlicesDone | Phase | Warned | Finished | Stopped | Failed

@@ -1,0 +1,159 @@
+"""What client and worker say to each other: the types behind docs/worker-protocol.md.
+
+Every request has a number, ``job``, chosen by the client and rising.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from GDLACore.errors import GDLAError
+from GDLACore.model.card import ModelCard
+from GDLACore.options import SegmentOptions
+from GDLACore.worker.events import Failed, Finished, Phase, SlicesDone, Stopped, Warned
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """A model and where it should run; the fields are ``GDLACore.engine.load_engine``'s."""
+
+    model: str
+    card: str | None = None
+    device: str = "auto"
+    runtime: str = "auto"
+    threads: int | None = None
+
+    def with_full_paths(self) -> ModelRequest:
+        """Return the request with its files as seen from the current folder.
+
+        A name without a folder and a suffix is one of the catalogue.
+        """
+        card = None if self.card is None else _full_path(self.card)
+        return replace(self, model=_full_path(self.model), card=card)
+
+
+@dataclass(frozen=True)
+class VolumeFile:
+    """A ``Volume`` whose array is the ``.npy`` file ``array``.
+
+    ``ijk_to_ras``: its 16 numbers (mm), row by row.
+    """
+
+    array: str
+    ijk_to_ras: tuple[float, ...]
+    name: str
+    modality: str | None
+
+
+@dataclass(frozen=True)
+class Hello:
+    """The client's first message.
+
+    The worker ends by itself when nothing has been asked of it for ``idle_s`` seconds.
+    """
+
+    version: int
+    idle_s: float
+
+
+@dataclass(frozen=True)
+class Load:
+    """Have the model ready; left out if another request waits that needs a model."""
+
+    job: int
+    model: ModelRequest
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Segment ``volume`` into a new file, ``labels``."""
+
+    job: int
+    model: ModelRequest
+    volume: VolumeFile
+    options: SegmentOptions
+    labels: str
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Give up all requests made before this one."""
+
+
+@dataclass(frozen=True)
+class Unload:
+    """Give the model's memory back."""
+
+
+@dataclass(frozen=True)
+class Quit:
+    """End when the requests made before this one are done."""
+
+
+@dataclass(frozen=True)
+class Greeting:
+    """The worker's answer to ``Hello``: its own process, not that of a launcher before it."""
+
+    version: int
+    pid: int
+
+
+@dataclass(frozen=True)
+class Alive:
+    """A sign of life, about once a second."""
+
+
+@dataclass(frozen=True)
+class ModelReady:
+    """The answer to ``Load``."""
+
+    job: int
+    card: ModelCard
+    device: str
+
+
+@dataclass(frozen=True)
+class SegmentStarted:
+    """The model is ready, and so is the file for the labels, on the volume's grid, all zero."""
+
+    job: int
+    card: ModelCard
+    device: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A line was no message of this protocol, or came at the wrong time; nothing was done."""
+
+    error: GDLAError
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """The worker has been idle for long enough and ends; it reads nothing any more."""
+
+
+Command = Hello | Load | Segment | Cancel | Unload | Quit
+Report = (
+    Greeting
+    | Alive
+    | ModelReady
+    | SegmentStarted
+    | SlicesDone
+    | Phase
+    | Warned
+    | Finished
+    | Stopped
+    | Failed
+    | Refused
+    | Leaving
+)
+
+
+def _full_path(name: str) -> str:
+    path = Path(name)
+    return os.path.abspath(path) if path.suffix or path.name != str(path) else str(path)

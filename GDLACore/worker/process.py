@@ -1,0 +1,194 @@
+"""The worker as a process of its own, seen from the client."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from queue import SimpleQueue
+from typing import BinaryIO
+
+from GDLACore.errors import WorkerError
+from GDLACore.worker.connection import Broken, Gone, LaunchError
+from GDLACore.worker.death import death
+from GDLACore.worker.log_tail import LogTail
+from GDLACore.worker.messages import Alive, Command, Report
+from GDLACore.worker.protocol import LONGEST_LINE, ProtocolError, decode_report, encode
+
+PROGRAM = Path(__file__).resolve().with_name("__main__.py")
+
+# A process that outlives the worker may hold its pipes open.
+_DRAIN_S = 1.0
+
+
+class WorkerProcess:
+    """A process that is started, listened to and waited for by threads; see ``Connection``.
+
+    ``argv`` starts an interpreter or a launcher of one; ``folder`` returns the folder to start it
+    in, which may take its time.
+    """
+
+    def __init__(self, argv: Sequence[str], folder: Callable[[], Path]) -> None:
+        self.reports: SimpleQueue[Report | Broken | Gone] = SimpleQueue()
+        self.heard = 0
+        self.ended = threading.Event()
+        self._argv = [*argv, str(PROGRAM)]
+        self._folder = folder
+        self._commands: SimpleQueue[bytes | None] = SimpleQueue()
+        self._log = LogTail()
+        self._turn = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._killed = False
+        self._reaped = False
+        _in_background(self._live)
+
+    @property
+    def log(self) -> str:
+        return self._log.text()
+
+    def send(self, command: Command) -> None:
+        self._commands.put(encode(command))
+
+    def kill(self) -> None:
+        with self._turn:
+            self._killed = True
+            if self._process is not None and not self._reaped:
+                _kill_tree(self._process)
+
+    def close(self, patience_s: float) -> None:
+        self._commands.put(None)
+        if not self.ended.wait(patience_s):
+            self.kill()
+            self.ended.wait(patience_s)
+
+    def _live(self) -> None:
+        try:
+            process = self._launched()
+        except WorkerError as error:
+            self.reports.put(Gone(error))
+            self.ended.set()
+            return
+        with self._turn:
+            self._process = process
+            if self._killed:
+                _kill_tree(process)
+        _in_background(self._write, process.stdin)
+        listeners = [
+            _in_background(self._listen, process.stdout),
+            _in_background(self._log.read_from, process.stderr),
+        ]
+        status = self._wait(process)
+        self._commands.put(None)
+        deadline = time.monotonic() + _DRAIN_S
+        for listener in listeners:
+            listener.join(max(0.0, deadline - time.monotonic()))
+        self.reports.put(Gone(death(status, self.log)))
+        self.ended.set()
+
+    def _launched(self) -> subprocess.Popen[bytes]:
+        """Return the process; raise LaunchError, or WorkerError if there is no folder for it."""
+        folder = self._folder()
+        try:
+            return subprocess.Popen(
+                self._argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=folder,
+                env=_environment(),
+                # A group of its own can be ended as a whole, and Ctrl-C is not meant for it.
+                **_GROUP,
+            )
+        except OSError as error:
+            raise LaunchError(
+                f"The background process could not be started with {self._argv[0]}: "
+                f"{error.strerror or error}.",
+                "Check that this program is there and may be run.",
+            ) from error
+
+    def _write(self, stream: BinaryIO) -> None:
+        try:
+            with stream:
+                while (line := self._commands.get()) is not None:
+                    stream.write(line)
+                    stream.flush()
+        except OSError:  # how it ended is found out elsewhere
+            pass
+
+    def _listen(self, stream: BinaryIO) -> None:
+        with stream:
+            while line := stream.readline(LONGEST_LINE):
+                if not line.endswith(b"\n") and len(line) < LONGEST_LINE:
+                    return  # cut off by the end of the process
+                self.heard += 1
+                try:
+                    report = decode_report(line)
+                except ProtocolError as error:
+                    report = Broken(error)
+                if not isinstance(report, Alive):
+                    self.reports.put(report)
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> int:
+        """Return the exit status; whatever the process started is ended with it."""
+        if hasattr(os, "waitid"):
+            # Until it is waited for, no other process can have got its number.
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+            with self._turn:
+                _kill_tree(process)
+                self._reaped = True
+        status = process.wait()
+        self._reaped = True
+        return status
+
+
+if sys.platform == "win32":
+    _GROUP = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+
+    def _kill_tree(process: subprocess.Popen[bytes]) -> None:
+        """End ``process`` and what it started, which is the worker if it is a launcher."""
+
+        def kill() -> None:
+            subprocess.run(
+                ["taskkill", "/T", "/F", "/PID", str(process.pid)],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                creationflags=subprocess.CREATE_NO_WINDOW,
+                check=False,
+            )
+            process.kill()
+
+        _in_background(kill)
+
+else:
+    import signal
+
+    _GROUP = {"start_new_session": True}
+
+    def _kill_tree(process: subprocess.Popen[bytes]) -> None:
+        """End ``process`` and what it started, which is the worker if it is a launcher."""
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):  # macOS says the latter of zombies
+            pass
+
+
+def _environment() -> dict[str, str]:
+    return {
+        **os.environ,
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONUTF8": "1",
+        # Slicer's launcher lets ITK and SimpleITK load a plugin that needs the application.
+        "ITK_AUTOLOAD_PATH": "",
+        "SITK_AUTOLOAD_PATH": "",
+        "ORT_DISABLE_TELEMETRY": "1",
+    }
+
+
+def _in_background(work: Callable[..., None], *arguments: object) -> threading.Thread:
+    thread = threading.Thread(target=work, args=arguments, name="gdla-client", daemon=True)
+    thread.start()
+    return thread

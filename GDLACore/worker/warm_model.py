@@ -1,0 +1,66 @@
+"""The one model that the worker keeps ready between requests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from GDLACore.engine import Engine, load_engine
+from GDLACore.model.catalogue import is_card_file, model_file
+from GDLACore.worker.messages import ModelRequest
+
+_Identity = tuple[object, ...]
+
+
+class WarmModel:
+    """Loads a model when it is another than the last one, or when its files have changed."""
+
+    def __init__(self) -> None:
+        self._engine: Engine | None = None
+        self._identity: _Identity | None = None
+
+    def is_ready(self, request: ModelRequest) -> bool:
+        """Return whether ``engine`` will not have to load anything."""
+        return self._engine is not None and self._identity == _identity(request)
+
+    def engine(self, request: ModelRequest) -> Engine:
+        """Return the engine for ``request``; raise what ``load_engine`` raises."""
+        if not self.is_ready(request):
+            # First, for two models may be more than the memory holds.
+            self.close()
+            # Before it is read: what is written while it is being read counts as a change.
+            identity = _identity(request)
+            self._engine = load_engine(
+                request.model,
+                device=request.device,
+                card=request.card,
+                runtime=request.runtime,
+                threads=request.threads,
+            )
+            self._identity = identity
+        return self._engine
+
+    def close(self) -> None:
+        """Give the model's memory back."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.close()
+
+
+def _identity(request: ModelRequest) -> _Identity:
+    """Return something else whenever loading ``request`` would give something else.
+
+    Raises ModelFileError if its name is not in the catalogue.
+    """
+    path = model_file(request.model)
+    files = [path, path.with_suffix(".card.json")]
+    if request.card is not None and is_card_file(request.card):
+        files.append(Path(request.card))
+    return (request, *map(_state, files))
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
