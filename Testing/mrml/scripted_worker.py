@@ -19,18 +19,18 @@ from GDLACore.imaging.volume import Volume
 from GDLACore.model.card import ModelCard
 from GDLACore.options import SegmentOptions
 from GDLACore.pipeline import check_volume
-from GDLACore.worker.events import (
+from GDLACore.worker import (
     Event,
     Failed,
     Finished,
     Loaded,
+    ModelRequest,
     Phase,
     SlicesDone,
     Started,
     Stopped,
     Warned,
 )
-from GDLACore.worker.messages import ModelRequest
 
 DEVICE = "scripted"
 
@@ -39,9 +39,10 @@ class ScriptedWorker:
     """``labels`` maps a volume to its label map [k, j, i]; ``card`` is every model's card.
 
     ``batch`` slices finish per poll unless the options ask for another number. ``requests`` are the
-    volume, model and options of every job so far. Misuse that the real client would suffer from
-    later raises at once: a second job while one runs, anything after ``close()``; and the label map
-    of a job turns to 255 everywhere as soon as the real client's would be gone.
+    volume, model and options of every job so far, ``unloads`` how often memory was asked back. As
+    with the real client, a second job while one runs and a request after ``close()`` are
+    ValueErrors; and the label map of a job turns to 255 everywhere when the real one's would be
+    gone.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class ScriptedWorker:
     ) -> None:
         self._find, self._card, self._batch = labels, card, batch
         self.requests: list[tuple[Volume, ModelRequest, SegmentOptions]] = []
+        self.unloads = 0
         self._steps: Iterator[list[Event]] | None = None
         self._due: list[Event] = []
         self._labels: np.ndarray | None = None
@@ -87,10 +89,13 @@ class ScriptedWorker:
         self._require_open()
         self._due.append(self._failure(None) or Loaded(self._card, DEVICE))
 
+    def unload(self) -> None:
+        self.unloads += 1
+
     def segment(self, volume: Volume, model: ModelRequest, options: SegmentOptions) -> int:
         self._require_open()
         if self.busy:
-            raise ValueError(f"Job {self._job} is still running.")
+            raise ValueError("a job is running")
         self._forget_labels()
         self._job += 1
         self.requests.append((volume, model, options))
@@ -98,12 +103,11 @@ class ScriptedWorker:
         return self._job
 
     def cancel(self) -> None:
-        self._require_open()
+        self._due = [Stopped(None) if isinstance(event, Loaded) else event for event in self._due]
         if self.busy:
             self._steps = iter([[Stopped(self._job)]])
 
     def poll(self) -> list[Event]:
-        self._require_open()
         events, self._due = self._due, []
         if self._steps is not None:
             failure = self._failure(self._job)
@@ -115,6 +119,7 @@ class ScriptedWorker:
     def close(self) -> None:
         self._forget_labels()
         self._steps, self._closed = None, True
+        self._due.clear()
 
     # The job
 
@@ -170,4 +175,4 @@ class ScriptedWorker:
 
     def _require_open(self) -> None:
         if self._closed:
-            raise RuntimeError("The worker client is closed.")
+            raise ValueError("the client is closed")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from inspect import signature
+
 import numpy as np
 import pytest
 from phantom import GEOMETRIES, make_card, make_labels, make_volume
@@ -9,17 +11,18 @@ from scripted_worker import ScriptedWorker
 
 from GDLACore.errors import VolumeError, WorkerError
 from GDLACore.options import SegmentOptions
-from GDLACore.worker.events import (
+from GDLACore.worker import (
     Failed,
     Finished,
     Loaded,
+    ModelRequest,
     Phase,
     SlicesDone,
     Started,
     Stopped,
     Warned,
+    WorkerClient,
 )
-from GDLACore.worker.messages import ModelRequest
 
 MODEL = ModelRequest("abdomen")
 FOUND = make_labels()
@@ -37,13 +40,17 @@ def _segment(worker: ScriptedWorker, options: SegmentOptions, geometry: str = "a
     return events
 
 
-def test_it_has_the_face_of_the_real_client():
-    from GDLACore.worker import WorkerClient
+def _parameters(client: type) -> dict[str, list[str]]:
+    methods = ("start", "load", "unload", "segment", "cancel", "poll", "close", "log")
+    return {name: list(signature(getattr(client, name)).parameters) for name in methods}
 
+
+def test_it_has_the_face_of_the_real_client():
     def face(client: type) -> set[str]:
         return {name for name in dir(client) if not name.startswith("_")}
 
     assert face(WorkerClient) == face(ScriptedWorker) - {"warn", "fail"}
+    assert _parameters(WorkerClient) == _parameters(ScriptedWorker)
 
 
 def test_labels_come_batch_by_batch_and_never_before_they_are_announced():
@@ -93,6 +100,13 @@ def test_a_cancelled_job_stops_at_the_next_poll_and_the_next_job_works():
     assert isinstance(_segment(worker, SegmentOptions())[-1], Finished)
 
 
+def test_loading_can_be_cancelled():
+    worker = _worker()
+    worker.load(MODEL)
+    worker.cancel()
+    assert worker.poll() == [Stopped(None)]
+
+
 def test_a_failure_ends_the_job_and_a_warning_does_not():
     worker = _worker()
     job = worker.segment(make_volume(GEOMETRIES["axial"]), MODEL, SegmentOptions())
@@ -126,8 +140,9 @@ def test_misuse_raises_at_once():
         worker.segment(make_volume(GEOMETRIES["axial"]), MODEL, SegmentOptions())
     worker.close()
     worker.close()
-    with pytest.raises(RuntimeError, match="closed"):
-        worker.poll()
+    assert worker.poll() == []
+    with pytest.raises(ValueError, match="closed"):
+        worker.load(MODEL)
 
 
 def test_the_labels_of_a_job_are_of_no_use_after_the_next_began():
