@@ -12,7 +12,7 @@ from GDLACore.engine.protocol import Engine, label_type
 from GDLACore.errors import VolumeError
 from GDLACore.imaging.components import keep_largest_components
 from GDLACore.imaging.intensity import count_non_finite, normaliser
-from GDLACore.imaging.view import SliceView, slice_view
+from GDLACore.imaging.view import SliceView, check_slices, slice_view
 from GDLACore.imaging.volume import Volume
 from GDLACore.model.card import ModelCard
 from GDLACore.options import SegmentOptions
@@ -192,13 +192,7 @@ def _check_lowest(volume: Volume, lowest: float, card: ModelCard) -> None:
 def _requested(options: SegmentOptions, view: SliceView, volume: Volume) -> list[int]:
     """Return the slices to segment, the one nearest to the focus first."""
     wanted = range(view.count) if options.slices is None else options.slices
-    # The ends alone are compared: a mistyped range may have more members than memory holds.
-    if not wanted or min(wanted[0], wanted[-1]) < 0 or max(wanted[0], wanted[-1]) >= view.count:
-        raise VolumeError(
-            f"{wanted.start}:{wanted.stop} is no range of slices of {volume.name}, which has "
-            f"{view.count} along the model's slice axis.",
-            f"Choose a range within 0:{view.count}.",
-        )
+    check_slices(wanted, view.count, volume.name)
     focus = options.focus_slice
     return list(wanted) if focus is None else sorted(wanted, key=lambda index: abs(index - focus))
 

@@ -92,6 +92,17 @@ def slice_view(volume: Volume, slice_axis: str, view: str) -> SliceView:
     return SliceView(axes, flips, shape[axes[0]], (shape[axes[1]], shape[axes[2]]))
 
 
+def check_slices(wanted: range, count: int, name: str) -> None:
+    """Raise VolumeError unless ``wanted`` are some of the ``count`` slices of volume ``name``."""
+    # The ends alone are compared: a mistyped range may have more members than memory holds.
+    if not wanted or min(wanted[0], wanted[-1]) < 0 or max(wanted[0], wanted[-1]) >= count:
+        raise VolumeError(
+            f"{wanted.start}:{wanted.stop} is no range of slices of {name}, which has "
+            f"{count} along the model's slice axis.",
+            f"Choose a range within 0:{count}.",
+        )
+
+
 def _as_stored(volume: Volume) -> tuple[tuple[int, int, int], tuple[bool, bool]]:
     flat = _single_slice_axes(volume)
     slice_ = 0 if not flat or 0 in flat else flat[0]

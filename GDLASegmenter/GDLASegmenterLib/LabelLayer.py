@@ -7,7 +7,7 @@ fraction of a millisecond and leaves other layers and surfaces alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,8 @@ from vtk.util.numpy_support import vtk_to_numpy
 from GDLASegmenterLib.Extent import EMPTY, Extent, intersection, isEmpty
 
 LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+
+_CLEARED_AT_ONCE = 8 << 20  # voxels
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,14 +56,28 @@ def layersOf(segmentation, segmentIDs: Iterable[str]) -> list[LabelLayer]:
 
 def newImage(IJKToRAS: vtk.vtkMatrix4x4, extent: Extent, largestValue: int):
     """Return a label image of zeros on the grid ``IJKToRAS`` that can hold ``largestValue``."""
-    image = slicer.vtkOrientedImageData()
-    image.SetImageToWorldMatrix(IJKToRAS)
-    image.SetExtent(*extent)
-    scalarType = vtk.VTK_UNSIGNED_CHAR if largestValue < 256 else vtk.VTK_UNSIGNED_SHORT
-    image.AllocateScalars(scalarType, 1)
+    image = _allocated(IJKToRAS, extent, largestValue)
     if not isEmpty(extent):
         _array(image)[:] = 0
     return image
+
+
+def newImageInSteps(IJKToRAS: vtk.vtkMatrix4x4, extent: Extent, largestValue: int) -> Generator:
+    """Return in the end what ``newImage`` returns; yield after some milliseconds' work each.
+
+    Fresh memory costs half a millisecond per megabyte: all at once, the user would feel it.
+    """
+    image = _allocated(IJKToRAS, extent, largestValue)
+    if not isEmpty(extent):
+        voxels = _array(image).ravel()
+        for start in range(0, voxels.size, _CLEARED_AT_ONCE):
+            voxels[start : start + _CLEARED_AT_ONCE] = 0
+            yield
+    return image
+
+
+def scalarType(largestValue: int) -> int:
+    return vtk.VTK_UNSIGNED_CHAR if largestValue < 256 else vtk.VTK_UNSIGNED_SHORT
 
 
 def putInto(segmentation, image, segmentIDs: Iterable[str]) -> LabelLayer:
@@ -74,10 +90,14 @@ def putInto(segmentation, image, segmentIDs: Iterable[str]) -> LabelLayer:
 
 def resized(segmentation, layer: LabelLayer, extent: Extent) -> LabelLayer:
     """Give ``layer`` another extent, keeping what is in both, and return the layer there is now."""
-    values = [segmentation.GetSegment(segmentID).GetLabelValue() for segmentID in layer.segmentIDs]
-    image = newImage(_matrix(layer.image), extent, max(values))
+    largest = max(segmentation.GetSegment(one).GetLabelValue() for one in layer.segmentIDs)
+    return movedTo(segmentation, layer, newImage(_matrix(layer.image), extent, largest))
+
+
+def movedTo(segmentation, layer: LabelLayer, image) -> LabelLayer:
+    """Make ``image``, zeros on the same grid, the layer: what is in both extents is kept."""
     new = LabelLayer(image, layer.segmentIDs)
-    common = intersection(layer.extent, extent)
+    common = intersection(layer.extent, new.extent)
     if not isEmpty(common):
         new.box(common)[:] = layer.box(common)
     return putInto(segmentation, image, layer.segmentIDs)
@@ -152,6 +172,14 @@ def announce(segmentation, layer: LabelLayer) -> None:
     for segmentID in layer.segmentIDs:
         segmentation.InvokeEvent(slicer.vtkSegmentation.SourceRepresentationModified, segmentID)
         segmentation.InvokeEvent(slicer.vtkSegmentation.RepresentationModified, segmentID)
+
+
+def _allocated(IJKToRAS: vtk.vtkMatrix4x4, extent: Extent, largestValue: int):
+    image = slicer.vtkOrientedImageData()
+    image.SetImageToWorldMatrix(IJKToRAS)
+    image.SetExtent(*extent)
+    image.AllocateScalars(scalarType(largestValue), 1)
+    return image
 
 
 def _array(image) -> np.ndarray:

@@ -8,19 +8,20 @@ import numpy as np
 import slicer
 
 from GDLACore.model.card import ModelCard
-from GDLASegmenterLib.Extent import EMPTY, intersection, isEmpty, union
+from GDLASegmenterLib.Extent import intersection, isEmpty, union
 from GDLASegmenterLib.LabelLayer import (
     LabelLayer,
     announce,
     layersOf,
+    movedTo,
+    newImageInSteps,
     onGrid,
     resized,
+    scalarType,
     separated,
 )
 from GDLASegmenterLib.ModelSegments import addSegments, findSegments, tagVersion
 from GDLASegmenterLib.VolumeGrid import VolumeGrid
-
-CLOSED_SURFACE = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
 
 
 class SegmentationOutput:
@@ -39,6 +40,7 @@ class SegmentationOutput:
         self._isNew = node is None
         self._isOpen = False
         self._addedIDs: set[str] = set()
+        self._spare = None
         self._before: list[tuple[LabelLayer, dict[str, int]]] = []
         self._written: set[int] = set()
         self._axis = 0
@@ -65,6 +67,18 @@ class SegmentationOutput:
             return self._nodeID is not None
         return self._isOpen and not self._segmentIDs()
 
+    def prepare(self, axis: int, slices: range) -> Iterator[None]:
+        """Have the memory ready for ``slices`` along array axis ``axis``, in short steps.
+
+        Not needed before ``open``, but then ``open`` takes longer.
+        """
+        extent = self._slab(axis, slices)
+        if not self._isNew:
+            for layer in self._layers()[:1]:
+                extent = union(extent, layer.extent)
+        largest = len(self.card.labels)
+        self._spare = yield from newImageInSteps(self.grid.IJKToRAS, extent, largest)
+
     def open(self, axis: int, slices: range, saveStateForUndo: Callable[[object], None]) -> None:
         """Create the node and the segments, or make those of the node ready to be written.
 
@@ -79,7 +93,7 @@ class SegmentationOutput:
             saveStateForUndo(self._node)
         self._isOpen = True
         segmentation = self._node.GetSegmentation()
-        slab = self.grid.slab(axis, min(slices[0], slices[-1]), max(slices[0], slices[-1]))
+        slab = self._slab(axis, slices)
         if segmentation.GetNumberOfSegments() == 0:
             self._adoptGrid()
         layers = layersOf(segmentation, self._segmentIDs().values())
@@ -87,7 +101,7 @@ class SegmentationOutput:
             own = onGrid(segmentation, separated(segmentation, layer), self.grid.IJKToRAS)
             values = {one: segmentation.GetSegment(one).GetLabelValue() for one in own.segmentIDs}
             self._before.append((own, values))
-            resized(segmentation, own, union(own.extent, slab))  # a copy: the old one stays
+            self._resize(own, union(own.extent, slab))  # a copy: the old one stays
         found = self._segmentIDs()
         missing = [label for label in self.card.labels if label.value not in found]
         if missing:
@@ -144,24 +158,6 @@ class SegmentationOutput:
             node.GetSegmentation().RemoveSegment(segmentID)
         self._announce()
 
-    def finish(self) -> Iterator[None]:
-        """Tidy up, step by step: crop the layers, note the status, renew surfaces that are shown.
-
-        Each step may take as long as Slicer's own making of one surface, all others are short.
-        """
-        node = self.node
-        segmentation = node.GetSegmentation()
-        for layer in self._layers():
-            extent = _contentExtent(layer)
-            if extent != layer.extent:
-                resized(segmentation, layer, extent)
-            yield
-        self._announce()
-        for segmentID in self._segmentIDs().values():
-            _noteStatus(segmentation.GetSegment(segmentID))
-        if segmentation.ContainsRepresentation(CLOSED_SURFACE):
-            yield from self._renewSurfaces(segmentation)
-
     def _createNode(self):
         name = self._scene.GenerateUniqueName(f"{self.grid.volumeName} {self.card.name}")
         node = self._scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
@@ -203,8 +199,23 @@ class SegmentationOutput:
         for layer in self._layers():
             layer = separated(segmentation, layer)
             whole = union(layer.extent, slab)
-            layers.append(layer if whole == layer.extent else resized(segmentation, layer, whole))
+            layers.append(layer if whole == layer.extent else self._resize(layer, whole))
         return layers
+
+    def _slab(self, axis: int, slices: range):
+        return self.grid.slab(axis, min(slices[0], slices[-1]), max(slices[0], slices[-1]))
+
+    def _resize(self, layer: LabelLayer, extent) -> LabelLayer:
+        segmentation = self.node.GetSegmentation()
+        spare, self._spare = self._spare, None
+        largest = max(segmentation.GetSegment(one).GetLabelValue() for one in layer.segmentIDs)
+        if (
+            spare is None
+            or spare.GetExtent() != extent
+            or spare.GetScalarType() != scalarType(largest)
+        ):
+            return resized(segmentation, layer, extent)
+        return movedTo(segmentation, layer, spare)
 
     def _values(self, layer: LabelLayer, labels: np.ndarray) -> np.ndarray:
         """Return ``labels`` of the card as values of ``layer``, 0 where a segment is not in it."""
@@ -239,14 +250,6 @@ class SegmentationOutput:
         for layer in self._layers():
             announce(self.node.GetSegmentation(), layer)
 
-    def _renewSurfaces(self, segmentation) -> Iterator[None]:
-        convert = slicer.vtkSlicerSegmentationsModuleLogic.CreateRepresentationForOneSegment
-        for segmentID in self._segmentIDs().values():
-            surface = convert(segmentation, segmentID, CLOSED_SURFACE)
-            segmentation.GetSegment(segmentID).AddRepresentation(CLOSED_SURFACE, surface)
-            segmentation.InvokeEvent(slicer.vtkSegmentation.RepresentationModified, segmentID)
-            yield
-
 
 def _runs(indices: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Yield first and last of every run of consecutive numbers in the sorted ``indices``."""
@@ -264,26 +267,3 @@ def _runs(indices: Sequence[int]) -> Iterator[tuple[int, int]]:
 def _part(array: np.ndarray, axis: int, first: int, last: int) -> np.ndarray:
     """Return the slices from ``first`` to ``last`` along ``axis`` of ``array`` [k, j, i]."""
     return array[(slice(None),) * axis + (slice(first, last + 1),)]
-
-
-def _contentExtent(layer: LabelLayer):
-    """Return the extent of what is not zero in ``layer``."""
-    if isEmpty(layer.extent):
-        return EMPTY
-    array = layer.array()
-    inSlices = array.any(axis=(1, 2))
-    if not inSlices.any():
-        return EMPTY
-    k0, k1 = np.flatnonzero(inSlices)[[0, -1]]
-    flat = array[k0 : k1 + 1].any(axis=0)
-    j0, j1 = np.flatnonzero(flat.any(axis=1))[[0, -1]]
-    i0, i1 = np.flatnonzero(flat.any(axis=0))[[0, -1]]
-    i, _, j, _, k, _ = layer.extent
-    return tuple(int(n) for n in (i0 + i, i1 + i, j0 + j, j1 + j, k0 + k, k1 + k))
-
-
-def _noteStatus(segment) -> None:
-    """Mark a segment not looked at yet as begun; completed is for the radiologist to say."""
-    logic = slicer.vtkSlicerSegmentationsModuleLogic
-    if logic.GetSegmentStatus(segment) == logic.NotStarted:
-        logic.SetSegmentStatus(segment, logic.InProgress)

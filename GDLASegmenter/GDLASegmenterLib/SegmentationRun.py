@@ -10,7 +10,7 @@ from enum import Enum
 import numpy as np
 
 from GDLACore.errors import GDLAError, VolumeError
-from GDLACore.imaging.view import slice_view
+from GDLACore.imaging.view import check_slices, slice_view
 from GDLACore.options import SegmentOptions
 from GDLACore.worker import (
     Failed,
@@ -21,6 +21,7 @@ from GDLACore.worker import (
     Stopped,
     Warned,
 )
+from GDLASegmenterLib.FinishingTouches import finishingSteps
 from GDLASegmenterLib.SegmentationOutput import SegmentationOutput
 from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
 from GDLASegmenterLib.VolumeGrid import checkOutput, volumeGrid
@@ -38,6 +39,8 @@ class RunState(Enum):
     CANCELLED = "cancelled"
     FAILED = "failed"
 
+
+_NO_MORE = object()
 
 _ENDS = (RunState.DONE, RunState.CANCELLED, RunState.FAILED)
 
@@ -77,6 +80,7 @@ class SegmentationRun:
         view = slice_view(volume, request.card.slice_axis, request.card.view)
         self._axis = view.axes[0]
         self._slices = range(view.count) if request.slices is None else request.slices
+        check_slices(self._slices, view.count, volume.name)
         self._output = SegmentationOutput(
             self._scene, volumeGrid(volumeNode), request.card, request.outputNode
         )
@@ -90,6 +94,7 @@ class SegmentationRun:
             batch_size=request.batchSize,
             largest_component=request.largestComponent,
         )
+        self._steps = self._output.prepare(self._axis, self._slices)
         self._job = worker.segment(volume, request.model, options)
 
     @property
@@ -131,7 +136,7 @@ class SegmentationRun:
         try:
             self._checkScene()
             if self._steps is not None:
-                self._finishStep()
+                self._step()
             elif not self.isOver:
                 self._handle(self._events.popleft())
         except GDLAError as error:
@@ -181,10 +186,14 @@ class SegmentationRun:
                 self._output.amend(self._labels, cleaned, self._axis, index)
                 yield
         if self._output.isOpen and self._output.node is not None:
-            yield from self._output.finish()
+            segmentation = self._output.node.GetSegmentation()
+            yield from finishingSteps(segmentation, self._output.card)
 
-    def _finishStep(self) -> None:
-        if next(self._steps, self) is self:
+    def _step(self) -> None:
+        if next(self._steps, _NO_MORE) is not _NO_MORE:
+            return
+        self._steps = None
+        if self.state is RunState.FINISHING:
             self._end(self._stateAtEnd)
 
     def _end(self, state: RunState) -> None:

@@ -120,7 +120,7 @@ def test_a_segmentation_whose_grid_counts_from_another_corner_is_an_output(
     np.testing.assert_array_equal(labelMap(node, bench.card, SHAPE), LABELS)
 
 
-def test_slices_that_the_volume_does_not_have_are_refused_by_the_worker(bench, volumeNode):
-    run = bench.toTheEnd(bench.begin(volumeNode, slices=range(4, 9)))
-    assert run.state.value == "failed" and "slices" in run.error.message
-    assert run.segmentationNode is None
+@pytest.mark.parametrize("slices", [range(4, 9), range(2, 2), range(-1, 3), range(10**18)])
+def test_slices_that_the_volume_does_not_have_are_refused(bench, volumeNode, slices):
+    message = refusal(bench, volumeNode, VolumeError, slices=slices)
+    assert "is no range of slices of CT, which has 6" in message

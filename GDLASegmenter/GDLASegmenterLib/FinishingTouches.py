@@ -1,0 +1,84 @@
+"""What is done to a model's segments once their voxels are in, in steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import slicer
+import vtk
+
+from GDLACore.model.card import ModelCard
+from GDLASegmenterLib.Extent import EMPTY, Extent, isEmpty
+from GDLASegmenterLib.LabelLayer import LabelLayer, announce, layersOf, movedTo, newImageInSteps
+from GDLASegmenterLib.ModelSegments import findSegments
+
+CLOSED_SURFACE = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
+
+
+def finishingSteps(segmentation, card: ModelCard) -> Iterator[None]:
+    """Crop the layers of ``card``'s model, note the segments' status, renew surfaces if shown.
+
+    Each step takes some milliseconds, but for surfaces: one takes what Slicer needs to make it.
+    """
+    segmentIDs = list(findSegments(segmentation, card).values())
+    for layer in layersOf(segmentation, segmentIDs):
+        yield from _crop(segmentation, layer)
+    for segmentID in segmentIDs:
+        if segment := segmentation.GetSegment(segmentID):
+            _noteStatus(segment)
+    if segmentation.ContainsRepresentation(CLOSED_SURFACE):
+        for segmentID in segmentIDs:
+            yield
+            _renewSurface(segmentation, segmentID)
+
+
+def _crop(segmentation, layer: LabelLayer) -> Iterator[None]:
+    """Leave out what is empty around the layer's content, as Slicer itself does."""
+    extent = _contentExtent(layer)
+    if extent == layer.extent:
+        return
+    matrix = vtk.vtkMatrix4x4()
+    layer.image.GetImageToWorldMatrix(matrix)
+    largest = max(segmentation.GetSegment(one).GetLabelValue() for one in layer.segmentIDs)
+    before = layer.image.GetMTime()
+    image = yield from newImageInSteps(matrix, extent, largest)
+    now = [one.image for one in layersOf(segmentation, _present(segmentation, layer.segmentIDs))]
+    if now == [layer.image] and layer.image.GetMTime() == before:  # nobody has painted meanwhile
+        announce(segmentation, movedTo(segmentation, layer, image))
+
+
+def _present(segmentation, segmentIDs: tuple[str, ...]) -> list[str]:
+    return [segmentID for segmentID in segmentIDs if segmentation.GetSegment(segmentID)]
+
+
+def _contentExtent(layer: LabelLayer) -> Extent:
+    """Return the extent of what is not zero in ``layer``."""
+    if isEmpty(layer.extent):
+        return EMPTY
+    array = layer.array()
+    inSlices = array.any(axis=(1, 2))
+    if not inSlices.any():
+        return EMPTY
+    k0, k1 = np.flatnonzero(inSlices)[[0, -1]]
+    flat = array[k0 : k1 + 1].any(axis=0)
+    j0, j1 = np.flatnonzero(flat.any(axis=1))[[0, -1]]
+    i0, i1 = np.flatnonzero(flat.any(axis=0))[[0, -1]]
+    i, _, j, _, k, _ = layer.extent
+    return tuple(int(n) for n in (i0 + i, i1 + i, j0 + j, j1 + j, k0 + k, k1 + k))
+
+
+def _noteStatus(segment) -> None:
+    """Mark a segment not looked at yet as begun; completed is for the radiologist to say."""
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    if logic.GetSegmentStatus(segment) == logic.NotStarted:
+        logic.SetSegmentStatus(segment, logic.InProgress)
+
+
+def _renewSurface(segmentation, segmentID: str) -> None:
+    if segmentation.GetSegment(segmentID) is None:
+        return
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    surface = logic.CreateRepresentationForOneSegment(segmentation, segmentID, CLOSED_SURFACE)
+    segmentation.GetSegment(segmentID).AddRepresentation(CLOSED_SURFACE, surface)
+    segmentation.InvokeEvent(slicer.vtkSegmentation.RepresentationModified, segmentID)
