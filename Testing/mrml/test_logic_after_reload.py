@@ -1,0 +1,61 @@
+"""Running again into a segmentation that was saved and loaded, perhaps with its volume."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import slicer
+import slicer.util
+from nodes import add_segment, add_volume
+from phantom import make_card
+from segmenting import Bench
+from storage import KINDS, ijk_to_ras, shape
+from world import check_segments, scan, segment_positions
+
+CARD = make_card()
+NAMES = {label.value: label.name for label in CARD.labels}
+
+
+@pytest.fixture(params=list(KINDS))
+def volumeNode(scene, request):
+    size = shape(request.param, "coronal")
+    matrix = ijk_to_ras(request.param, "coronal", (1, -1, 1))
+    return add_volume(np.zeros(size, np.int16), matrix, "CT")
+
+
+def sorted_rows(points):
+    points = np.round(points, 3)
+    return points[np.lexsort(points.T)]
+
+
+@pytest.mark.parametrize("volume", ["kept", "reloaded"])
+def test_the_models_segments_are_known_again_and_written_in_their_place(
+    scene, volumeNode, tmp_path, volume
+):
+    expected = scan(volumeNode)
+    bench = Bench(scene, card=CARD)
+    node = bench.segment(volumeNode).segmentationNode
+    by_hand = np.zeros(expected.shape, bool)
+    by_hand[2:5, 1:4, 3:9] = True
+    add_segment(node, volumeNode, "by hand", by_hand)
+    segmentation = node.GetSegmentation()
+    mine = segment_positions(node, segmentation.GetSegmentIdBySegmentName("by hand"))
+    slicer.util.saveNode(node, str(tmp_path / "labels.seg.nrrd"))
+    slicer.util.saveNode(volumeNode, str(tmp_path / "CT.nrrd"))
+    scene.RemoveNode(node)
+    if volume == "reloaded":
+        scene.RemoveNode(volumeNode)
+        volumeNode = slicer.util.loadVolume(str(tmp_path / "CT.nrrd"))
+        expected = slicer.util.arrayFromVolume(volumeNode).copy()
+    node = slicer.util.loadSegmentation(str(tmp_path / "labels.seg.nrrd"))
+
+    segmentation = node.GetSegmentation()
+    bench.worker._find = lambda volume: np.zeros_like(volume.array, np.uint8)
+    bench.segment(volumeNode, outputNode=node, slices=range(1, 4))
+    bench.worker._find = lambda volume: np.asarray(volume.array).astype(np.uint8)
+    bench.segment(volumeNode, outputNode=node, slices=range(1, 4))
+    bench.segment(volumeNode, outputNode=node)
+    assert segmentation.GetNumberOfSegments() == 4
+    check_segments(node, NAMES, expected)
+    found = segment_positions(node, segmentation.GetSegmentIdBySegmentName("by hand"))
+    np.testing.assert_array_equal(sorted_rows(found), sorted_rows(mine))
