@@ -29,6 +29,7 @@ DIRECTION = {
     "engine": {"engine", "imaging", "weights", "export", "installation"},
     "pipeline": {"pipeline", "engine", "imaging"},
     "calibration": {"calibration", "pipeline", "engine", "imaging"},
+    "storage": {"storage", "weights", "export", "calibration"},
     "worker": {"worker", "pipeline", "engine", "imaging"},
     "network": {"network", "weights"},
     "training": {"training", "network", "weights", "pipeline", "engine", "imaging"},
