@@ -1,4 +1,4 @@
-"""Draw GDLA.png, the icon of the extension: an axial slice with three organs outlined.
+"""Draw the icon of the extension and of its module: an axial slice with three organs outlined.
 
     python docs/draw_icon.py
 
@@ -11,6 +11,9 @@ import math
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFilter
+
+ROOT = Path(__file__).resolve().parent.parent
+ICONS = (ROOT / "GDLA.png", ROOT / "GDLASegmenter" / "Resources" / "Icons" / "GDLASegmenter.png")
 
 SIZE = 128
 SCALE = 8
@@ -93,4 +96,5 @@ def icon() -> Image.Image:
 
 
 if __name__ == "__main__":
-    icon().save(Path(__file__).resolve().parent.parent / "GDLA.png", optimize=True)
+    for path in ICONS:
+        icon().save(path, optimize=True)

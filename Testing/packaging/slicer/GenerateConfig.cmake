@@ -1,0 +1,1 @@
+gdla_step("config")

@@ -1,0 +1,97 @@
+"""CMake's lists name every file of the extension, and every file that they name is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cmake_lists import FileList, file_lists
+from extension import ROOT
+from PIL import Image
+
+BACKEND = ROOT / "GDLACore"
+MODULE = ROOT / "GDLASegmenter"
+ICON = MODULE / "Resources" / "Icons" / "GDLASegmenter.png"
+
+
+def files_in(folder: Path, base: Path) -> set[str]:
+    return {
+        path.relative_to(base).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "CMakeLists.txt" and "__pycache__" not in path.parts
+    }
+
+
+def scripts_in(folder: Path) -> set[str]:
+    return {file for file in files_in(folder, folder) if file.endswith(".py")}
+
+
+def others_in(folder: Path) -> set[str]:
+    return files_in(folder, folder) - scripts_in(folder)
+
+
+def assert_complete(where: Path, name: str, present: set[str]) -> None:
+    corrections = file_lists(where / "CMakeLists.txt")[name].corrections(present)
+    assert not corrections, "\n" + "\n".join(corrections)
+
+
+def test_the_backends_scripts_are_listed() -> None:
+    assert_complete(BACKEND, "MODULE_PYTHON_SCRIPTS", scripts_in(BACKEND))
+
+
+def test_the_backends_resources_are_listed_with_the_terms_they_come_on() -> None:
+    present = files_in(ROOT / "Resources", ROOT) | {"LICENSE", "NOTICE"}
+    assert_complete(BACKEND, "PACKAGE_RESOURCES", present)
+
+
+def test_the_backends_folder_holds_nothing_but_scripts() -> None:
+    assert others_in(BACKEND) == set(), "what is not code belongs into Resources/"
+
+
+def test_the_modules_scripts_are_listed() -> None:
+    assert_complete(MODULE, "MODULE_PYTHON_SCRIPTS", scripts_in(MODULE))
+
+
+def test_the_modules_resources_are_listed() -> None:
+    assert_complete(MODULE, "MODULE_PYTHON_RESOURCES", others_in(MODULE))
+
+
+def test_slicer_finds_one_module_and_not_its_parts() -> None:
+    """Every script at the top of a folder of modules is taken for a module."""
+    assert {file for file in scripts_in(MODULE) if "/" not in file} <= {"GDLASegmenter.py"}
+
+
+@pytest.mark.parametrize("path", [ROOT / "GDLA.png", ICON], ids=["catalogue", "module"])
+def test_an_icon_has_the_size_that_slicer_recommends(path: Path) -> None:
+    with Image.open(path) as icon:
+        assert (icon.format, icon.size) == ("PNG", (128, 128))
+
+
+def test_both_icons_are_the_same() -> None:
+    assert ICON.read_bytes() == (ROOT / "GDLA.png").read_bytes(), "run docs/draw_icon.py"
+
+
+@pytest.mark.parametrize(
+    ("listed", "present", "told"),
+    [
+        (["a.py", "c.py"], {"a.py", "b.py", "c.py"}, "add  b.py  to SCRIPTS after  a.py"),
+        (["b.py"], {"a.py", "b.py"}, "add  a.py  to SCRIPTS as the first"),
+        (["a.py", "b.py"], {"a.py"}, "remove  b.py  from SCRIPTS, it does not exist"),
+        (["b.py", "a.py"], {"a.py", "b.py"}, "move  a.py  in SCRIPTS as the first"),
+        (["a.py", "a.py"], {"a.py"}, "a.py  stands twice in SCRIPTS"),
+    ],
+)
+def test_a_wrong_list_says_how_to_mend_it(listed: list[str], present: set[str], told: str) -> None:
+    corrections = FileList("x/CMakeLists.txt", "SCRIPTS", listed).corrections(present)
+    assert corrections == [f"x/CMakeLists.txt: {told}"]
+
+
+def test_a_right_list_needs_no_correction() -> None:
+    assert FileList("", "", ["__init__.py", "a/b.py"]).corrections({"a/b.py", "__init__.py"}) == []
+
+
+def test_a_list_is_read_as_cmake_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "CMakeLists.txt"
+    path.write_text("set(NAME x)\nset(SCRIPTS\n  a.py\n  b/c.py\n  )\n\nset(NONE\n  )\nuse(\n  )\n")
+    found = {name: one.files for name, one in file_lists(path).items()}
+    assert found == {"SCRIPTS": ["a.py", "b/c.py"], "NONE": []}
