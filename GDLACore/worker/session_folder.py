@@ -23,6 +23,7 @@ from GDLACore.errors import WorkerError
 _PREFIX = "GDLA-session-"
 _NAME = re.compile(re.escape(_PREFIX) + r"\w{8}")
 _OWNER = "owner"
+_LONGEST_LOOK_S = 0.5
 _MARK = b"This folder belongs to GDLASegmenter.\n"
 
 if sys.platform == "win32":
@@ -139,8 +140,10 @@ def _is_abandoned(folder: Path) -> bool:
 def _owned(folder: Path) -> BinaryIO:
     """Return the owner's file of ``folder``, locked; the lock lasts until it is closed."""
     owner = (folder / _OWNER).open("x+b")
-    # Someone may be looking at this very moment, and will see that the mark is missing.
-    while not _lock(owner):
+    # Someone may be looking at this very moment, and will see that the mark is missing. Where a
+    # file system knows no locks, nobody gets one, and nothing is ever cleared away.
+    deadline = time.monotonic() + _LONGEST_LOOK_S
+    while not _lock(owner) and time.monotonic() < deadline:
         time.sleep(0.001)
     owner.seek(0)
     owner.write(_MARK)

@@ -1,0 +1,187 @@
+"""Client and worker understand each other, and say so where they do not."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import numpy as np
+import pytest
+from phantom import make_card
+
+from GDLACore.errors import DeviceError, GDLAError, VolumeError, WorkerError
+from GDLACore.model.fields import FieldError
+from GDLACore.options import SegmentOptions
+from GDLACore.worker import events, messages, protocol
+from GDLACore.worker.messages import ModelRequest, VolumeFile
+from GDLACore.worker.protocol import (
+    OtherVersion,
+    ProtocolError,
+    decode_command,
+    decode_report,
+    encode,
+)
+
+CARD = make_card(("liver", "räumliche Struktur 肝"))
+MODEL = ModelRequest("/Modelle/é 中文.onnx", None, "cpu", "onnx", 2)
+VOLUME = VolumeFile("volume.npy", tuple(np.eye(4).ravel().tolist()), 'CT "1"\n2', None)
+OPTIONS = SegmentOptions(range(3, 60, 2), 7, "published", None, True)
+
+COMMANDS = [
+    messages.Hello(messages.VERSION, 600.0),
+    messages.Load(1, MODEL),
+    messages.Segment(2, MODEL, VOLUME, OPTIONS, "labels.npy"),
+    messages.Segment(2, ModelRequest("demo-ct"), VOLUME, SegmentOptions(), "labels.npy"),
+    messages.Cancel(),
+    messages.Unload(),
+    messages.Quit(),
+]
+REPORTS = [
+    messages.Greeting(messages.VERSION, 4711),
+    messages.Alive(),
+    messages.ModelReady(1, CARD, "CPU (2 threads)"),
+    messages.SegmentStarted(2, CARD, "CPU (2 threads)"),
+    events.SlicesDone(2, 0, (3, 5, 7), 3, 29),
+    events.SlicesDone(2, 2, (), 0, 29),
+    events.Phase(2, "cleaning", 1, 8),
+    events.Warned(2, "All values are the same."),
+    events.Finished(2, True, "CPU", 1.25),
+    events.Stopped(2),
+    messages.Leaving(),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=repr)
+def test_a_command_arrives_as_it_was_sent(command):
+    assert decode_command(encode(command)) == command
+
+
+@pytest.mark.parametrize("report", REPORTS, ids=repr)
+def test_a_report_arrives_as_it_was_sent(report):
+    assert decode_report(encode(report)) == report
+
+
+def test_every_message_of_the_protocol_is_tried_here():
+    assert {type(command) for command in COMMANDS} == set(protocol.COMMANDS.values())
+    tried_below = {events.Failed, messages.Refused}
+    assert {type(report) for report in REPORTS} | tried_below == set(protocol.REPORTS.values())
+
+
+@pytest.mark.parametrize(
+    "error", [VolumeError("CT 5 is empty.", "Choose another."), DeviceError("")]
+)
+def test_an_error_arrives_with_its_kind_message_and_hint(error):
+    for report in events.Failed(7, error), messages.Refused(error):
+        arrived = decode_report(encode(report)).error
+        assert type(arrived) is type(error)
+        assert (arrived.message, arrived.hint) == (error.message, error.hint)
+
+
+def test_a_special_kind_of_error_arrives_as_the_public_kind_that_it_is():
+    report = decode_report(encode(events.Failed(1, FieldError("labels[2]", "is missing"))))
+    assert type(report.error).__name__ == "ModelFileError"
+    assert report.error.message == "labels[2] is missing."
+
+
+def test_an_error_of_a_kind_that_is_not_known_is_still_an_error_with_its_message():
+    line = b'{"type":"failed","job":1,"error":{"kind":"NewError","message":"No.","hint":"Wait."}}\n'
+    error = decode_report(line).error
+    assert type(error) is GDLAError
+    assert (error.message, error.hint) == ("No.", "Wait.")
+
+
+def test_a_message_is_one_line_whatever_the_names_in_it():
+    for message in [*COMMANDS, *REPORTS]:
+        line = encode(message)
+        assert line.count(b"\n") == 1 and line.endswith(b"\n")
+        assert isinstance(json.loads(line.decode("utf-8"))["type"], str)
+
+
+def test_a_path_that_is_not_valid_unicode_arrives():
+    path = os.fsdecode(b"/tmp/\xff\xfe.onnx") if os.name == "posix" else "x.onnx"
+    command = messages.Load(1, ModelRequest(path))
+    assert decode_command(encode(command)) == command
+
+
+def test_numbers_out_of_numpy_are_numbers():
+    options = SegmentOptions(focus_slice=np.int64(5), batch_size=np.int32(2))
+    command = messages.Segment(np.int64(1), MODEL, VOLUME, options, "labels.npy")
+    assert decode_command(encode(command)).options == SegmentOptions(focus_slice=5, batch_size=2)
+
+
+def line(**fields: object) -> bytes:
+    return json.dumps(fields).encode() + b"\n"
+
+
+LOAD = json.loads(encode(COMMANDS[1]))
+SEGMENT = json.loads(encode(COMMANDS[2]))
+
+
+@pytest.mark.parametrize(
+    ("garbage", "words"),
+    [
+        (b"hello?\n", "is not JSON: b'hello?"),
+        (b"\xff\xfe\x00\n", "is not JSON"),
+        (b"\n", "is not JSON"),
+        (b"[" * 100_000 + b"\n", "is not JSON"),
+        (b'"hello"\n', "is none that is known"),
+        (b"[1, 2]\n", "is none that is known"),
+        (line(job=1), "is none that is known"),
+        (line(type="alive"), "is none that is known"),  # a report
+        (line(type=["load"]), "is none that is known"),
+        (line(type="load", job=1), 'of type "load" is wrong: model is missing'),
+        (line(**{**LOAD, "urgent": True}), "'urgent' is not a known field"),
+        (line(**{**LOAD, "job": "1"}), "'1' is not of type int"),
+        (line(**{**LOAD, "job": True}), "True is not of type int"),
+        (line(**{**LOAD, "job": None}), "None is not of type int"),
+        (line(**{**LOAD, "model": "demo-ct"}), "'demo-ct' is not of type dict"),
+        (line(**{**LOAD, "model": {**LOAD["model"], "threads": 1.5}}), "1.5 is not of type int"),
+        (line(**{**SEGMENT, "options": {**SEGMENT["options"], "slices": [1, 2]}}), "unpack"),
+        (line(**{**SEGMENT, "options": {**SEGMENT["options"], "borders": "x"}}), "borders must be"),
+        (
+            line(**{**SEGMENT, "volume": {**SEGMENT["volume"], "ijk_to_ras": ["1"] * 16}}),
+            "'1' is not a number",
+        ),
+        (
+            encode(COMMANDS[2]).replace(b"1.0", b"NaN", 1),
+            "nan is not a number",
+        ),
+    ],
+)
+def test_what_is_no_command_is_refused_in_words(garbage, words):
+    with pytest.raises(ProtocolError) as refused:
+        decode_command(garbage)
+    assert words in refused.value.message
+    assert len(refused.value.message) < 300
+    assert refused.value.message.isprintable()
+
+
+def test_a_card_that_breaks_the_rules_is_refused():
+    data = json.loads(encode(REPORTS[2]))
+    data["card"]["modality"] = "X-ray"
+    with pytest.raises(ProtocolError, match="modality must be one of"):
+        decode_report(line(**data))
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None])
+def test_another_version_is_told_by_the_greeting_whatever_else_is_in_it(version):
+    greeting = line(type="hello", version=version, surprise={})
+    for decode in decode_command, decode_report:
+        with pytest.raises(OtherVersion, match=f"has version {version!r} instead of 1") as refused:
+            decode(greeting)
+        assert isinstance(refused.value, WorkerError)
+        assert "install it again" in refused.value.hint
+
+
+def test_numbers_that_json_does_not_have_are_not_sent():
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        encode(messages.Hello(messages.VERSION, float("inf")))
+
+
+def test_files_are_named_in_full_and_names_of_the_catalogue_are_left_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    request = ModelRequest("folder/model.onnx", card="own.json").with_full_paths()
+    assert request.model == str(tmp_path / "folder" / "model.onnx")
+    assert request.card == str(tmp_path / "own.json")
+    named = ModelRequest("demo-ct", card="synapse")
+    assert named.with_full_paths() == named
