@@ -21,6 +21,7 @@ from GDLASegmenterLib.LabelLayer import (
     separated,
 )
 from GDLASegmenterLib.ModelSegments import addSegments, findSegments, tagVersion
+from GDLASegmenterLib.Region import Region
 from GDLASegmenterLib.VolumeGrid import VolumeGrid
 
 
@@ -28,12 +29,16 @@ class SegmentationOutput:
     """Writes finished slices into the segments of a model, and can take them back.
 
     Nothing exists, or is changed, before ``open``. Of a node that was there before, only segments
-    that the same model made are written, and of those only the slices that are given to ``write``.
+    that the same model made are written, and of those only the slices that are given to ``write``,
+    and of these, if there is a ``region``, only what is inside.
     """
 
-    def __init__(self, scene, grid: VolumeGrid, card: ModelCard, node=None) -> None:
+    def __init__(
+        self, scene, grid: VolumeGrid, card: ModelCard, region: Region | None = None, node=None
+    ) -> None:
         self.grid = grid
         self.card = card
+        self.region = region
         self._scene = scene
         self._node = node
         self._nodeID = node.GetID() if node else None
@@ -120,8 +125,9 @@ class SegmentationOutput:
         for first, last in _runs(indices):
             slab = self.grid.slab(axis, first, last)
             part = _part(labels, axis, first, last)
+            inside = self._inside(slab)
             for layer in self._cover(slab):
-                layer.box(slab)[:] = self._values(layer, part)
+                np.copyto(layer.box(slab), self._values(layer, part), "unsafe", inside)
         self._announce()
 
     def amend(self, labels: np.ndarray, cleaned: np.ndarray, axis: int, index: int) -> None:
@@ -131,7 +137,7 @@ class SegmentationOutput:
         """
         slab = self.grid.slab(axis, index, index)
         before, after = (_part(array, axis, index, index) for array in (labels, cleaned))
-        differs = before != after
+        differs = (before != after) & self._inside(slab)
         if not differs.any():
             return
         for layer in self._cover(slab):
@@ -234,8 +240,8 @@ class SegmentationOutput:
     def _restore(self, slab) -> None:
         segmentation = self.node.GetSegmentation()
         for layer in self._cover(slab):
-            new = layer.box(slab)
-            new[:] = 0
+            inside = self._inside(slab)
+            np.copyto(layer.box(slab), 0, "unsafe", inside)
             for old, values in self._before:
                 common = intersection(old.extent, slab)
                 if isEmpty(common):
@@ -244,7 +250,11 @@ class SegmentationOutput:
                 for segmentID, value in values.items():
                     if segmentID in layer.segmentIDs:
                         now = segmentation.GetSegment(segmentID).GetLabelValue()
-                        place[content == value] = now
+                        place[(content == value) & self._inside(common)] = now
+
+    def _inside(self, slab) -> np.ndarray | bool:
+        """Return which voxels of ``slab`` may be written; True for all of them."""
+        return True if self.region is None else self.region.mask(slab)
 
     def _announce(self) -> None:
         for layer in self._layers():

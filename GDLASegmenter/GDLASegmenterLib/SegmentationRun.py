@@ -22,6 +22,7 @@ from GDLACore.worker import (
     Warned,
 )
 from GDLASegmenterLib.FinishingTouches import finishingSteps
+from GDLASegmenterLib.Region import Region, readRegion
 from GDLASegmenterLib.SegmentationOutput import SegmentationOutput
 from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
 from GDLASegmenterLib.VolumeGrid import checkOutput, volumeGrid
@@ -79,16 +80,17 @@ class SegmentationRun:
         volume = readVolume(volumeNode)
         view = slice_view(volume, request.card.slice_axis, request.card.view)
         self._axis = view.axes[0]
-        self._slices = range(view.count) if request.slices is None else request.slices
+        region = request.regionNode and readRegion(request.regionNode, volume)
+        self._slices = _slicesOf(request, region, self._axis, view.count)
         check_slices(self._slices, view.count, volume.name)
         self._output = SegmentationOutput(
-            self._scene, volumeGrid(volumeNode), request.card, request.outputNode
+            self._scene, volumeGrid(volumeNode), request.card, region, request.outputNode
         )
         if request.outputNode is not None:
             checkOutput(request.outputNode, self._output.grid)
         self._volumeState = volumeState(volumeNode)
         options = SegmentOptions(
-            slices=request.slices,
+            slices=self._slices,
             focus_slice=_focusSlice(request, volume, self._axis),
             borders=request.borders,
             batch_size=request.batchSize,
@@ -247,11 +249,20 @@ class SegmentationRun:
             f"{name} was changed while it was being segmented: the result belongs to how it was "
             "before and is in a segmentation of its own."
         )
-        self._output = SegmentationOutput(self._scene, previous.grid, previous.card)
+        self._output = SegmentationOutput(
+            self._scene, previous.grid, previous.card, previous.region
+        )
         if self._written:
             previous.discard()
             self._output.open(self._axis, self._slices, self._saveStateForUndo)
             self._output.write(self._labels, self._axis, sorted(self._written))
+
+
+def _slicesOf(request: SegmentationRequest, region: Region | None, axis: int, count: int) -> range:
+    """Return the slices that are to be computed, of ``count`` along array axis ``axis``."""
+    if request.slices is not None:
+        return request.slices
+    return range(count) if region is None else region.slices(axis, count)
 
 
 def _focusSlice(request: SegmentationRequest, volume, axis: int) -> int | None:
