@@ -15,7 +15,7 @@ from vtk_messages import collect_messages
 sys.path.append(str(Path(__file__).parent.parent / "core"))
 
 _messages = collect_messages()
-_application = slicer_application.start()
+slicer_application.start()
 
 
 @pytest.fixture(autouse=True)
@@ -30,8 +30,10 @@ def vtk_messages() -> Iterator[list[str]]:
 def scene(vtk_messages: list[str]) -> Iterator[slicer.vtkMRMLScene]:
     """Slicer's scene, empty but for what Slicer itself puts there."""
     scene = slicer.mrmlScene
-    empty = scene.GetNumberOfNodes()
+    scene.Clear(0)  # of what a fixture for a whole file may have left
+    nodes_of_slicer = scene.GetNumberOfNodes()
     yield scene
-    assert slicer.app.renderPauses == 0, "rendering was paused and not resumed"
+    pauses, slicer.app.renderPauses = slicer.app.renderPauses, 0
     scene.Clear(0)
-    assert scene.GetNumberOfNodes() == empty, "the scene keeps something when it is closed"
+    assert pauses == 0, "rendering was paused and not resumed"
+    assert scene.GetNumberOfNodes() == nodes_of_slicer, "closing the scene leaves something in it"
