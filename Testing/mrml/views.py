@@ -49,7 +49,10 @@ if _loads("libEGL.so.1"):
 
 
 class _Window:
-    """An offscreen window of ``size`` (width, height) whose content displayable managers draw."""
+    """An offscreen window of ``size`` (width, height) whose content displayable managers draw.
+
+    Raises RuntimeError where there is no library to draw with: VTK would crash.
+    """
 
     def __init__(
         self,
@@ -57,6 +60,8 @@ class _Window:
         managers: Sequence[str],
         size: tuple[int, int],
     ) -> None:
+        if not can_draw():
+            raise RuntimeError("Drawing offscreen needs EGL or OSMesa.")
         self.renderer = vtk.vtkRenderer()
         self._window = vtk.vtkRenderWindow()
         self._window.SetOffScreenRendering(True)
