@@ -114,3 +114,15 @@ def test_the_pictures_of_the_homepage_are_there(readme: str) -> None:
 def test_the_licence_has_a_name_that_the_index_looks_for() -> None:
     text = (ROOT / "LICENSE").read_text("utf-8")
     assert "Apache License" in text and "Version 2.0" in text
+
+
+def test_the_tests_that_the_checklist_calls_upon_exist() -> None:
+    text = (ROOT / "docs" / "index-checklist.md").read_text("utf-8")
+    cited = re.findall(r"`([\w/]*test_\w+\.py)(?:::(\w+))?…?`", text)
+    code = {path.name: path.read_text("utf-8") for path in (ROOT / "Testing").rglob("test_*.py")}
+    wrong = [
+        (file, words)
+        for file, words in cited
+        if f"def test_{words}" not in code.get(Path(file).name, "")
+    ]
+    assert cited and wrong == []
