@@ -133,8 +133,8 @@ for path in sorted(pathlib.Path(sys.path[0], {package!r}).rglob("*.py")):
         done.append(name)
     except ModuleNotFoundError as error:
         missing[name] = error.name
-ours = [module for name, module in sys.modules.items() if name.startswith("GDLA")]
-elsewhere = [m.__file__ for m in ours if not m.__file__.startswith(sys.path[0])]
+files = {{name: str(m.__file__) for name, m in sys.modules.items() if name.startswith("GDLA")}}
+elsewhere = [item for item in files.items() if not item[1].startswith(sys.path[0])]
 print(json.dumps({{"done": done, "missing": missing, "elsewhere": elsewhere}}))
 """
 
