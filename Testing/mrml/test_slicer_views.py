@@ -10,8 +10,8 @@ import pytest
 import slicer
 from anatomy import CENTER
 from nodes import add_linear_transform, add_segmentation, add_volume, show_surfaces
+from slicer_views import SliceView, ThreeDView, can_draw
 from storage import ijk_to_ras, shape
-from views import SliceView, ThreeDView, can_draw
 from world import scan
 
 # Where tests must be complete, a missing library is a failure.
@@ -86,6 +86,15 @@ def test_the_patients_right_is_on_the_left(segmentation):
     front, back = view.pixel(CENTER + (0, 20, 0)), view.pixel(CENTER - (0, 20, 0))
     view.close()
     assert right[1] < left[1] and front[0] < back[0]
+
+
+def test_a_framed_box_fills_the_view_around_its_middle(slice_view, segmentation):
+    slice_view.show(_volume(segmentation), CENTER)
+    slice_view.frame(CENTER - 10, CENTER + (10, 30, 20))
+    corners = [slice_view.pixel(CENTER - 10), slice_view.pixel(CENTER + (10, 30, 20))]
+    first, last = np.sort(corners, axis=0)
+    np.testing.assert_allclose(first + last, 299, atol=2)
+    assert max(last - first) == pytest.approx(300, abs=2)
 
 
 def test_hidden_segments_are_not_shown(slice_view, segmentation):

@@ -124,6 +124,19 @@ class SliceView:
         self._background.GetMapper().SetInputConnection(self._logic.GetImageDataConnection())
         self._background.SetVisibility(True)
 
+    def frame(self, lowest: Sequence[float], highest: Sequence[float]) -> None:
+        """Show the box between two points (RAS, mm) in the middle and as large as fits."""
+        lowest, highest = np.asarray(lowest), np.asarray(highest)
+        to_ras = slicer.util.arrayFromVTKMatrix(self.node.GetSliceToRAS())
+        across, up = np.abs(to_ras[:3, :2].T) @ (highest - lowest)
+        width, height, _ = self.node.GetDimensions()
+        mm_per_pixel = max(across / width, up / height)
+        thickness = self.node.GetFieldOfView()[2]
+        self.node.SetFieldOfView(mm_per_pixel * width, mm_per_pixel * height, thickness)
+        normal = to_ras[:3, 2]
+        middle = (lowest + highest) / 2
+        self.node.JumpSliceByCentering(*(middle + normal * (to_ras[:3, 3] - middle).dot(normal)))
+
     def picture(self) -> np.ndarray:
         """Return what is seen, uint8 [row, column, RGB]."""
         return self._window.picture()
