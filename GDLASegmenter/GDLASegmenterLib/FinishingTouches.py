@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 import slicer
@@ -10,30 +10,43 @@ import vtk
 
 from GDLACore.model.card import ModelCard
 from GDLASegmenterLib.Extent import EMPTY, Extent, isEmpty
-from GDLASegmenterLib.LabelLayer import LabelLayer, announce, layersOf, movedTo, newImageInSteps
+from GDLASegmenterLib.LabelLayer import (
+    LABELMAP,
+    LabelLayer,
+    announce,
+    layersOf,
+    movedTo,
+    newImageInSteps,
+)
 from GDLASegmenterLib.ModelSegments import findSegments
 
 CLOSED_SURFACE = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
 
 
-def finishingSteps(segmentation, card: ModelCard) -> Iterator[None]:
+def finishingSteps(segmentation, card: ModelCard) -> Generator[None, None, int]:
     """Crop the layers of ``card``'s model, note the segments' status, renew surfaces if shown.
 
     Each step takes some milliseconds, but for surfaces: one takes what Slicer needs to make it.
+    Returns how many of the model's segments hold anything.
     """
     segmentIDs = list(findSegments(segmentation, card).values())
     for layer in layersOf(segmentation, segmentIDs):
         yield from _crop(segmentation, layer)
+    found = 0
     for segmentID in segmentIDs:
-        if segment := segmentation.GetSegment(segmentID):
+        segment = segmentation.GetSegment(segmentID)
+        if segment is not None and _holdsAnything(segment):
+            found += 1
             _noteStatus(segment)
+        yield
     if segmentation.ContainsRepresentation(CLOSED_SURFACE):
         for segmentID in segmentIDs:
             yield
             _renewSurface(segmentation, segmentID)
+    return found
 
 
-def _crop(segmentation, layer: LabelLayer) -> Iterator[None]:
+def _crop(segmentation, layer: LabelLayer) -> Generator[None, None, None]:
     """Leave out what is empty around the layer's content, as Slicer itself does."""
     extent = _contentExtent(layer)
     if extent == layer.extent:
@@ -66,6 +79,11 @@ def _contentExtent(layer: LabelLayer) -> Extent:
     i0, i1 = np.flatnonzero(flat.any(axis=0))[[0, -1]]
     i, _, j, _, k, _ = layer.extent
     return tuple(int(n) for n in (i0 + i, i1 + i, j0 + j, j1 + j, k0 + k, k1 + k))
+
+
+def _holdsAnything(segment) -> bool:
+    layer = LabelLayer(segment.GetRepresentation(LABELMAP), ())
+    return not isEmpty(layer.extent) and bool((layer.array() == segment.GetLabelValue()).any())
 
 
 def _noteStatus(segment) -> None:

@@ -25,6 +25,7 @@ from GDLASegmenterLib.FinishingTouches import finishingSteps
 from GDLASegmenterLib.Region import Region, readRegion
 from GDLASegmenterLib.SegmentationOutput import SegmentationOutput
 from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
+from GDLASegmenterLib.ViewedSlice import sliceAt
 from GDLASegmenterLib.VolumeGrid import checkOutput, volumeGrid
 from GDLASegmenterLib.VolumeInput import readVolume, volumeState
 
@@ -50,8 +51,9 @@ class SegmentationRun:
     """What is going on, for the user interface to show, and what to do with what the worker sends.
 
     ``done`` of ``total`` slices (or structures) of the current ``phase`` are finished; ``device``
-    says in words where it runs; ``warnings`` and ``error`` are for the user to read. ``advance``
-    does a little of what is to be done and returns.
+    says in words where it runs; ``warnings`` and ``error`` are for the user to read; ``structures``
+    is how many of the model's segments hold anything in the end. ``advance`` does a little of what
+    is to be done and returns.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class SegmentationRun:
         self.phase, self.done, self.total = "", 0, 0
         self.device = ""
         self.seconds = 0.0
+        self.structures = 0
         self.warnings: list[str] = []
         self.error: GDLAError | None = None
         self._worker = worker
@@ -91,7 +94,7 @@ class SegmentationRun:
         self._volumeState = volumeState(volumeNode)
         options = SegmentOptions(
             slices=self._slices,
-            focus_slice=_focusSlice(request, volume, self._axis),
+            focus_slice=request.focusRAS and sliceAt(volume, self._axis, request.focusRAS),
             borders=request.borders,
             batch_size=request.batchSize,
             largest_component=request.largestComponent,
@@ -189,7 +192,7 @@ class SegmentationRun:
                 yield
         if self._output.isOpen and self._output.node is not None:
             segmentation = self._output.node.GetSegmentation()
-            yield from finishingSteps(segmentation, self._output.card)
+            self.structures = yield from finishingSteps(segmentation, self._output.card)
 
     def _step(self) -> None:
         if next(self._steps, _NO_MORE) is not _NO_MORE:
@@ -263,11 +266,3 @@ def _slicesOf(request: SegmentationRequest, region: Region | None, axis: int, co
     if request.slices is not None:
         return request.slices
     return range(count) if region is None else region.slices(axis, count)
-
-
-def _focusSlice(request: SegmentationRequest, volume, axis: int) -> int | None:
-    """Return the stored slice along array axis ``axis`` in which ``request.focusRAS`` lies."""
-    if request.focusRAS is None:
-        return None
-    IJK = np.linalg.solve(volume.ijk_to_ras, [*request.focusRAS, 1.0])
-    return int(np.clip(round(IJK[2 - axis]), 0, volume.shape[axis] - 1))

@@ -30,6 +30,7 @@ class SequenceRun:
         self.phase, self.done, self.total = "", 0, 0
         self.device = ""
         self.seconds = 0.0
+        self.structures = 0
         self.warnings: list[str] = []
         self.error: GDLAError | None = None
         self.segmentationNode = None
@@ -143,6 +144,7 @@ class SequenceRun:
         self.warnings += [one for one in run.warnings if one not in self.warnings]
         if run.state is RunState.DONE:
             self.finishedSlices += run.finishedSlices
+            self.structures = max(self.structures, run.structures)
             self._store(run.segmentationNode)
         elif run.segmentationNode is not None:
             self._remove(run.segmentationNode)

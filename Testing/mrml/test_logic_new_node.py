@@ -120,10 +120,12 @@ def test_the_layer_is_no_larger_than_what_was_found(scene):
 
 
 def test_segments_that_hold_something_are_in_progress_and_none_is_completed(scene, volumeNode):
-    segmentation = Bench(scene).segment(volumeNode).segmentationNode.GetSegmentation()
+    run = Bench(scene, labels=lambda volume: np.where(LABELS == 2, 0, LABELS)).segment(volumeNode)
+    assert run.structures == 2
+    segmentation = run.segmentationNode.GetSegmentation()
     logic = slicer.vtkSlicerSegmentationsModuleLogic
-    for index in range(3):
-        assert logic.GetSegmentStatus(segmentation.GetNthSegment(index)) == logic.InProgress
+    found = [logic.GetSegmentStatus(segmentation.GetNthSegment(index)) for index in range(3)]
+    assert found == [logic.InProgress, logic.NotStarted, logic.InProgress]
 
 
 def test_two_runs_give_two_nodes_of_different_names(scene, volumeNode):

@@ -1,0 +1,170 @@
+"""What takes its time, in a form that the panel can show: a line of text and a bar."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+from slicer.i18n import tr as _
+
+from GDLACore import storage
+from GDLACore.errors import GDLAError
+from GDLASegmenterLib.SegmentationLogic import SegmentationLogic
+from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
+from GDLASegmenterLib.SegmentationRun import RunState
+
+_ETA_AFTER_S = 1.0  # a guess from less is no guess
+
+
+class Activity(Protocol):
+    """Something that goes on in the background and is looked after by ``advance``.
+
+    ``fraction`` (0 to 1) of it is done, None where nobody knows. Once ``isOver``, ``error`` says
+    whether it failed and ``isCancelled`` whether it was stopped; ``text`` then tells what came of
+    it, in one line.
+    """
+
+    text: str
+    fraction: float | None
+    warnings: list[str]
+    isOver: bool
+    isCancelled: bool
+    error: GDLAError | None
+
+    def advance(self) -> None: ...
+
+    def cancel(self) -> None: ...
+
+
+class TaskActivity:
+    """A ``storage.Task``: downloading, importing or checking a model.
+
+    ``title`` says what is going on, ``onFinished`` is given the task's result and returns the line
+    that tells of it.
+    """
+
+    def __init__(self, task: storage.Task, title: str, onFinished) -> None:
+        self.text = title
+        self.fraction: float | None = None
+        self.warnings: list[str] = []
+        self.isOver = self.isCancelled = False
+        self.error: GDLAError | None = None
+        self._task = task
+        self._title = title
+        self._onFinished = onFinished
+
+    def advance(self) -> None:
+        for event in self._task.poll():
+            if isinstance(event, storage.Progress):
+                self._show(event)
+            elif isinstance(event, storage.Finished):
+                self.text = self._onFinished(event.result)
+            elif isinstance(event, storage.Failed):
+                self.error = event.error
+            elif isinstance(event, storage.Stopped):
+                self.isCancelled = True
+        self.isOver = not self._task.active
+
+    def cancel(self) -> None:
+        self._task.cancel()
+
+    def _show(self, progress: storage.Progress) -> None:
+        if not progress.total:
+            self.fraction, self.text = None, self._title
+            return
+        self.fraction = progress.done / progress.total
+        self.text = _("{title} {done} of {total} MB").format(
+            title=self._title,
+            done=round(progress.done / 1e6, 1),
+            total=round(progress.total / 1e6, 1),
+        )
+
+
+class SegmentationActivity:
+    """A run of the logic; ``allFrames`` segments the whole sequence that the volume is in."""
+
+    def __init__(
+        self, logic: SegmentationLogic, request: SegmentationRequest, allFrames: bool
+    ) -> None:
+        self._logic = logic
+        self._volumeName = request.volumeNode.GetName()
+        begin = logic.segmentSequence if allFrames else logic.segment
+        self.run = begin(request)
+        self._begin = time.monotonic()
+        self._segmentingSince: float | None = None
+
+    @property
+    def warnings(self) -> list[str]:
+        return self.run.warnings
+
+    @property
+    def error(self) -> GDLAError | None:
+        return self.run.error
+
+    @property
+    def isOver(self) -> bool:
+        return self.run.isOver
+
+    @property
+    def isCancelled(self) -> bool:
+        return self.run.state is RunState.CANCELLED
+
+    @property
+    def fraction(self) -> float | None:
+        run = self.run
+        return run.done / run.total if run.phase == "segmenting" and run.total else None
+
+    @property
+    def text(self) -> str:
+        run = self.run
+        if run.isOver:
+            return self._result()
+        if run.phase != "segmenting":
+            return {
+                "writing": _("Handing {name} over…"),
+                "loading": _("Loading the checkpoint…"),
+                "cleaning": _("Keeping the largest parts…"),
+            }.get(run.phase, _("Starting…")).format(name=self._volumeName)
+        text = _("{done} of {total} slices, {device}")
+        if left := self._secondsLeft():
+            text = _("{done} of {total} slices, {left} left, {device}")
+        return text.format(
+            done=run.done, total=run.total, left=_inWords(left or 0), device=run.device
+        )
+
+    def advance(self) -> None:
+        self._logic.update()
+        if self._segmentingSince is None and self.run.phase == "segmenting":
+            self._segmentingSince = time.monotonic()
+
+    def cancel(self) -> None:
+        self._logic.cancel(keepFinishedSlices=True)
+
+    def _result(self) -> str:
+        run = self.run
+        if run.state is RunState.DONE:
+            return _("{count} structures, {time}, {device}").format(
+                count=run.structures,
+                time=_inWords(time.monotonic() - self._begin),
+                device=run.device,
+            )
+        if run.finishedSlices:
+            return _("Stopped after {count} slices, which are kept.").format(
+                count=run.finishedSlices
+            )
+        return _("Stopped. Nothing was changed.")
+
+    def _secondsLeft(self) -> float | None:
+        run = self.run
+        if self._segmentingSince is None or not run.done:
+            return None
+        elapsed = time.monotonic() - self._segmentingSince
+        return elapsed / run.done * (run.total - run.done) if elapsed > _ETA_AFTER_S else None
+
+
+def _inWords(seconds: float) -> str:
+    if seconds < 9.95:
+        return _("{seconds} s").format(seconds=f"{seconds:.1f}")
+    if seconds < 90:
+        return _("{seconds} s").format(seconds=round(seconds))
+    return _("{minutes} min").format(minutes=round(seconds / 60))

@@ -1,0 +1,90 @@
+"""What the panel does one thing after another, and the state that it shows meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from slicer.i18n import tr as _
+
+from GDLACore.errors import GDLAError
+from GDLASegmenterLib.Activities import Activity
+from GDLASegmenterLib.PanelState import PanelState
+
+
+class Controller:
+    """Carries steps out in turn: each begins when the one before has ended well.
+
+    A step is a function that begins something and returns it; it may raise GDLAError instead.
+    ``state``, ``text``, ``fraction`` and ``warnings`` are what there is to show; ``error`` is set
+    while ``state`` is FAILED. ``tick`` is called by a timer.
+    """
+
+    def __init__(self) -> None:
+        self.state = PanelState.IDLE
+        self.text = ""
+        self.fraction: float | None = None
+        self.warnings: list[str] = []
+        self.error: GDLAError | None = None
+        self._activity: Activity | None = None
+        self._steps: list[Callable[[], Activity]] = []
+
+    @property
+    def isBusy(self) -> bool:
+        return self._activity is not None
+
+    def begin(self, steps: Sequence[Callable[[], Activity]]) -> None:
+        """Begin with the first of ``steps``. Raises ValueError while others are being done."""
+        if self.isBusy:
+            raise ValueError("Something else is being done.")
+        self.text, self.fraction, self.error = "", None, None
+        self.warnings = []
+        self._steps = list(steps)
+        self._next()
+
+    def cancel(self) -> None:
+        """Ask what is going on to stop; ``state`` tells when it has."""
+        if self.isBusy and self.state is not PanelState.CANCELLING:
+            self._steps.clear()
+            self.state = PanelState.CANCELLING
+            self._activity.cancel()
+
+    def tick(self) -> None:
+        """Look after what is going on."""
+        activity = self._activity
+        if activity is None:
+            return
+        activity.advance()
+        self.text, self.fraction = activity.text, activity.fraction
+        self.warnings += [one for one in activity.warnings if one not in self.warnings]
+        if self.state is PanelState.PREPARING and activity.fraction is not None:
+            self.state = PanelState.RUNNING
+        if activity.isOver:
+            self._activity = None
+            if activity.error is not None:
+                self._fail(activity.error)
+            elif activity.isCancelled:
+                self.state = PanelState.IDLE
+            else:
+                self._next()
+
+    def forget(self) -> None:
+        """Show nothing of what was done, because it was about another scene."""
+        if not self.isBusy:
+            self.state, self.text, self.error = PanelState.IDLE, "", None
+            self.warnings = []
+
+    def _next(self) -> None:
+        if not self._steps:
+            self.state = PanelState.DONE
+            return
+        self.state = PanelState.PREPARING
+        try:
+            self._activity = self._steps.pop(0)()
+        except GDLAError as error:
+            self._fail(error)
+
+    def _fail(self, error: GDLAError) -> None:
+        self._steps.clear()
+        self.error = error
+        self.text = _("Failed: {message}").format(message=error.message)
+        self.state = PanelState.FAILED

@@ -1,0 +1,40 @@
+"""What can be done in the panel, and when: the one table of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class PanelState(Enum):
+    IDLE = "idle"
+    PREPARING = "preparing"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    FAILED = "failed"
+    DONE = "done"
+
+
+@dataclass(frozen=True)
+class Enabled:
+    """``choices``: everything that says what to segment, and installing and removing.
+
+    ``result``: editing and measuring the selected segmentation. ``progress``: the bar is shown.
+    """
+
+    choices: bool
+    segment: bool
+    cancel: bool
+    result: bool
+    progress: bool
+
+
+ENABLED = {
+    #                                choices segment cancel result progress
+    PanelState.IDLE: Enabled(True, True, False, True, False),
+    PanelState.PREPARING: Enabled(False, False, True, False, True),
+    PanelState.RUNNING: Enabled(False, False, True, True, True),
+    PanelState.CANCELLING: Enabled(False, False, False, False, True),
+    PanelState.FAILED: Enabled(True, True, False, True, False),
+    PanelState.DONE: Enabled(True, True, False, True, False),
+}

@@ -1,0 +1,64 @@
+"""What is chosen in the panel and saved with the scene."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from slicer import vtkMRMLMarkupsROINode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
+from slicer.i18n import tr as _
+from slicer.parameterNodeWrapper import parameterNodeWrapper
+
+
+class Modality(Enum):
+    """A kind of image. Scenes store the members' names, which are those of model cards."""
+
+    CT = 1
+    MR = 2
+    US = 3
+    RGB = 4
+
+    def label(self) -> str:
+        return {
+            Modality.CT: _("CT"),
+            Modality.MR: _("MR"),
+            Modality.US: _("Ultrasound"),
+            Modality.RGB: _("Dermoscopy or other color photograph"),
+        }[self]
+
+
+class SegmentedPart(Enum):
+    """How much of the volume is segmented. Scenes store the members' names."""
+
+    WHOLE_VOLUME = 1
+    CURRENT_SLICE = 2
+    SLICE_RANGE = 3
+    REGION = 4
+
+    def label(self) -> str:
+        return {
+            SegmentedPart.WHOLE_VOLUME: _("Whole volume"),
+            SegmentedPart.CURRENT_SLICE: _("Current slice"),
+            SegmentedPart.SLICE_RANGE: _("Slice range"),
+            SegmentedPart.REGION: _("Region (ROI)"),
+        }[self]
+
+
+@parameterNodeWrapper
+class Parameters:
+    """``modelName``: the name in the checkpoint's card. ``batchSize``: 0 leaves it to the device.
+
+    ``firstSlice`` and ``lastSlice`` count stored slices along the checkpoint's slice axis.
+    """
+
+    inputVolume: vtkMRMLScalarVolumeNode
+    modality: Modality = Modality.CT
+    modelName: str = ""
+    segmentation: vtkMRMLSegmentationNode
+    part: SegmentedPart = SegmentedPart.WHOLE_VOLUME
+    firstSlice: int = 0
+    lastSlice: int = 0
+    region: vtkMRMLMarkupsROINode
+    allFrames: bool = False
+    smoothBorders: bool = True
+    largestComponent: bool = False
+    batchSize: int = 0
