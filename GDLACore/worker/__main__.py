@@ -7,10 +7,16 @@ out on stdout, which nothing else may use; see docs/worker-protocol.md.
 
 from __future__ import annotations
 
+import sys
+
+# Before anything else is imported: an interpreter puts the script's own folder, or with ``-m`` the
+# current one, in front of everything.
+if __name__ == "__main__" and not getattr(sys.flags, "safe_path", False):
+    del sys.path[0]
+
 import faulthandler
 import importlib.util
 import os
-import sys
 from pathlib import Path
 from typing import BinaryIO
 
@@ -36,12 +42,8 @@ def _protocol_streams() -> tuple[BinaryIO, BinaryIO]:
 def _use_this_package() -> None:
     """Make ``GDLACore`` the package around this file, and import nothing else from beside it.
 
-    In Slicer the package lies among the modules of many extensions; an interpreter puts the
-    script's own folder, or with ``-m`` the current one, in front of everything.
+    In Slicer it lies among the modules of many extensions.
     """
-    unwanted = {_HERE, Path.cwd()} if not getattr(sys.flags, "safe_path", False) else set()
-    if sys.path and Path(sys.path[0]).resolve() in unwanted:
-        del sys.path[0]
     if "GDLACore" in sys.modules:  # with ``-m``
         return
     package = _HERE.parent

@@ -6,7 +6,7 @@ being loaded, or about the worker itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class Started:
     job: int
     card: ModelCard
     device: str
-    labels: np.ndarray
+    labels: np.ndarray = field(repr=False)
 
 
 @dataclass(frozen=True)

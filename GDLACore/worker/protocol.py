@@ -54,7 +54,7 @@ _ERRORS = {
 
 # The card of a model with thousands of structures is the longest that anyone says.
 LONGEST_LINE = 16 << 20
-_LONGEST_QUOTE = 80
+_LONGEST_QUOTE = 50
 
 
 class ProtocolError(WorkerError):
@@ -190,5 +190,7 @@ _READERS: dict[Any, Callable[[Any], Any]] = {
 
 def _quoted(value: object) -> str:
     """Return ``value`` in printable ASCII and no longer than suits a message."""
-    text = ascii(value[:_LONGEST_QUOTE] if isinstance(value, (bytes, str)) else value)
-    return text if len(text) <= _LONGEST_QUOTE else f"{text[: _LONGEST_QUOTE - 3]}..."
+    if isinstance(value, (bytes, str)):
+        return ascii(value[:_LONGEST_QUOTE]) + ("…" if len(value) > _LONGEST_QUOTE else "")
+    text = ascii(value)
+    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"

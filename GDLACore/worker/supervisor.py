@@ -123,13 +123,9 @@ class Supervisor:
         if self._starting or self._loading:
             patience = max(patience, _LEAST_START_S)
         if self._silence.seconds(worker.heard) > patience:
-            doing = "start" if self._starting else "answer"
-            yield self.lose(
-                WorkerError(
-                    f"The background process did not {doing} for {patience:.0f} seconds.",
-                    _STUCK_HINT,
-                )
-            )
+            what = "did not start within" if self._starting else "has not answered for"
+            message = f"The background process {what} {patience:.0f} seconds."
+            yield self.lose(WorkerError(message, _STUCK_HINT))
 
     def _retire(self) -> None:
         """Have no worker any more; the last one is kept for its log, others until they end."""

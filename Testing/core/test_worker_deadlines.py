@@ -96,7 +96,7 @@ def test_a_worker_that_falls_silent_is_told_killed_and_replaced(warm, clock):
     assert wait(warm, clock, 29) == []
     (failed,) = wait(warm, clock, 2)
     assert (failed.job, type(failed.error)) == (job, WorkerError)
-    assert failed.error.message == "The background process did not answer for 30 seconds."
+    assert failed.error.message == "The background process has not answered for 30 seconds."
     assert first.killed and len(warm.workers) == 2
 
 
@@ -124,7 +124,7 @@ def test_loading_and_starting_are_given_longer(client, clock):
     client.present.say(Phase(1, "loading", 0, 1))
     assert len(wait(client, clock, 50)) == 1
     failed = wait(client, clock, 12)[-1]
-    assert failed.error.message == "The background process did not answer for 60 seconds."
+    assert failed.error.message == "The background process has not answered for 60 seconds."
 
 
 def test_a_worker_that_never_answers_is_told(client, clock):
@@ -132,6 +132,6 @@ def test_a_worker_that_never_answers_is_told(client, clock):
     (failed,) = wait(client, clock, 61)
     assert (failed.job, failed.error.message) == (
         None,
-        "The background process did not start for 60 seconds.",
+        "The background process did not start within 60 seconds.",
     )
     assert client.present.killed

@@ -1,0 +1,44 @@
+"""What the tests with real processes share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+# The tests' volumes, cards and models serve here too.
+sys.path.append(str(Path(__file__).parent.parent / "core"))
+
+from observer import Observer, faulty_worker, is_running
+from tiny_model import write_tiny_model
+
+
+@pytest.fixture
+def observe(tmp_path: Path) -> Iterator[Callable[..., Observer]]:
+    """Return a function that makes a client whose worker has a fault, to be closed at the end.
+
+    Neither a process nor a file may be left then.
+    """
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    observers: list[Observer] = []
+
+    def observe(fault: str = "none", **settings: object) -> Observer:
+        settings.setdefault("python", faulty_worker(fault))
+        settings.setdefault("folder", folder)
+        observers.append(Observer(**settings))
+        return observers[-1]
+
+    yield observe
+    for observer in observers:
+        observer.client.close()
+        assert not any(is_running(pid) for pid in observer.pids)
+    assert list(folder.iterdir()) == []
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The smallest real model; to be copied before it is changed."""
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.onnx")

@@ -1,0 +1,115 @@
+"""A client as Slicer uses it, polled by a timer, and how long what it says took."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from GDLACore.errors import GDLAError
+from GDLACore.imaging.volume import Volume
+from GDLACore.options import SegmentOptions
+from GDLACore.worker import (
+    Event,
+    Failed,
+    Finished,
+    Loaded,
+    ModelRequest,
+    Stopped,
+    WorkerClient,
+)
+
+HERE = Path(__file__).resolve().parent
+
+DEADLINE_S = 60
+_TIMER_S = 0.005
+
+ENDS = (Loaded, Finished, Stopped, Failed)
+
+MODEL = ModelRequest("/models/any.onnx", device="cpu")
+SLOW_MODEL = ModelRequest("/models/slow.onnx", device="cpu")
+HARMLESS = SegmentOptions()
+FAULTY = SegmentOptions(borders="published")
+
+
+def faulty_worker(fault: str) -> tuple[str, ...]:
+    """Return the command of a worker with ``fault``; see faulty_worker.py."""
+    return sys.executable, str(HERE / "faulty_worker.py"), fault
+
+
+def ct(shape: tuple[int, int, int] = (6, 7, 8)) -> Volume:
+    """Return air with a block of bone."""
+    array = np.full(shape, -1000, np.int16)
+    array[1:3, 2:4, 3:5] = 1000
+    return Volume(array, np.eye(4), "CT 5", "CT")
+
+
+class Observer:
+    """Drives a client, and keeps what it hears and the processes it has seen."""
+
+    def __init__(
+        self, client: Callable[..., WorkerClient] = WorkerClient, **settings: object
+    ) -> None:
+        self.client = client(**settings)
+        self.pids: set[int] = set()
+        self.events: list[Event] = []
+        self._timer = threading.Event()
+
+    def until(self, found: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
+        """Poll until ``found()``."""
+        end = time.monotonic() + deadline_s
+        while not found():
+            assert time.monotonic() < end, f"{self.events[-5:]}\n{self.client.log()}"
+            self._timer.wait(_TIMER_S)
+            self.events += self.client.poll()
+            if self.client.pid is not None:
+                self.pids.add(self.client.pid)
+
+    def heard(self, *kinds: type[Event]) -> Event:
+        """Poll until an event of one of ``kinds`` and return it."""
+        seen = len(self.events)
+        self.until(lambda: any(isinstance(event, kinds) for event in self.events[seen:]))
+        return next(event for event in self.events[seen:] if isinstance(event, kinds))
+
+    def ends(self) -> Event:
+        """Poll until what is going on ends and return how."""
+        return self.heard(*ENDS)
+
+    def segment(
+        self,
+        options: SegmentOptions = HARMLESS,
+        volume: Volume | None = None,
+        model: ModelRequest = MODEL,
+    ) -> Event:
+        """Segment and return how it ended."""
+        self.client.segment(volume or ct(), model, options)
+        return self.ends()
+
+    def error(self) -> GDLAError:
+        """Segment with the fault and return the error that it ended in."""
+        failed = self.segment(FAULTY)
+        assert isinstance(failed, Failed), failed
+        return failed.error
+
+
+def is_running(pid: int) -> bool:
+    """Return whether there is such a process; one that nobody has waited for does not count."""
+    try:
+        os.kill(pid, 0)
+        status = Path(f"/proc/{pid}/stat")
+        return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+
+
+def wait_until(found: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
+    """Look again and again until ``found()``, for what happens in other processes."""
+    end, timer = time.monotonic() + deadline_s, threading.Event()
+    while not found():
+        assert time.monotonic() < end
+        timer.wait(_TIMER_S)
