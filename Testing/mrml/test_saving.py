@@ -27,7 +27,8 @@ def _segmented(volume: slicer.vtkMRMLScalarVolumeNode) -> slicer.vtkMRMLSegmenta
     bench.logic.cleanup()
     by_hand = np.zeros(slicer.util.arrayFromVolume(volume).shape, bool)
     by_hand[2:5, 3:8, 1:9] = True
-    add_segment(node, volume, "by hand", by_hand)
+    segment_id = add_segment(node, volume, "by hand", by_hand)
+    node.GetSegmentation().GetSegment(segment_id).SetColor(0.2, 0.4, 1.0)  # else at random
     return node
 
 
@@ -38,7 +39,7 @@ def _looks(node: slicer.vtkMRMLSegmentationNode) -> list[dict]:
     return [
         {
             "name": segment.GetName(),
-            "color": np.round(np.multiply(segment.GetColor(), 255), 2).tolist(),
+            "color": np.round(np.multiply(segment.GetColor(), 255), 1).tolist(),
             "terminology": segment.GetTerminology(),
             "model": tag(segment, "GDLA.Model"),
             "label": tag(segment, "GDLA.Label"),
