@@ -48,16 +48,8 @@ def add_linear_transform(to_parent: np.ndarray) -> slicer.vtkMRMLLinearTransform
 
 def add_grid_transform(displacement: float = 5.0) -> slicer.vtkMRMLGridTransformNode:
     """Add a displacement field: points near the origin move by up to ``displacement`` mm."""
-    field = vtk.vtkImageData()
-    field.SetDimensions(5, 5, 5)
-    field.SetOrigin(-100, -100, -100)
-    field.SetSpacing(50, 50, 50)
-    field.AllocateScalars(vtk.VTK_DOUBLE, 3)
-    vectors = vtk_to_numpy(field.GetPointData().GetScalars()).reshape(5, 5, 5, 3)
-    vectors[:] = 0
-    vectors[2, 2, 2] = (displacement, displacement / 2, -displacement)
     transform = slicer.vtkOrientedGridTransform()
-    transform.SetDisplacementGridData(field)
+    transform.SetDisplacementGridData(_bump(displacement))
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLGridTransformNode")
     node.SetAndObserveTransformFromParent(transform)
     return node
@@ -65,19 +57,24 @@ def add_grid_transform(displacement: float = 5.0) -> slicer.vtkMRMLGridTransform
 
 def add_bspline_transform(displacement: float = 5.0) -> slicer.vtkMRMLBSplineTransformNode:
     """Add a B-spline: points near the origin move by up to ``displacement`` mm."""
-    coefficients = vtk.vtkImageData()
-    coefficients.SetDimensions(7, 7, 7)
-    coefficients.SetOrigin(-150, -150, -150)
-    coefficients.SetSpacing(50, 50, 50)
-    coefficients.AllocateScalars(vtk.VTK_DOUBLE, 3)
-    vectors = vtk_to_numpy(coefficients.GetPointData().GetScalars()).reshape(7, 7, 7, 3)
-    vectors[:] = 0
-    vectors[3, 3, 3] = (displacement, displacement / 2, -displacement)
     transform = slicer.vtkOrientedBSplineTransform()
-    transform.SetCoefficientData(coefficients)
+    transform.SetCoefficientData(_bump(displacement))
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLBSplineTransformNode")
     node.SetAndObserveTransformFromParent(transform)
     return node
+
+
+def _bump(displacement: float) -> vtk.vtkImageData:
+    """Return vectors 50 mm apart, all zero but for the one at the origin."""
+    field = vtk.vtkImageData()
+    field.SetDimensions(7, 7, 7)
+    field.SetOrigin(-150, -150, -150)
+    field.SetSpacing(50, 50, 50)
+    field.AllocateScalars(vtk.VTK_DOUBLE, 3)
+    vectors = vtk_to_numpy(field.GetPointData().GetScalars()).reshape(7, 7, 7, 3)
+    vectors[:] = 0
+    vectors[3, 3, 3] = (displacement, displacement / 2, -displacement)
+    return field
 
 
 # Regions, series and folders
