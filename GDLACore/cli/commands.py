@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from pathlib import Path
 
 from GDLACore.errors import TrainingError
 
@@ -10,8 +11,9 @@ from GDLACore.errors import TrainingError
 def segment(arguments: Namespace) -> None:
     """Segment an image."""
     from GDLACore.cli.segment import run
+    from GDLACore.cli.stored_model import with_stored_model
 
-    run(arguments)
+    run(with_stored_model(arguments))
 
 
 def info(arguments: Namespace) -> None:
@@ -24,22 +26,62 @@ def info(arguments: Namespace) -> None:
 def export(arguments: Namespace) -> None:
     """Write a model as an ONNX file."""
     from GDLACore.cli.export import run
+    from GDLACore.cli.stored_model import with_stored_model
 
-    run(arguments)
+    found = with_stored_model(arguments)
+    if found is not arguments and found.output is None:
+        found.output = Path(arguments.model).with_suffix(".onnx")  # not into the model folder
+    run(found)
 
 
 def calibrate(arguments: Namespace) -> None:
     """Find out how a model wants to be fed."""
     from GDLACore.cli.calibrate import run
+    from GDLACore.cli.stored_model import with_stored_model
 
-    run(arguments)
+    run(with_stored_model(arguments))
 
 
 def models(arguments: Namespace) -> None:
-    """List the catalogue."""
-    from GDLACore.cli.info import list_models
+    """List the models."""
+    from GDLACore.cli.models import print_models
 
-    list_models(arguments)
+    print_models(arguments)
+
+
+def download_models(arguments: Namespace) -> None:
+    """Download models."""
+    from GDLACore.cli.models import fetch
+
+    fetch(arguments)
+
+
+def import_model(arguments: Namespace) -> None:
+    """Take a file into the model folder."""
+    from GDLACore.cli.models import take
+
+    take(arguments)
+
+
+def remove_models(arguments: Namespace) -> None:
+    """Remove models from the model folder."""
+    from GDLACore.cli.models import remove
+
+    remove(arguments)
+
+
+def check_models(arguments: Namespace) -> None:
+    """Check models on this computer."""
+    from GDLACore.cli.models import check
+
+    check(arguments)
+
+
+def bundle(arguments: Namespace) -> None:
+    """Write or verify what a hospital needs."""
+    from GDLACore.cli.bundle import run
+
+    run(arguments)
 
 
 def runtime(arguments: Namespace) -> None:

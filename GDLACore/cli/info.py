@@ -1,4 +1,4 @@
-"""``gdla info`` and ``gdla models``: what a file, a folder or a model is."""
+"""``gdla info``: what a file, a folder or a model is."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from GDLACore.cli.models import print_models
 from GDLACore.cli.tables import print_table
 from GDLACore.model.bundle import read_card, read_card_file
 from GDLACore.model.card import ModelCard
@@ -20,33 +21,10 @@ from GDLACore.weights.torch_file import read_torch_file
 _TORCH_FILES = (".ckpt", ".pth", ".pt")
 
 
-def list_models(arguments: Namespace) -> None:
-    """Print the catalogue."""
-    entries = catalogue()
-    if arguments.json:
-        models = [
-            {**entry.card.to_dict(), "file": entry.file, "shipped": entry.resource is not None}
-            for entry in entries
-        ]
-        print(json.dumps(models, indent=2))
-        return
-    rows = [
-        [
-            entry.name,
-            entry.card.title,
-            entry.card.modality,
-            str(len(entry.card.labels)),
-            "here" if entry.resource else "to be fetched",
-        ]
-        for entry in entries
-    ]
-    print_table(["Model", "Title", "Modality", "Structures", "Weights"], rows)
-
-
 def describe(arguments: Namespace) -> None:
-    """Print what ``arguments.file`` is; without one, the catalogue."""
+    """Print what ``arguments.file`` is; without one, the list of models."""
     if arguments.file is None:
-        list_models(arguments)
+        print_models(arguments)
         return
     path: Path = arguments.file
     suffix = path.suffix.lower()

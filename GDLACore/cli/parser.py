@@ -17,6 +17,7 @@ from GDLACore.cli.options import (
     positive_number,
     slice_range,
 )
+from GDLACore.cli.storage_parsers import add_bundle, add_models
 
 _EXIT_CODES = """\
 exit codes:
@@ -68,7 +69,8 @@ def command_line() -> argparse.ArgumentParser:
     _add_info(subparsers, common)
     _add_export(subparsers, common)
     _add_calibrate(subparsers, common)
-    _add_models(subparsers, common)
+    add_models(subparsers, common)
+    add_bundle(subparsers, common)
     _add_runtime(subparsers, common)
     _add_train(subparsers, common)
     return parser
@@ -214,17 +216,6 @@ def _add_calibrate(subparsers: argparse._SubParsersAction, common: argparse.Argu
         help="slices to try every view and profile on (default: %(default)s)",
     )
     parser.add_argument("--force", action="store_true", help="replace an existing card")
-    add_json(parser)
-
-
-def _add_models(subparsers: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
-    parser = subparsers.add_parser(
-        "models",
-        parents=[common],
-        help="list the known models",
-        description="List the known models.",
-    )
-    parser.set_defaults(command=commands.models)
     add_json(parser)
 
 

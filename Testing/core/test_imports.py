@@ -30,6 +30,7 @@ DIRECTION = {
     "pipeline": {"pipeline", "engine", "imaging"},
     "calibration": {"calibration", "pipeline", "engine", "imaging"},
     "storage": {"storage", "weights", "export", "calibration"},
+    "offline": {"offline", "storage", "installation"},
     "worker": {"worker", "pipeline", "engine", "imaging"},
     "network": {"network", "weights"},
     "training": {"training", "network", "weights", "pipeline", "engine", "imaging"},
