@@ -14,8 +14,8 @@ import numpy as np
 
 from GDLACore.errors import WorkerError
 
-# Python's lock is held while a chunk is copied: a few milliseconds for Slicer's window.
-_CHUNK_BYTES = 4 << 20
+# While a chunk of a turned volume is put in order, Slicer's window has to wait: a millisecond.
+_CHUNK_BYTES = 512 << 10
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

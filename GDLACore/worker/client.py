@@ -15,6 +15,7 @@ from GDLACore.errors import WorkerError
 from GDLACore.imaging.volume import Volume
 from GDLACore.options import SegmentOptions
 from GDLACore.worker.array_file import map_array
+from GDLACore.worker.background import Background
 from GDLACore.worker.connection import Connection
 from GDLACore.worker.events import (
     Event,
@@ -44,7 +45,7 @@ from GDLACore.worker.supervisor import Lost, Supervisor
 
 _log = logging.getLogger(__name__)
 
-_CLOSE_S = 0.8
+_CLOSE_S = 0.6
 
 
 class WorkerClient:
@@ -71,6 +72,7 @@ class WorkerClient:
         self._python = tuple(python or (sys.executable,))
         self._session = SessionFolder(Path(folder or tempfile.gettempdir()).absolute())
         self._worker = Supervisor(self._launched, idle_s=60 * idle_minutes, silence_s=silence_s)
+        self._background = Background()
         self._cancel_s = cancel_s
         self._cancel_by: float | None = None
         self._numbers = itertools.count(1)
@@ -89,7 +91,7 @@ class WorkerClient:
 
     @property
     def pid(self) -> int | None:
-        """Return the number of the worker's process; None while none has answered."""
+        """Return the number of the process that the worker is in; None while none has answered."""
         return self._worker.pid
 
     def log(self) -> str:
@@ -127,9 +129,10 @@ class WorkerClient:
             raise ValueError("a job is running")
         connection = self._connection()
         self._forget_loading()
-        self._job = Job(next(self._numbers), model.with_full_paths(), options, connection)
-        self._job.start(volume, lambda: self._session.path)
-        return self._job.number
+        number, model = next(self._numbers), model.with_full_paths()
+        self._job = Job(number, model, options, connection, self._background)
+        self._job.hand_over(volume, self._session)
+        return number
 
     def cancel(self) -> None:
         """Stop the job and the loading: ``Stopped`` follows for each within ``cancel_s`` seconds.
@@ -171,6 +174,7 @@ class WorkerClient:
         # Twice: now, while the worker can see that its owner does it, and what it added meanwhile.
         self._session.remove()
         self._worker.close(_CLOSE_S)
+        self._background.close(_CLOSE_S)
         self._session.remove()
         self._job = self._loading = None
         self._events.clear()

@@ -45,6 +45,7 @@ class WorkerThread:
                 f"The segmentation in the background failed: {unexpected}.",
                 "Report this with the log.",
             )
+        self._commands.put(None)  # for the thread that still waits for them
         self.reports.put(Gone(error))
         self.ended.set()
 

@@ -13,9 +13,11 @@ from GDLACore.errors import GDLAError, WorkerError
 from GDLACore.imaging.volume import Volume
 from GDLACore.options import SegmentOptions
 from GDLACore.worker.array_file import WritingStopped, write_array
+from GDLACore.worker.background import Background
 from GDLACore.worker.connection import Connection
 from GDLACore.worker.events import Failed, Phase
 from GDLACore.worker.messages import ModelRequest, Segment, VolumeFile
+from GDLACore.worker.session_folder import SessionFolder
 
 # Of the phase "writing": enough for a bar that moves, not so many that they cost anything.
 _STEPS = 20
@@ -36,9 +38,10 @@ class Loading:
 
 
 class Job:
-    """Writes ``volume`` to the session folder in a thread, and then sends the request.
+    """A segmentation: its volume is written to the session folder, and then it is asked for.
 
-    ``begun``: the worker has said something of it. Everything is for the client's thread.
+    ``begun``: the worker has said something of it. Everything is for the client's thread, and what
+    takes its time is done in ``background``.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Job:
         model: ModelRequest,
         options: SegmentOptions,
         connection: Connection,
+        background: Background,
     ) -> None:
         self.number = number
         self.model = model
@@ -55,15 +59,14 @@ class Job:
         self.request: Segment | None = None
         self._options = options
         self._connection = connection
+        self._background = background
         self._news: SimpleQueue[Phase | Failed] = SimpleQueue()
         self._turn = threading.Lock()
-        self._over = threading.Event()
+        self._path: Path | None = None
 
-    def start(self, volume: Volume, folder: Callable[[], Path]) -> None:
-        """Begin; ``folder`` returns the session folder, which may take its time."""
-        threading.Thread(
-            target=self._hand_over, args=(volume, folder), name="gdla-job", daemon=True
-        ).start()
+    def hand_over(self, volume: Volume, session: SessionFolder) -> None:
+        """Have ``volume`` written, and the request sent."""
+        self._background.do(lambda: self._hand_over(volume, session))
 
     def news(self) -> Iterator[Phase | Failed]:
         """Yield what has been said since of the phase "writing", and of its failure."""
@@ -85,18 +88,17 @@ class Job:
                 connection.send(self.request)
 
     def end(self) -> None:
-        """Remove the volume's file as soon as it is not being written any more."""
+        """Have the volume's file removed."""
         self.cancel()
-        self._over.set()
+        self._background.do(self._remove_volume)
 
-    def _hand_over(self, volume: Volume, folder: Callable[[], Path]) -> None:
-        path: Path | None = None
+    def _hand_over(self, volume: Volume, session: SessionFolder) -> None:
         try:
-            path = folder() / f"volume-{self.number}.npy"
-            for old in path.parent.glob("labels-*.npy"):
-                _removed(old)
-            write_array(path, volume.array, self._go_on())
-            self._send(volume, path)
+            for old in session.path.glob("labels-*.npy"):
+                _remove(old)
+            self._path = session.path / f"volume-{self.number}.npy"
+            write_array(self._path, volume.array, self._go_on())
+            self._send(volume, self._path)
         except WritingStopped:
             pass
         except GDLAError as error:
@@ -107,28 +109,28 @@ class Job:
                 "Try again; if it happens again, report it with the log.",
             )
             self._news.put(Failed(self.number, shown))
-        del volume  # the memory of a volume that the user may have closed
-        self._over.wait()
-        if path is not None:
-            _removed(path)
+
+    def _remove_volume(self) -> None:
+        if self._path is not None:
+            _remove(self._path)
 
     def _go_on(self) -> Callable[[int, int], bool]:
-        shown = -1
+        """Return what is asked after each chunk, and tells how far it is."""
+        told = -1
 
         def go_on(done: int, total: int) -> bool:
-            nonlocal shown
+            nonlocal told
             step = _STEPS * done // total
-            if step > shown:
-                shown = step
+            if step > told:
+                told = step
                 self._news.put(Phase(self.number, "writing", step, _STEPS))
             return not self.cancelled
 
         return go_on
 
     def _send(self, volume: Volume, path: Path) -> None:
-        file = VolumeFile(
-            str(path), tuple(volume.ijk_to_ras.ravel().tolist()), volume.name, volume.modality
-        )
+        matrix = tuple(volume.ijk_to_ras.ravel().tolist())
+        file = VolumeFile(str(path), matrix, volume.name, volume.modality)
         labels = path.with_name(f"labels-{self.number}.npy")
         request = Segment(self.number, self.model, file, self._options, str(labels))
         with self._turn:
@@ -137,7 +139,7 @@ class Job:
                 self._connection.send(request)
 
 
-def _removed(path: Path) -> None:
+def _remove(path: Path) -> None:
     """Remove the file now; on Windows one that is still open goes with the session folder."""
     with suppress(OSError):
         path.unlink()

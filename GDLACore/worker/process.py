@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +11,7 @@ from queue import SimpleQueue
 from typing import BinaryIO
 
 from GDLACore.errors import WorkerError
+from GDLACore.process_tree import ProcessTree
 from GDLACore.worker.connection import Broken, Gone, LaunchError
 from GDLACore.worker.death import death
 from GDLACore.worker.log_tail import LogTail
@@ -41,9 +40,8 @@ class WorkerProcess:
         self._commands: SimpleQueue[bytes | None] = SimpleQueue()
         self._log = LogTail()
         self._turn = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._tree: ProcessTree | None = None
         self._killed = False
-        self._reaped = False
         _in_background(self._live)
 
     @property
@@ -56,8 +54,8 @@ class WorkerProcess:
     def kill(self) -> None:
         with self._turn:
             self._killed = True
-            if self._process is not None and not self._reaped:
-                _kill_tree(self._process)
+            if self._tree is not None:
+                self._tree.kill()
 
     def close(self, patience_s: float) -> None:
         self._commands.put(None)
@@ -67,21 +65,21 @@ class WorkerProcess:
 
     def _live(self) -> None:
         try:
-            process = self._launched()
+            tree = self._launched()
         except WorkerError as error:
             self.reports.put(Gone(error))
             self.ended.set()
             return
         with self._turn:
-            self._process = process
+            self._tree = tree
             if self._killed:
-                _kill_tree(process)
-        _in_background(self._write, process.stdin)
+                tree.kill()
+        _in_background(self._write, tree.process.stdin)
         listeners = [
-            _in_background(self._listen, process.stdout),
-            _in_background(self._log.read_from, process.stderr),
+            _in_background(self._listen, tree.process.stdout),
+            _in_background(self._log.read_from, tree.process.stderr),
         ]
-        status = self._wait(process)
+        status = tree.wait()
         self._commands.put(None)
         deadline = time.monotonic() + _DRAIN_S
         for listener in listeners:
@@ -89,20 +87,11 @@ class WorkerProcess:
         self.reports.put(Gone(death(status, self.log)))
         self.ended.set()
 
-    def _launched(self) -> subprocess.Popen[bytes]:
+    def _launched(self) -> ProcessTree:
         """Return the process; raise LaunchError, or WorkerError if there is no folder for it."""
         folder = self._folder()
         try:
-            return subprocess.Popen(
-                self._argv,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                cwd=folder,
-                env=_environment(),
-                # A group of its own can be ended as a whole, and Ctrl-C is not meant for it.
-                **_GROUP,
-            )
+            return ProcessTree(self._argv, cwd=folder, env=_environment())
         except OSError as error:
             raise LaunchError(
                 f"The background process could not be started with {self._argv[0]}: "
@@ -131,49 +120,6 @@ class WorkerProcess:
                     report = Broken(error)
                 if not isinstance(report, Alive):
                     self.reports.put(report)
-
-    def _wait(self, process: subprocess.Popen[bytes]) -> int:
-        """Return the exit status; whatever the process started is ended with it."""
-        if hasattr(os, "waitid"):
-            # Until it is waited for, no other process can have got its number.
-            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-            with self._turn:
-                _kill_tree(process)
-                self._reaped = True
-        status = process.wait()
-        self._reaped = True
-        return status
-
-
-if sys.platform == "win32":
-    _GROUP = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
-
-    def _kill_tree(process: subprocess.Popen[bytes]) -> None:
-        """End ``process`` and what it started, which is the worker if it is a launcher."""
-
-        def kill() -> None:
-            subprocess.run(
-                ["taskkill", "/T", "/F", "/PID", str(process.pid)],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                creationflags=subprocess.CREATE_NO_WINDOW,
-                check=False,
-            )
-            process.kill()
-
-        _in_background(kill)
-
-else:
-    import signal
-
-    _GROUP = {"start_new_session": True}
-
-    def _kill_tree(process: subprocess.Popen[bytes]) -> None:
-        """End ``process`` and what it started, which is the worker if it is a launcher."""
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):  # macOS says the latter of zombies
-            pass
 
 
 def _environment() -> dict[str, str]:

@@ -87,6 +87,7 @@ def test_it_quits_after_what_was_asked_before(models, tmp_path):
     worker.thread.join(DEADLINE_S)
     assert not worker.thread.is_alive()
     assert models.engines[0].closed
+    worker.end()
 
 
 def test_when_the_client_is_gone_it_says_so_and_ends_after_the_batch(models, tmp_path):

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from GDLACore.errors import WorkerError
-from GDLACore.worker import session_folder
 from GDLACore.worker.session_folder import (
     SessionFolder,
     clear_abandoned,
@@ -155,7 +154,7 @@ def test_what_a_link_in_the_folder_points_to_stays(orphan, tmp_path):
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="Windows has no such numbers")
 def test_the_folder_of_another_user_stays(orphan, tmp_path, monkeypatch):
     mine = os.getuid()
-    monkeypatch.setattr(session_folder.os, "getuid", lambda: mine + 1)
+    monkeypatch.setattr(os, "getuid", lambda: mine + 1)
     clear_abandoned(tmp_path)
     assert orphan.exists()
 

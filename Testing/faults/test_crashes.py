@@ -30,10 +30,11 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="has no signals"
             'fault".',
             "device cpu",
         ),
-        (
+        pytest.param(
             "abort",
             'The background process crashed (SIGABRT), saying "Fatal Python error: Aborted".',
             "device cpu",
+            marks=pytest.mark.slow,
         ),
         (
             "leave",
@@ -46,10 +47,11 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="has no signals"
             r"b'\x00\xff Segmenting... 50%\n'.",
             "Try again",
         ),
-        (
+        pytest.param(
             "babble_without_end",
             f"A message between Slicer and its background process is not JSON: b'{'x' * 50}'….",
             "Try again",
+            marks=pytest.mark.slow,
         ),
     ],
 )
@@ -135,7 +137,8 @@ def test_a_launcher_between_client_and_worker_changes_nothing(observe, tmp_path:
     launcher.write_text(f'#!/bin/sh\n"{sys.executable}" "$@"\nexit $?\n')
     launcher.chmod(0o755)
 
-    observer: Observer = observe(python=[str(launcher), *faulty_worker("compute_forever")[1:]])
+    python = [str(launcher), *faulty_worker("compute_forever")[1:]]
+    observer: Observer = observe(python=python, cancel_s=0.3)
     assert isinstance(observer.segment(), Finished)
     worker = observer.client.pid
     observer.client.segment(ct(), MODEL, FAULTY)

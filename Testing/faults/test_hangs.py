@@ -14,7 +14,9 @@ from GDLACore.worker import Failed, Finished, Loaded, Phase, SlicesDone, Stopped
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="has no signals")
 
-_SILENCE_S = 2.0  # longer than between two signs of life
+SLOW_HOLD = pytest.param("hold_python", marks=pytest.mark.slow)
+
+_SILENCE_S = 1.5  # longer than between two signs of life
 
 
 @pytest.mark.parametrize("fault", ["halt", "hold_python"])
@@ -30,15 +32,15 @@ def test_a_worker_that_shows_no_life_is_replaced(observe, fault):
 
 
 def test_a_long_computation_is_no_hang(observe):
-    observer: Observer = observe("compute_forever", silence_s=1.5)
+    observer: Observer = observe("compute_forever", silence_s=1.2)
     observer.client.segment(ct(), MODEL, FAULTY)
     begin = time.monotonic()
-    observer.until(lambda: time.monotonic() > begin + 3)
+    observer.until(lambda: time.monotonic() > begin + 2)
     assert observer.client.busy
     assert len(observer.pids) == 1
 
 
-@pytest.mark.parametrize("fault", ["compute_forever", "halt", "hold_python"])
+@pytest.mark.parametrize("fault", ["compute_forever", "halt", SLOW_HOLD])
 def test_a_worker_that_does_not_stop_is_killed_and_another_made_as_warm(observe, fault):
     observer: Observer = observe(fault, cancel_s=0.3)
     job = observer.client.segment(ct(), MODEL, FAULTY)
@@ -80,7 +82,7 @@ def test_a_job_can_be_cancelled_while_its_model_is_loading(observe):
     assert isinstance(observer.segment(), Finished)
 
 
-@pytest.mark.parametrize("fault", ["compute_forever", "halt", "hold_python"])
+@pytest.mark.parametrize("fault", ["compute_forever", "halt", SLOW_HOLD])
 def test_closing_ends_a_worker_whatever_it_is_doing(observe, fault):
     observer: Observer = observe(fault)
     observer.client.segment(ct(), MODEL, FAULTY)

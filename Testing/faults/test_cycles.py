@@ -1,0 +1,28 @@
+"""A user who changes their mind a hundred times leaves nothing behind."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from cycles import Remains, cancel_at_random, running_workers
+from observer import Observer, faulty_worker
+
+from GDLACore.worker import Finished
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="counts in /proc")
+def test_a_hundred_cancelled_jobs_leave_no_process_no_file_and_no_memory(tmp_path):
+    observer = Observer(python=faulty_worker("compute_forever"), folder=tmp_path, cancel_s=0.05)
+    cancel_at_random(observer, 5, seed=1)
+    before = Remains.now()
+    cancel_at_random(observer, 100, seed=2)
+    after = Remains.now()
+    assert len(observer.pids) > 20, "most had to be killed"
+    assert after.mebibytes - before.mebibytes < 20
+    assert after.files <= before.files + 3 and after.threads <= before.threads + 5
+    assert isinstance(observer.segment(), Finished)
+    observer.client.close()
+    assert running_workers(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
