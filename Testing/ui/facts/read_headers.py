@@ -24,6 +24,7 @@ SLICER_HEADERS = (
     "Libs/MRML/Widgets/qMRMLSliderWidget.h",
     "Libs/MRML/Widgets/qMRMLSpinBox.h",
     "Libs/MRML/Widgets/qMRMLRangeWidget.h",
+    "Modules/Loadable/Segmentations/Widgets/qMRMLSegmentEditorWidget.h",
     "Modules/Loadable/Segmentations/Widgets/qMRMLSegmentsTableView.h",
     "Modules/Loadable/Segmentations/Widgets/qMRMLSegmentationShow3DButton.h",
     "Base/QTGUI/qSlicerWidget.h",
@@ -31,12 +32,20 @@ SLICER_HEADERS = (
     "Base/QTGUI/qSlicerScriptedLoadableModuleWidget.h",
     "Base/QTCore/qSlicerAbstractCoreModule.h",
     "Base/QTGUI/qSlicerAbstractModule.h",
+    "Base/QTGUI/qSlicerLoadableModule.h",
     "Base/QTGUI/qSlicerScriptedLoadableModule.h",
     "Base/QTCore/qSlicerModuleManager.h",
-    "Base/QTGUI/qSlicerAbstractModulePanel.h",
+    "Base/QTGUI/qSlicerModuleSelectorToolBar.h",
+    "Base/QTApp/qSlicerMainWindow.h",
     "Base/QTCore/qSlicerCoreApplication.h",
     "Base/QTGUI/qSlicerApplication.h",
 )
+# Methods that Slicer gives to its classes for Python alone, in *PythonQtDecorators.h.
+DECORATED = {
+    "qSlicerCoreApplication": ("testingEnabled()",),
+    "qSlicerAbstractModule": ("widgetRepresentation()", "createNewWidgetRepresentation()"),
+    "qSlicerAbstractModuleWidget": ("module()",),
+}
 CTK_HEADERS = tuple(
     f"Libs/Widgets/{name}.h"
     for name in (
@@ -78,7 +87,9 @@ def read(folder: str, revision: str, path: str) -> dict[str, dict]:
     found = _CLASS.search(text)
     assert found, f"no class in {path}"
     body = text[found.end() : _closing_brace(text, found.end())]
-    return {found[1]: {"header": path, "base": found[2], **_members(body)}}
+    members = _members(body)
+    members["methods"] += DECORATED.get(found[1], ())
+    return {found[1]: {"header": path, "base": found[2], **members}}
 
 
 def _without_comments(text: str) -> str:

@@ -71,15 +71,15 @@ def positional(function: Callable) -> Callable:
     return call
 
 
-def generate(name: str, base: type, members: facts.Members, own: dict, **body: object) -> type:
+def generate(name: str, base: type, members: facts.Members, own: dict, body: dict) -> type:
     """Return the class ``name`` over ``base``, one of PySide6's or of ours.
 
     ``own`` replaces methods of Qt's or adds some; ``body`` is for Qt's own machinery, properties.
     """
     bases = (base,) if issubclass(base, Instance) else (Instance, base)
     inherited = getattr(base, "_pq_own", {})
-    body |= {"_pq_members": members, "_pq_own": {**inherited, **own}, "__module__": "qt"}
-    return WrapperType(name, bases, body)
+    ours = {"_pq_members": members, "_pq_own": {**inherited, **own}, "__module__": "qt"}
+    return WrapperType(name, bases, {**body, **ours})
 
 
 def wrapper(native: type) -> type:
@@ -90,7 +90,7 @@ def wrapper(native: type) -> type:
         own: dict = {}
         for name in reversed(lines):
             own |= overrides.get(name, {})
-        _wrappers[native] = generate(native.__name__, native, facts.members(known), own)
+        _wrappers[native] = generate(native.__name__, native, facts.members(known), own, {})
     return _wrappers[native]
 
 

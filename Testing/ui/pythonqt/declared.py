@@ -25,7 +25,8 @@ class Behaviour:
 
     For each property ``x``: ``read_x()`` and ``write_x(value)`` replace the plain storage that it
     has otherwise, and ``changed_x(value)`` follows a change of it. ``initial`` are values to start
-    with. Public methods are the methods of the class. ``virtuals`` are C++ methods to override.
+    with. Methods that the header has are those of the class, others are for the stand-ins among
+    themselves. ``virtuals`` are C++ methods to override.
     """
 
     initial: ClassVar[dict[str, Any]] = {}
@@ -41,6 +42,11 @@ class Behaviour:
         """Set the new object up; ``arguments`` are those of its constructor but for the parent."""
         if arguments:
             raise TypeError(f"{self.widget.className()} takes no {arguments}")
+
+    @classmethod
+    def native_arguments(cls, arguments: tuple) -> tuple:
+        """Return those arguments of the constructor that Qt's own gets: the parent."""
+        return tuple(value for value in arguments if isinstance(value, QObject))
 
     def emit(self, signature: str, *arguments: Any) -> None:
         signals.emit(self.widget, signature, *arguments)
@@ -66,15 +72,15 @@ def declare(name: str, behaviour: type[Behaviour]) -> type:
     known = facts.members(name)
     base = declared.get(header["base"]) or _qt_class(header["base"])
     _check(name, behaviour, known)
-    own = {method: _forwarded(method) for method in _methods(behaviour)}
+    own = {name: _forwarded(name) for name in _methods(behaviour) if name in known.methods}
     # Constants, as the enumeration values of Qt's classes are.
     own |= {key: value for keys in header["enums"].values() for key, value in keys.items()}
     body: dict[str, object] = {
-        prop: _property(prop, kind, writable)
-        for prop, (kind, writable) in header["properties"].items()
+        prop: _property(prop, kind) for prop, (kind, _) in header["properties"].items()
     }
     body |= {virtual: _virtual(virtual) for virtual in behaviour.virtuals}
-    declared[name] = generate(name, base, known, own, __init__=_constructor(behaviour), **body)
+    body["__init__"] = _constructor(behaviour)
+    declared[name] = generate(name, base, known, own, body)
     return declared[name]
 
 
@@ -104,8 +110,6 @@ def _methods(behaviour: type[Behaviour]) -> list[str]:
 
 
 def _check(name: str, behaviour: type[Behaviour], known: facts.Members) -> None:
-    for method in _methods(behaviour):
-        assert method in known.methods, f"{name} has no method {method} in its header"
     for value in vars(behaviour):
         prefix, _, prop = value.partition("_")
         if prefix in ("read", "write", "changed") and prop:
@@ -127,7 +131,7 @@ def _virtual(method: str) -> FunctionType:
     return call
 
 
-def _property(name: str, kind: str, writable: bool) -> QtCore.Property:
+def _property(name: str, kind: str) -> QtCore.Property:
     def read(self: QObject) -> Any:
         value = self._pq_behaviour.read(name, kind)
         return list(value) if kind == "QStringList" else value
@@ -135,15 +139,17 @@ def _property(name: str, kind: str, writable: bool) -> QtCore.Property:
     def write(self: QObject, value: Any) -> None:
         self._pq_behaviour.write(name, tuple(value) if kind == "QStringList" else value)
 
-    return QtCore.Property(_TYPES.get(kind, "QVariant"), read, write if writable else None)
+    # A class may make a property writable that its base has not, which Qt for Python does not
+    # understand: the members tell what may be written.
+    return QtCore.Property(_TYPES.get(kind, "QVariant"), read, write)
 
 
 def _constructor(behaviour: type[Behaviour]) -> FunctionType:
     def __init__(self: QObject, *arguments: Any) -> None:
         native = next(base for base in type(self).__mro__ if base.__module__.startswith("PySide6"))
-        parents = [a for a in arguments if isinstance(a, QObject)]
-        native.__init__(self, *parents)
+        to_qt = behaviour.native_arguments(arguments)
+        native.__init__(self, *to_qt)
         self._pq_behaviour = behaviour(self)
-        self._pq_behaviour.start(*(a for a in arguments if a is not None and a not in parents))
+        self._pq_behaviour.start(*(a for a in arguments if a is not None and a not in to_qt))
 
     return __init__

@@ -16,9 +16,13 @@ _FOLDER = Path(__file__).resolve().parent.parent / "facts"
 
 @dataclass(frozen=True)
 class Members:
-    """What a class has, with what it inherits. Signals by name, each with its signatures."""
+    """What a class has, with what it inherits. Signals by name, each with its signatures.
+
+    ``read_only`` are properties of Slicer's classes; of its own, Qt knows.
+    """
 
     properties: frozenset[str]
+    read_only: frozenset[str]
     signals: dict[str, tuple[str, ...]]
     methods: frozenset[str]
 
@@ -30,14 +34,18 @@ class Members:
             signals[name] = (*signals.get(name, ()), signature)
         names = {signature.partition("(")[0] for signature in declared.get("methods", ())}
         keys = {key for enum in declared.get("enums", {}).values() for key in enum}
+        properties = declared.get("properties", ())
+        is_slicer = isinstance(properties, dict)
+        fixed = {name for name in properties if is_slicer and not properties[name][1]}
         return Members(
-            self.properties | set(declared.get("properties", ())),
+            self.properties | set(properties),
+            self.read_only - set(properties) | fixed,
             signals,
             self.methods | names | keys,
         )
 
 
-NOTHING = Members(frozenset(), {}, frozenset())
+NOTHING = Members(frozenset(), frozenset(), {}, frozenset())
 
 
 @cache

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FunctionType
 from typing import Any
 
 import shiboken6
@@ -43,11 +44,8 @@ class Instance:
         if name.startswith(("__", "_pq")):
             return _read(self, name)
         cls = type(self)
-        for base in cls.__mro__:
-            if "_pq_members" in vars(base):
-                break
-            if name in vars(base):
-                return _read(self, name)
+        if _is_defined_in_python(cls, name):
+            return _read(self, name)
         values = _read(self, "__dict__")
         if name in values and not _is_cpp(cls):
             return values[name]
@@ -96,6 +94,19 @@ class Instance:
             )
 
 
+def _is_defined_in_python(cls: type, name: str) -> bool:
+    """Tell whether a module's class has the name, or one of ours overrides a C++ method by it."""
+    for base in cls.__mro__:
+        if base is Instance:
+            break
+        if "_pq_members" not in vars(base):
+            if name in vars(base):
+                return True
+        elif isinstance(vars(base).get(name), FunctionType):
+            return True
+    return False
+
+
 def _is_cpp(cls: type) -> bool:
     """Tell whether the object is Qt's or Slicer's own, and not of a class a module derived."""
     return "_pq_members" in vars(cls)
@@ -106,8 +117,10 @@ def _class_name(self: Instance) -> str:
 
 
 def _property(self: Instance, name: str) -> QtCore.QMetaProperty | None:
-    name = _ALIASES.get(name, name)
-    if name not in type(self)._pq_members.properties or (_class_name(self), name) in _NO_PROPERTIES:
+    known = type(self)._pq_members.properties
+    if name not in known:
+        name = _ALIASES.get(name, name)
+    if name not in known or (_class_name(self), name) in _NO_PROPERTIES:
         return None
     meta = QObject.metaObject(self)
     index = meta.indexOfProperty(name)
@@ -115,7 +128,7 @@ def _property(self: Instance, name: str) -> QtCore.QMetaProperty | None:
 
 
 def _write(self: Instance, name: str, prop: QtCore.QMetaProperty, value: object) -> None:
-    if not prop.isWritable():
+    if not prop.isWritable() or name in type(self)._pq_members.read_only:
         raise AttributeError(f"Property '{name}' of {_class_name(self)} object is not writable")
     conversion.check(_class_name(self), name, prop.typeName(), value)
     if not prop.write(self, conversion.writable_value(prop, value)):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import ModuleType
 
 from pythonqt import dialogs, problems, settings, signals  # noqa: F401  they fill the overrides
-from pythonqt.binding import QObject, QtCore, QtWidgets
+from pythonqt.binding import QObject, QtCore
 from pythonqt.classes import native_classes, overrides, shown, wrapper
 from pythonqt.uiloader import QUiLoader
 
@@ -65,11 +65,7 @@ def _fill() -> None:
 _fill()
 
 
-def install() -> QtWidgets.QApplication:
-    """Make ``import qt`` and ``import ctk`` find these modules, and return Qt's application."""
+def install() -> None:
+    """Make ``import qt`` and ``import ctk`` find these modules, and collect all problems."""
     sys.modules["qt"], sys.modules["ctk"] = qt, ctk
-    application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["Slicer"])
-    QtWidgets.QApplication.setStyle("Fusion")
-    QtWidgets.QApplication.setQuitOnLastWindowClosed(False)
     problems.collect_all()
-    return application

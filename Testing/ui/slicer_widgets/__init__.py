@@ -19,6 +19,7 @@ from slicer_widgets import (  # noqa: F401  each declares its classes
     numbers,
     path_line_edit,
     scene_widgets,
+    segment_editor,
     segments_table,
     show_3d_button,
 )

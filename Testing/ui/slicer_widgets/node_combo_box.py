@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import slicer
 import vtk
-from pythonqt.binding import QtGui, QtWidgets
+from pythonqt import qt
+from pythonqt.binding import QtGui
 from pythonqt.declared import Behaviour, declare
 
 from slicer_widgets.node_filter import NodeFilter
@@ -38,15 +39,15 @@ class NodeComboBox(Behaviour):
         self._menu_actions: list[QtGui.QAction] = []
         self._switching = False
         self._requested = ""
-        self._box = QtWidgets.QComboBox(self.widget)
-        layout = QtWidgets.QHBoxLayout(self.widget)
+        self._box = qt.QComboBox(self.widget)
+        layout = qt.QHBoxLayout(self.widget)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._box)
         self.widget.setFocusProxy(self._box)
         self._rows = NodeRows(self._box)
         self._told = ("", "")  # the current node as the last signals told it
-        self._box.currentIndexChanged.connect(lambda index: self._current_changed())
-        self._box.activated.connect(self._activated)
+        self._box.connect("currentIndexChanged(int)", lambda index: self._current_changed())
+        self._box.connect("activated(int)", self._activated)
         self.widget.enabled = False
 
     # The scene
@@ -171,7 +172,8 @@ class NodeComboBox(Behaviour):
         self.setCurrentNodeID(node_id)
 
     def setCurrentNodeIndex(self, index: int) -> None:
-        self._box.setCurrentIndex(self._rows.first + index if index < self.nodeCount() else -1)
+        inside = index < self.nodeCount()
+        self._box.currentIndex = self._rows.first + index if inside else -1
 
     def _current_changed(self) -> None:
         if self._switching:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import slicer
-from pythonqt.binding import QtCore, QtGui, QtWidgets
+from pythonqt import qt
+from pythonqt.binding import QtCore, QtGui
 
 _ID = QtCore.Qt.UserRole
 _ACTION = QtCore.Qt.UserRole + 1
@@ -14,9 +15,9 @@ _ACTION = QtCore.Qt.UserRole + 1
 class NodeRows:
     """Rows of a real combo box: Qt decides what is current after one came or went."""
 
-    def __init__(self, box: QtWidgets.QComboBox) -> None:
+    def __init__(self, box: qt.QComboBox) -> None:
         self._box = box
-        self._model = QtGui.QStandardItemModel(box)
+        self._model = qt.QStandardItemModel(box)
         self.first = 0  # the row of the first node
         box.setModel(self._model)
 
@@ -36,7 +37,7 @@ class NodeRows:
         return (item.data(_ID) or "") if item else ""
 
     def current_id(self) -> str:
-        return self.id_at(self._box.currentIndex())
+        return self.id_at(self._box.currentIndex)
 
     def action_at(self, row: int) -> Callable[[], object] | None:
         return self._model.item(row).data(_ACTION)
@@ -47,10 +48,10 @@ class NodeRows:
 
     def select(self, node_id: str) -> None:
         row = self.row_of(node_id)
-        self._box.setCurrentIndex(row if row >= 0 else self.first - 1)
+        self._box.currentIndex = row if row >= 0 else self.first - 1
 
     def is_nothing_selected(self) -> bool:
-        return self._box.currentIndex() == self.first - 1
+        return self._box.currentIndex == self.first - 1
 
     def insert(self, position: int, node: slicer.vtkMRMLNode) -> None:
         item = QtGui.QStandardItem(node.GetName())

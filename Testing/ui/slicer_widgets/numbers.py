@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 
-from pythonqt.binding import QtCore, QtWidgets
+from pythonqt import qt
+from pythonqt.binding import QtCore
 from pythonqt.declared import Behaviour, declare
 
 
@@ -21,12 +22,12 @@ class Value(Behaviour):
     initial = {"minimum": 0.0, "maximum": 99.0, "value": 0.0, "singleStep": 1.0, "decimals": 2}
 
     def start(self) -> None:
-        self._box = QtWidgets.QDoubleSpinBox(self.widget)
-        layout = QtWidgets.QHBoxLayout(self.widget)
+        self._box = qt.QDoubleSpinBox(self.widget)
+        layout = qt.QHBoxLayout(self.widget)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._box)
         self._show()
-        self._box.valueChanged.connect(self.write_value)
+        self._box.connect("valueChanged(double)", self.write_value)
 
     def write_value(self, value: float) -> None:
         value = min(max(value, self.values["minimum"]), self.values["maximum"])
@@ -75,10 +76,10 @@ class Slider(Value):
 
     def start(self) -> None:
         super().start()
-        self._slider = QtWidgets.QSlider(QtCore.Qt.Horizontal, self.widget)
+        self._slider = qt.QSlider(QtCore.Qt.Horizontal, self.widget)
         self._slider.setRange(0, 100)
         self.widget.layout().insertWidget(0, self._slider, 1)
-        self._slider.valueChanged.connect(self._slid)
+        self._slider.connect("valueChanged(int)", self._slid)
 
     def _slid(self, position: int) -> None:
         low, high = self.values["minimum"], self.values["maximum"]
@@ -136,14 +137,14 @@ class Range(Behaviour):
     initial = {"minimum": 0.0, "maximum": 99.0, "minimumValue": 0.0, "maximumValue": 99.0}
 
     def start(self) -> None:
-        layout = QtWidgets.QHBoxLayout(self.widget)
+        layout = qt.QHBoxLayout(self.widget)
         layout.setContentsMargins(0, 0, 0, 0)
-        self._boxes = [QtWidgets.QDoubleSpinBox(self.widget) for _ in range(2)]
+        self._boxes = [qt.QDoubleSpinBox(self.widget) for _ in range(2)]
         for box in self._boxes:
             layout.addWidget(box)
         self._show()
-        self._boxes[0].valueChanged.connect(self.write_minimumValue)
-        self._boxes[1].valueChanged.connect(self.write_maximumValue)
+        self._boxes[0].connect("valueChanged(double)", self.write_minimumValue)
+        self._boxes[1].connect("valueChanged(double)", self.write_maximumValue)
 
     def setRange(self, minimum: float, maximum: float) -> None:
         self.values |= {"minimum": minimum, "maximum": max(minimum, maximum)}

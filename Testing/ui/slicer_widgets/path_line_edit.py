@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pythonqt import qt
-from pythonqt.binding import QtCore, QtWidgets
+from pythonqt.binding import QtCore
 from pythonqt.declared import Behaviour, declare
 
 _FILES, _WRITABLE, _ALL = 0x002, 0x020, 0x007
@@ -16,19 +16,21 @@ class PathLineEdit(Behaviour):
 
     def start(self, label: str = "", filters: tuple[str, ...] = (), kinds: int = _ALL) -> None:
         self.values |= {"label": label, "nameFilters": tuple(filters), "filters": kinds}
-        self._line = QtWidgets.QLineEdit(self.widget)
-        self._button = QtWidgets.QToolButton(self.widget)
+        self._line = qt.QLineEdit(self.widget)
+        self._button = qt.QToolButton(self.widget)
         self._button.setText("…")
-        layout = QtWidgets.QHBoxLayout(self.widget)
+        layout = qt.QHBoxLayout(self.widget)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._line, 1)
         layout.addWidget(self._button)
         self.widget.setFocusProxy(self._line)
-        self._line.textChanged.connect(lambda text: self.emit("currentPathChanged(QString)", text))
-        self._button.clicked.connect(lambda: self.browse())
+        self._line.connect(
+            "textChanged(QString)", lambda text: self.emit("currentPathChanged(QString)", text)
+        )
+        self._button.connect("clicked()", self.browse)
 
     def read_currentPath(self) -> str:
-        return self._line.text()
+        return self._line.text
 
     def write_currentPath(self, path: str) -> None:
         self._line.setText(path)
@@ -41,24 +43,24 @@ class PathLineEdit(Behaviour):
 
     def browse(self) -> None:
         filters = ";;".join(self.values["nameFilters"])
-        arguments: tuple[Any, ...] = (self.widget, "Select a directory...", self._line.text())
+        arguments: tuple[Any, ...] = (self.widget, "Select a directory...", self._line.text)
         ask = qt.QFileDialog.getExistingDirectory
         if self.values["filters"] & _FILES:
             saving = self.values["filters"] & _WRITABLE
             title = "Select a file to save" if saving else "Open a file"
             ask = qt.QFileDialog.getSaveFileName if saving else qt.QFileDialog.getOpenFileName
-            arguments = (self.widget, title, self._line.text(), filters)
+            arguments = (self.widget, title, self._line.text, filters)
         path = ask(*arguments)
         if path:
             self.widget.currentPath = path
 
     def retrieveHistory(self) -> None:
         history = self._history()
-        if history and not self._line.text():
+        if history and not self._line.text:
             self._line.setText(history[0])
 
     def addCurrentPathToHistory(self) -> None:
-        path = self._line.text()
+        path = self._line.text
         if path:
             others = [other for other in self._history() if other != path]
             QtCore.QSettings().setValue(self._key(), [path, *others])
@@ -74,11 +76,11 @@ class PathLineEdit(Behaviour):
 
 class DirectoryButton(Behaviour):
     def start(self) -> None:
-        self._button = QtWidgets.QPushButton(self.widget)
-        layout = QtWidgets.QHBoxLayout(self.widget)
+        self._button = qt.QPushButton(self.widget)
+        layout = qt.QHBoxLayout(self.widget)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._button)
-        self._button.clicked.connect(lambda: self.browse())
+        self._button.connect("clicked()", self.browse)
 
     def changed_directory(self, directory: str) -> None:
         self._button.setText(directory)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import slicer
 import vtk
+from pythonqt import qt
 from pythonqt.binding import QtCore, QtGui, QtWidgets
-from pythonqt.classes import seen
 from pythonqt.declared import declare
 
 from slicer_widgets.observers import Observers
@@ -35,22 +35,23 @@ class SegmentsTable(MRMLWidget):
         self._observers = Observers(self.widget)
         self._ids: list[str] = []
         self._hidden: tuple[str, ...] = ()
-        self._table = QtWidgets.QTableWidget(0, len(_HEADINGS), self.widget)
+        self._table = qt.QTableWidget(0, len(_HEADINGS), self.widget)
         self._table.setHorizontalHeaderLabels(_HEADINGS)
         self._table.verticalHeader().hide()
         self._table.setSelectionBehavior(QtWidgets.QAbstractItemView.SelectRows)
         header = self._table.horizontalHeader()
         header.setSectionResizeMode(QtWidgets.QHeaderView.ResizeToContents)
         header.setSectionResizeMode(_NAME, QtWidgets.QHeaderView.Stretch)
-        layout = QtWidgets.QVBoxLayout(self.widget)
+        layout = qt.QVBoxLayout(self.widget)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._table)
         self._show_columns()
-        self._table.selectionModel().selectionChanged.connect(
-            lambda on, off: self.emit("selectionChanged(QItemSelection,QItemSelection)", on, off)
+        self._table.selectionModel().connect(
+            "selectionChanged(QItemSelection,QItemSelection)",
+            lambda on, off: self.emit("selectionChanged(QItemSelection,QItemSelection)", on, off),
         )
-        self._table.cellClicked.connect(self._clicked)
-        self._table.itemChanged.connect(self._renamed)
+        self._table.connect("cellClicked(int,int)", self._clicked)
+        self._table.connect("itemChanged(QTableWidgetItem*)", self._renamed)
 
     def segmentationNode(self) -> slicer.vtkMRMLSegmentationNode | None:
         return self._node
@@ -108,7 +109,7 @@ class SegmentsTable(MRMLWidget):
         return self._ids[row] if 0 <= row < len(self._ids) else ""
 
     def tableWidget(self) -> QtWidgets.QTableView:
-        return seen(self._table)
+        return self._table
 
     def setReadOnly(self, read_only: bool) -> None:
         self.widget.readOnly = read_only
@@ -144,7 +145,7 @@ class SegmentsTable(MRMLWidget):
         kept = self.selectedSegmentIDs()
         self._ids = [segment_id for segment_id in ids if segment_id not in self._hidden]
         blocker = QtCore.QSignalBlocker(self._table)
-        self._table.setRowCount(len(self._ids))
+        self._table.rowCount = len(self._ids)
         for row, segment_id in enumerate(self._ids):
             self._fill_row(row, segment_id, segmentation.GetSegment(segment_id))
         blocker.unblock()

@@ -1,0 +1,1 @@
+"""A Slicer with a user interface, without Slicer: see ``desktop.start()``."""
