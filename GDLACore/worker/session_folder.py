@@ -1,4 +1,4 @@
-"""A private folder for the arrays of one client, which vanishes with its owner, however that ends."""
+"""A private folder for the arrays of one client; it vanishes with its owner, however that ends."""
 
 from __future__ import annotations
 

@@ -12,7 +12,16 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "GDLACore"
 
 # Everyone may import these; they themselves import nothing but the standard library and numpy.
-FOUNDATION = {"atomic", "errors", "options", "resources", "model", "__init__"}
+FOUNDATION = {
+    "atomic",
+    "errors",
+    "options",
+    "owned_folder",
+    "process_tree",
+    "resources",
+    "model",
+    "__init__",
+}
 
 # The arrows of the design: what each part may import of the package while it is being imported.
 DIRECTION = {
@@ -20,6 +29,8 @@ DIRECTION = {
     "resources": set(),
     "atomic": {"errors"},
     "options": set(),
+    "owned_folder": set(),
+    "process_tree": set(),
     "__init__": set(),
     "model": {"errors", "resources", "model"},
     "imaging": {"imaging"},

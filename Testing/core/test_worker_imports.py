@@ -23,7 +23,16 @@ def test_the_client_loads_no_engine_and_none_of_its_libraries():
     assert {name.split(".")[0] for name in loaded} & forbidden == set()
     ours = {name for name in loaded if name.startswith("GDLACore.")}
     parts = {name.split(".")[1] for name in ours}
-    assert parts <= {"worker", "errors", "options", "model", "imaging", "resources"}
+    assert parts <= {
+        "worker",
+        "errors",
+        "options",
+        "model",
+        "imaging",
+        "resources",
+        "owned_folder",
+        "process_tree",
+    }
     assert {name for name in ours if name.startswith("GDLACore.imaging.")} == {
         "GDLACore.imaging.volume"
     }
