@@ -9,6 +9,7 @@ import os
 import zipfile
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ def _files(folder: Path) -> list[_File]:
 def _file(path: Path, status: os.stat_result, finding: Finding | None) -> _File:
     checked = finding is not None and finding.holds_for(status)
     try:
-        card, problem = _card_of(path, status.st_size), ""
+        card, problem = _card_of(path, status), ""
     except ModelFileError as error:
         card, problem = None, error.message
     if checked and finding is not None:
@@ -123,19 +124,25 @@ def _file(path: Path, status: os.stat_result, finding: Finding | None) -> _File:
     return _File(path, status.st_size, card, problem, checked)
 
 
-def _card_of(path: Path, size: int) -> ModelCard | None:
+def _card_of(path: Path, status: os.stat_result) -> ModelCard | None:
     """Return the card in the file or beside it, None if there is none where none need be."""
-    if path.suffix.lower() == ".safetensors":
-        header, start = read_header(path)
-        if size < start + _tensor_bytes(header):
-            raise ModelFileError(f"{path} is cut off.", AGAIN)
     if path.suffix.lower() not in CHECKPOINTS:
-        return read_card(path)
+        return _card_inside(path, status.st_size, status.st_mtime_ns)
     with opened(path) as file:
         # A zip file's contents are listed at its end.
         if file.read(2) == _ZIP_START and not zipfile.is_zipfile(file):
             raise ModelFileError(f"{path} is cut off or damaged.", AGAIN)
     return checkpoint_card(path, None)
+
+
+@lru_cache(maxsize=256)
+def _card_inside(path: Path, size: int, mtime_ns: int) -> ModelCard:
+    """Return the card in the file; it stays the same until size or time of change do not."""
+    if path.suffix.lower() == ".safetensors":
+        header, start = read_header(path)
+        if size < start + _tensor_bytes(header):
+            raise ModelFileError(f"{path} is cut off.", AGAIN)
+    return read_card(path)
 
 
 def _tensor_bytes(header: dict[str, Any]) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -272,3 +274,13 @@ def test_models_lie_among_the_users_data(monkeypatch, platform, variable, expect
     monkeypatch.setattr("sys.platform", platform)
     monkeypatch.setenv(*variable)
     assert model_folder() == Path(expected).expanduser()
+
+
+def test_a_window_that_lists_models_loads_nothing_heavy():
+    code = "import GDLACore.storage, GDLACore.offline, sys; print(*sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    loaded = {name.partition(".")[0] for name in result.stdout.split()}
+    assert "numpy" in loaded
+    assert not loaded & {"scipy", "SimpleITK", "pydicom", "onnxruntime", "torch", "requests"}
