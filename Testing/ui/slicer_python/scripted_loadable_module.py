@@ -148,6 +148,7 @@ class ScriptedLoadableModuleTest(unittest.TestCase):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        super(unittest.TestCase, self).__init__()  # of a mixin, which TestCase forgets
         self.messageDelay = 0
         self.moduleTestNames = [
             name for name in dir(type(self)) if "test" in name and callable(getattr(self, name))

@@ -88,7 +88,7 @@ class Slider(Value):
     def _show(self) -> None:
         super()._show()
         low, high = self.values["minimum"], self.values["maximum"]
-        if hasattr(self, "_slider") and high > low:
+        if hasattr(self, "_slider") and 0 < high - low < math.inf:
             blocker = QtCore.QSignalBlocker(self._slider)
             self._slider.setValue(round(100 * (self.values["value"] - low) / (high - low)))
             blocker.unblock()

@@ -75,24 +75,32 @@ class PathLineEdit(Behaviour):
 
 
 class DirectoryButton(Behaviour):
+    """``directorySelected`` comes with every setting, ``directoryChanged`` with another one."""
+
+    initial = {"directory": "."}
+
     def start(self) -> None:
-        self._button = qt.QPushButton(self.widget)
+        self._button = qt.QPushButton(".", self.widget)
         layout = qt.QHBoxLayout(self.widget)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._button)
         self._button.connect("clicked()", self.browse)
 
-    def changed_directory(self, directory: str) -> None:
-        self._button.setText(directory)
-        self.emit("directoryChanged(QString)", directory)
+    def write_directory(self, directory: str) -> None:
+        path = QtCore.QDir(directory).absolutePath()
+        changed = QtCore.QDir(directory) != QtCore.QDir(self.values["directory"])
+        if changed:
+            self.values["directory"] = self._button.text = path
+        self.emit("directorySelected(QString)", path)
+        if changed:
+            self.emit("directoryChanged(QString)", path)
 
     def browse(self) -> None:
         title = self.values.get("caption") or "Select directory"
-        start = self.values.get("directory", "")
+        start = self.values["directory"]
         directory = qt.QFileDialog.getExistingDirectory(self.widget, title, start)
         if directory:
             self.widget.directory = directory
-            self.emit("directorySelected(QString)", directory)
 
 
 declare("ctkPathLineEdit", PathLineEdit)

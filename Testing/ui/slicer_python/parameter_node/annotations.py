@@ -17,6 +17,14 @@ class Default:
     def value(self) -> Any:
         return self._generator() if self._generator else self._value
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Default) and (self._value, self._generator) == (
+            other._value,
+            other._generator,
+        )
+
+    __hash__ = None
+
 
 @dataclass
 class Decimals:

@@ -145,7 +145,7 @@ class UnionSerializer(Serializer):
     def _fitting(self, value: Any) -> int:
         refusal: Exception = TypeError(f"Unable to write {value!r} of type {type(value)}")
         for index, member in enumerate(self.members):
-            if type(member) is _class_for(type(value)):
+            if _family(member) == _family(_unchecked(type(value))):
                 try:
                     member.validate(value)
                     return index
@@ -163,6 +163,19 @@ class UnionSerializer(Serializer):
         with slicer.util.NodeModify(node):
             for index, member in enumerate(self.members):
                 member.remove(node, f"{name}.{index}")
+
+
+def _unchecked(kind: type) -> Serializer | None:
+    cls = _class_for(kind)
+    return cls and cls(kind, [])
+
+
+def _family(serializer: Serializer | None) -> tuple | None:
+    """Return what tells which values a serializer may be for: its class, or kinds of one class."""
+    if type(serializer) is not Serializer:
+        return serializer and (type(serializer),)
+    numbers = (int, float)
+    return numbers if serializer.kind in numbers else (str if serializer.kind is str else None,)
 
 
 def _class_for(kind: Any) -> type[Serializer] | None:

@@ -91,6 +91,10 @@ class RangeBounds(Validator):
 
 
 def split(annotations: tuple) -> tuple[list[Validator], tuple]:
-    """Return the validators among the annotations, and the rest."""
-    found = [item for item in annotations if isinstance(item, Validator)]
-    return found, tuple(item for item in annotations if not isinstance(item, Validator))
+    """Return the validators among the annotations, and the rest. A class may be one itself."""
+    found = [
+        item
+        for item in annotations
+        if isinstance(item, Validator) or (isinstance(item, type) and issubclass(item, Validator))
+    ]
+    return found, tuple(item for item in annotations if item not in found)

@@ -68,6 +68,10 @@ class _Wrapper:
         self._require(name)
         return self._defaults[name]
 
+    def isCached(self, name: str) -> bool:
+        self._require(name)
+        return True
+
     @classmethod
     def dataType(cls, name: str) -> Any:
         cls._require(name)
