@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from GDLACore.errors import WorkerError
 from GDLACore.imaging.volume import Volume
 from GDLACore.options import SegmentOptions
@@ -36,6 +38,7 @@ from GDLACore.worker.messages import (
     ModelReady,
     ModelRequest,
     Report,
+    SegmentFinished,
     SegmentStarted,
     Unload,
 )
@@ -212,18 +215,31 @@ class WorkerClient:
             case SegmentStarted():
                 self._ready = job.model
                 self._begin(job, report)
-            case Finished() | Stopped() | Failed():
+            case SegmentFinished():
+                self._finish(job, report)
+            case Stopped() | Failed():
                 self._end_job(report)
             case SlicesDone() | Phase() | Warned():
                 self._events.append(report)
 
     def _begin(self, job: Job, report: SegmentStarted) -> None:
+        labels = self._mapped(job.request.labels)
+        if labels is not None:
+            self._events.append(Started(job.number, report.card, report.device, labels))
+
+    def _finish(self, job: Job, report: SegmentFinished) -> None:
+        wanted = report.cleaned and not job.cancelled
+        cleaned = self._mapped(job.request.cleaned) if wanted else None
+        if self._job is job:  # its file could be read
+            self._end_job(Finished(job.number, cleaned, report.device, report.seconds))
+
+    def _mapped(self, path: str) -> np.ndarray | None:
+        """Return the array in ``path``; if it cannot be read, give the worker up, return None."""
         try:
-            labels = map_array(Path(job.request.labels))
+            return map_array(Path(path))
         except WorkerError as error:
             self._recover(self._worker.lose(error))
-            return
-        self._events.append(Started(job.number, report.card, report.device, labels))
+            return None
 
     def _heed_loading(self, loading: Loading, report: Report) -> None:
         self._loading = replace(loading, begun=True)

@@ -40,7 +40,7 @@ class Started:
 class SlicesDone:
     """The labels of the slices ``indices`` along array axis ``axis`` (0 = k, 1 = j, 2 = i) are in.
 
-    ``done`` of ``total`` slices are. They are final unless ``Finished.rewritten`` says otherwise.
+    ``done`` of ``total`` slices are. They are final but for what ``Finished`` says.
     """
 
     job: int
@@ -68,16 +68,16 @@ class Warned:
     message: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Finished:
     """All labels are in.
 
-    ``rewritten``: the clean-up changed labels of slices that were announced before. ``seconds`` is
-    what the worker needed, from the request to here.
+    ``cleaned`` are the labels after the clean-up, as ``Started.labels`` in all else; None if it was
+    not asked for or changed nothing. ``seconds`` is what the worker needed, from the request on.
     """
 
     job: int
-    rewritten: bool
+    cleaned: np.ndarray | None
     device: str
     seconds: float
 

@@ -131,8 +131,10 @@ class Job:
     def _send(self, volume: Volume, path: Path) -> None:
         matrix = tuple(volume.ijk_to_ras.ravel().tolist())
         file = VolumeFile(str(path), matrix, volume.name, volume.modality)
-        labels = path.with_name(f"labels-{self.number}.npy")
-        request = Segment(self.number, self.model, file, self._options, str(labels))
+        labels, cleaned = (
+            str(path.with_name(f"labels-{self.number}{kind}.npy")) for kind in ("", "-cleaned")
+        )
+        request = Segment(self.number, self.model, file, self._options, labels, cleaned)
         with self._turn:
             if not self.cancelled:
                 self.request = request

@@ -12,7 +12,7 @@ from pathlib import Path
 from GDLACore.errors import GDLAError
 from GDLACore.model.card import ModelCard
 from GDLACore.options import SegmentOptions
-from GDLACore.worker.events import Failed, Finished, Phase, SlicesDone, Stopped, Warned
+from GDLACore.worker.events import Failed, Phase, SlicesDone, Stopped, Warned
 
 VERSION = 1
 
@@ -70,13 +70,14 @@ class Load:
 
 @dataclass(frozen=True)
 class Segment:
-    """Segment ``volume`` into a new file, ``labels``."""
+    """Segment ``volume`` into a new file, ``labels``; ``cleaned`` is for those after a clean-up."""
 
     job: int
     model: ModelRequest
     volume: VolumeFile
     options: SegmentOptions
     labels: str
+    cleaned: str
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,19 @@ class SegmentStarted:
 
 
 @dataclass(frozen=True)
+class SegmentFinished:
+    """All labels are in; ``cleaned``: a clean-up changed some, and its result is in that file.
+
+    ``seconds`` is what the worker needed, from the request to here.
+    """
+
+    job: int
+    cleaned: bool
+    device: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Refused:
     """A line was no message of this protocol, or came at the wrong time; nothing was done."""
 
@@ -146,7 +160,7 @@ Report = (
     | SlicesDone
     | Phase
     | Warned
-    | Finished
+    | SegmentFinished
     | Stopped
     | Failed
     | Refused

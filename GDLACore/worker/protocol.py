@@ -38,7 +38,7 @@ REPORTS: dict[str, type] = {
     "slices": events.SlicesDone,
     "phase": events.Phase,
     "warned": events.Warned,
-    "finished": events.Finished,
+    "finished": messages.SegmentFinished,
     "stopped": events.Stopped,
     "failed": events.Failed,
     "refused": messages.Refused,

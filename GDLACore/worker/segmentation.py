@@ -17,8 +17,8 @@ from GDLACore.imaging.components import keep_largest_components
 from GDLACore.imaging.volume import Volume
 from GDLACore.model.card import ModelCard
 from GDLACore.pipeline import Progress, segment
-from GDLACore.worker.array_file import map_array, write_zeros
-from GDLACore.worker.events import Failed, Finished, Phase, SlicesDone, Stopped, Warned
+from GDLACore.worker.array_file import map_array, write_array, write_zeros
+from GDLACore.worker.events import Failed, Phase, SlicesDone, Stopped, Warned
 from GDLACore.worker.inbox import Task
 from GDLACore.worker.messages import (
     Load,
@@ -26,6 +26,7 @@ from GDLACore.worker.messages import (
     ModelRequest,
     Report,
     Segment,
+    SegmentFinished,
     SegmentStarted,
     VolumeFile,
 )
@@ -61,7 +62,7 @@ def _load(task: Task, command: Load, model: WarmModel, send: Send) -> ModelReady
     return ModelReady(command.job, engine.card, engine.describe())
 
 
-def _segment(task: Task, command: Segment, model: WarmModel, send: Send) -> Finished:
+def _segment(task: Task, command: Segment, model: WarmModel, send: Send) -> SegmentFinished:
     begin = time.perf_counter()
     engine = _loaded(task, command.job, command.model, model, send)
     volume = _volume(command.volume)
@@ -70,10 +71,11 @@ def _segment(task: Task, command: Segment, model: WarmModel, send: Send) -> Fini
     _check(task)
     send(SegmentStarted(command.job, engine.card, engine.describe()))
     _put_slices(task, slices, labels, send)
-    rewritten = False
+    cleaned = False
     if command.options.largest_component:
-        rewritten = _clean(task, labels, engine.card, send)
-    return Finished(command.job, rewritten, engine.describe(), time.perf_counter() - begin)
+        cleaned = _clean(task, labels, engine.card, send)
+    seconds = time.perf_counter() - begin
+    return SegmentFinished(command.job, cleaned, engine.describe(), seconds)
 
 
 def _loaded(task: Task, job: int, request: ModelRequest, model: WarmModel, send: Send) -> Engine:
@@ -101,14 +103,21 @@ def _put_slices(task: Task, slices: Iterator[object], labels: np.ndarray, send: 
 
 
 def _clean(task: Task, labels: np.ndarray, card: ModelCard, send: Send) -> bool:
-    """Keep the largest part of each structure; return whether that changed anything."""
+    """Write what remains of the labels if only the largest part of each structure is kept.
+
+    Into a file of its own: whoever shows the labels must be able to tell what has changed. Returns
+    False, with no file, if nothing has.
+    """
     structures = len(card.labels)
-    before = np.count_nonzero(labels)
+    cleaned = np.array(labels)
     send(Phase(task.item.job, "cleaning", 0, structures))
-    for done in keep_largest_components(np.asarray(labels), structures):
+    for done in keep_largest_components(cleaned, structures):
         send(Phase(task.item.job, "cleaning", done, structures))
         _check(task)
-    return bool(np.count_nonzero(labels) < before)
+    if np.array_equal(cleaned, labels):
+        return False
+    write_array(Path(task.item.cleaned), cleaned)
+    return True
 
 
 def _volume(file: VolumeFile) -> Volume:

@@ -165,7 +165,7 @@ class SegmentationRun:
             self._write(event.axis, event.indices)
         elif isinstance(event, Finished):
             self.device, self.seconds = event.device, event.seconds
-            self._finish(RunState.DONE, getattr(event, "cleaned", None))
+            self._finish(RunState.DONE, event.cleaned)
         elif isinstance(event, Stopped):
             self._finish(RunState.CANCELLED)
         elif isinstance(event, Failed):

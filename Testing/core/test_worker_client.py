@@ -22,6 +22,7 @@ from GDLACore.worker.messages import (
     Load,
     ModelReady,
     Segment,
+    SegmentFinished,
     SegmentStarted,
     Unload,
 )
@@ -126,12 +127,16 @@ def test_a_job_is_heard_of_from_its_start_to_its_end(client):
     request = begin(client)
     labels = write_zeros(Path(request.labels), np.uint16, bright_volume().shape)
     done = SlicesDone(request.job, 0, (1, 2), 2, 6)
-    last = Finished(request.job, False, "CPU", 0.5)
     client.present.say(
-        Warned(request.job, "Hm."), SegmentStarted(request.job, CARD, "CPU"), done, last
+        Warned(request.job, "Hm."),
+        SegmentStarted(request.job, CARD, "CPU"),
+        done,
+        SegmentFinished(request.job, False, "CPU", 0.5),
     )
-    warned, started, *rest = client.poll()
-    assert (warned, rest) == (Warned(request.job, "Hm."), [done, last])
+    warned, started, *rest, last = client.poll()
+    assert (warned, rest) == (Warned(request.job, "Hm."), [done])
+    assert isinstance(last, Finished) and last.cleaned is None
+    assert (last.job, last.device, last.seconds) == (request.job, "CPU", 0.5)
     assert (started.job, started.card, started.device) == (request.job, CARD, "CPU")
     labels[1, 2, 3] = 2
     assert started.labels[1, 2, 3] == 2 and started.labels.dtype == np.uint16
@@ -144,11 +149,35 @@ def test_the_labels_last_until_the_next_job_and_the_volume_goes_with_its_own(cli
     write_zeros(Path(request.labels), np.uint8, bright_volume().shape)
     client.present.say(SegmentStarted(request.job, CARD, "CPU"))
     (started,) = client.poll()
-    client.present.say(Finished(request.job, False, "CPU", 0.5))
+    client.present.say(SegmentFinished(request.job, False, "CPU", 0.5))
     client.poll_until(lambda events: not Path(request.volume.array).exists())
     assert Path(request.labels).exists() and not started.labels.any()
     begin(client)
     assert not Path(request.labels).exists()
+
+
+def test_what_remains_after_a_clean_up_comes_beside_what_was_there_before(client):
+    request = begin(client)
+    shape = bright_volume().shape
+    write_zeros(Path(request.labels), np.uint8, shape)[:] = 1
+    write_zeros(Path(request.cleaned), np.uint8, shape)[2:] = 1
+    client.present.say(
+        SegmentStarted(request.job, CARD, "CPU"), SegmentFinished(request.job, True, "CPU", 0.5)
+    )
+    started, finished = client.poll()
+    assert started.labels.all()
+    assert finished.cleaned[2:].all() and not finished.cleaned[:2].any()
+
+
+def test_cleaned_labels_that_somebody_removed_are_told(client):
+    request = begin(client)
+    write_zeros(Path(request.labels), np.uint8, bright_volume().shape)
+    client.present.say(
+        SegmentStarted(request.job, CARD, "CPU"), SegmentFinished(request.job, True, "CPU", 0.5)
+    )
+    _, failed = client.poll()
+    assert "labels-1-cleaned.npy cannot be read" in failed.error.message
+    assert not client.busy
 
 
 def test_labels_that_somebody_removed_are_told_and_the_next_job_works(client):
@@ -176,7 +205,7 @@ def test_a_job_that_fails_is_told_with_its_number_and_the_worker_stays(client):
 
 def test_what_is_said_of_an_older_job_is_not_passed_on(client):
     begin(client)
-    client.present.say(SlicesDone(77, 0, (1,), 1, 6), Finished(77, False, "CPU", 0.5))
+    client.present.say(SlicesDone(77, 0, (1,), 1, 6), SegmentFinished(77, False, "CPU", 0.5))
     assert client.poll() == []
     assert client.busy
 
@@ -194,7 +223,7 @@ def test_cancelling_asks_the_worker_and_its_answer_ends_the_job(client):
 
 @pytest.mark.parametrize(
     "last",
-    [Finished(1, True, "CPU", 0.5), Failed(1, EngineError("No."))],
+    [SegmentFinished(1, True, "CPU", 0.5), Failed(1, EngineError("No."))],
     ids=["finished", "failed"],
 )
 def test_a_job_that_ended_as_it_was_cancelled_counts_as_stopped(client, last):

@@ -18,7 +18,7 @@ from worker_conversation import (
 )
 
 from GDLACore.worker import server, warm_model
-from GDLACore.worker.events import Finished, Stopped
+from GDLACore.worker.events import Stopped
 from GDLACore.worker.messages import (
     VERSION,
     Greeting,
@@ -28,6 +28,7 @@ from GDLACore.worker.messages import (
     ModelReady,
     Quit,
     Refused,
+    SegmentFinished,
 )
 from GDLACore.worker.protocol import OtherVersion, ProtocolError
 
@@ -83,7 +84,7 @@ def test_it_leaves_when_nothing_is_asked_for_long_and_closes_the_model(models):
 
 def test_it_quits_after_what_was_asked_before(models, tmp_path):
     worker = Conversation(HELLO, segment_command(tmp_path, bright_volume()), Quit())
-    worker.hear_until(Finished)
+    worker.hear_until(SegmentFinished)
     worker.thread.join(DEADLINE_S)
     assert not worker.thread.is_alive()
     assert models.engines[0].closed
@@ -112,5 +113,5 @@ def test_it_shows_life_while_it_computes_and_while_it_waits(models, tmp_path, mo
     gate.reached()
     worker.wait_for_life(3)
     gate.open(3)
-    worker.hear_until(Finished)
+    worker.hear_until(SegmentFinished)
     worker.end()

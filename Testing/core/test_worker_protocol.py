@@ -30,8 +30,8 @@ OPTIONS = SegmentOptions(range(3, 60, 2), 7, "published", None, True)
 COMMANDS = [
     messages.Hello(messages.VERSION, 600.0),
     messages.Load(1, MODEL),
-    messages.Segment(2, MODEL, VOLUME, OPTIONS, "labels.npy"),
-    messages.Segment(2, ModelRequest("demo-ct"), VOLUME, SegmentOptions(), "labels.npy"),
+    messages.Segment(2, MODEL, VOLUME, OPTIONS, "labels.npy", "cleaned.npy"),
+    messages.Segment(2, ModelRequest("demo-ct"), VOLUME, SegmentOptions(), "l.npy", "c.npy"),
     messages.Cancel(),
     messages.Unload(),
     messages.Quit(),
@@ -45,7 +45,7 @@ REPORTS = [
     events.SlicesDone(2, 2, (), 0, 29),
     events.Phase(2, "cleaning", 1, 8),
     events.Warned(2, "All values are the same."),
-    events.Finished(2, True, "CPU", 1.25),
+    messages.SegmentFinished(2, True, "CPU", 1.25),
     events.Stopped(2),
     messages.Leaving(),
 ]
@@ -105,7 +105,7 @@ def test_a_path_that_is_not_valid_unicode_arrives():
 
 def test_numbers_out_of_numpy_are_numbers():
     options = SegmentOptions(focus_slice=np.int64(5), batch_size=np.int32(2))
-    command = messages.Segment(np.int64(1), MODEL, VOLUME, options, "labels.npy")
+    command = messages.Segment(np.int64(1), MODEL, VOLUME, options, "labels.npy", "cleaned.npy")
     assert decode_command(encode(command)).options == SegmentOptions(focus_slice=5, batch_size=2)
 
 

@@ -27,11 +27,12 @@ from GDLACore.imaging.volume import Volume
 from GDLACore.options import SegmentOptions
 from GDLACore.worker import warm_model
 from GDLACore.worker.array_file import map_array
-from GDLACore.worker.events import Failed, Finished, Phase, SlicesDone, Warned
+from GDLACore.worker.events import Failed, Phase, SlicesDone, Warned
 from GDLACore.worker.messages import (
     Greeting,
     Load,
     ModelReady,
+    SegmentFinished,
     SegmentStarted,
     Unload,
 )
@@ -64,7 +65,7 @@ def test_a_model_is_loaded_and_warm(worker, models):
 
 def test_a_volume_is_segmented_into_the_file(worker, tmp_path):
     worker.say(segment_command(tmp_path, bright_volume()))
-    *reports, last = worker.hear_until(Finished)
+    *reports, last = worker.hear_until(SegmentFinished)
     assert reports == [
         Phase(1, "loading", 0, 1),
         Phase(1, "loading", 1, 1),
@@ -73,7 +74,7 @@ def test_a_volume_is_segmented_into_the_file(worker, tmp_path):
         SlicesDone(1, 0, (2, 3), 4, 6),
         SlicesDone(1, 0, (4, 5), 6, 6),
     ]
-    assert (last.job, last.rewritten, last.device) == (1, False, "CPU (test)")
+    assert (last.job, last.cleaned, last.device) == (1, False, "CPU (test)")
     assert 0 < last.seconds < 30
     labels = map_array(tmp_path / "labels-1.npy")
     np.testing.assert_array_equal(labels, bright_volume().array > 0)
@@ -85,7 +86,7 @@ def test_slices_are_named_by_the_array_axis_that_they_lie_along(worker, tmp_path
     volume = make_volume(GEOMETRIES[storage])
     volume.array[:] = np.random.default_rng(3).integers(-1000, 1000, volume.shape)
     worker.say(segment_command(tmp_path, volume, options=SegmentOptions(slices=range(1, 4))))
-    done = [r for r in worker.hear_until(Finished) if isinstance(r, SlicesDone)]
+    done = [r for r in worker.hear_until(SegmentFinished) if isinstance(r, SlicesDone)]
     assert {report.axis for report in done} == {axis}
     assert [report.indices for report in done] == [(1, 2), (3,)]
     labels = np.moveaxis(map_array(tmp_path / "labels-1.npy"), axis, 0)
@@ -107,15 +108,15 @@ def test_the_labels_of_announced_slices_can_be_read_while_the_rest_is_computed(
             labels = map_array(tmp_path / "labels-1.npy")
     np.testing.assert_array_equal(labels[:2], bright_volume().array[:2] > 0)
     gate.open()
-    worker.hear_until(Finished)
+    worker.hear_until(SegmentFinished)
 
 
 def test_a_warm_model_is_not_loaded_again(worker, models, tmp_path):
     worker.say(Load(1, MODEL), segment_command(tmp_path, bright_volume(), job=2))
     worker.say(segment_command(tmp_path, bright_volume(), job=3))
-    worker.hear_until(Finished)
+    worker.hear_until(SegmentFinished)
     assert isinstance(worker.hear(), SegmentStarted)
-    worker.hear_until(Finished)
+    worker.hear_until(SegmentFinished)
     assert len(models.engines) == 1 and not models.engines[0].closed
 
 
@@ -174,7 +175,7 @@ def test_a_load_is_left_out_if_another_request_waits(worker, models, tmp_path):
     gate.reached()
     worker.say(*(Load(job, MODEL) for job in (2, 3, 4)))
     gate.open(3)
-    worker.hear_until(Finished)
+    worker.hear_until(SegmentFinished)
     assert worker.hear() == ModelReady(4, CARD, "CPU (test)")
 
 
@@ -193,18 +194,22 @@ def with_two_parts() -> Volume:
 
 
 @pytest.mark.parametrize(
-    ("volume", "rewritten"), [(bright_volume(), False), (with_two_parts(), True)]
+    ("volume", "changed"), [(bright_volume(), False), (with_two_parts(), True)]
 )
 def test_the_clean_up_is_a_phase_of_its_own_that_says_whether_it_changed_anything(
-    worker, tmp_path, volume, rewritten
+    worker, tmp_path, volume, changed
 ):
     options = SegmentOptions(largest_component=True)
     worker.say(segment_command(tmp_path, volume, options=options))
-    reports = worker.hear_until(Finished)
+    reports = worker.hear_until(SegmentFinished)
     assert reports[-5:-1] == [Phase(1, "cleaning", done, 3) for done in range(4)]
-    assert reports[-1].rewritten == rewritten
+    assert reports[-1].cleaned == changed
     labels = map_array(tmp_path / "labels-1.npy")
-    np.testing.assert_array_equal(labels, bright_volume().array > 0)
+    np.testing.assert_array_equal(labels, volume.array > 0)
+    assert (tmp_path / "labels-1-cleaned.npy").exists() == changed
+    if changed:
+        cleaned = map_array(tmp_path / "labels-1-cleaned.npy")
+        np.testing.assert_array_equal(cleaned, bright_volume().array > 0)
 
 
 def test_a_volume_that_does_not_suit_the_model_is_refused_before_labels_are_made(worker, tmp_path):
@@ -219,7 +224,7 @@ def test_a_volume_that_does_not_suit_the_model_is_refused_before_labels_are_made
 def test_the_packages_warnings_are_told(worker, tmp_path):
     empty = make_volume(GEOMETRIES["axial"])
     worker.say(segment_command(tmp_path, empty))
-    (warned,) = (r for r in worker.hear_until(Finished) if isinstance(r, Warned))
+    (warned,) = (r for r in worker.hear_until(SegmentFinished) if isinstance(r, Warned))
     assert warned == Warned(1, "All values of phantom are the same (0): nothing is to be seen.")
     logging.getLogger("GDLACore.engine").warning("Between two jobs.")
     worker.say(Load(2, MODEL))
@@ -247,7 +252,7 @@ def test_a_failure_while_computing_is_told_and_the_next_request_works(
     assert failed.error.hint
     models.engines[0].step = lambda: None
     worker.say(segment_command(tmp_path, bright_volume(), job=2))
-    assert worker.hear_until(Finished)[-1].job == 2
+    assert worker.hear_until(SegmentFinished)[-1].job == 2
 
 
 def test_a_volume_that_somebody_removed_is_told(worker, tmp_path):

@@ -169,5 +169,5 @@ def segment_command(
     file = VolumeFile(
         str(path), tuple(volume.ijk_to_ras.ravel().tolist()), volume.name, volume.modality
     )
-    labels = str(folder / f"labels-{job}.npy")
-    return Segment(job, MODEL, file, options or SegmentOptions(), labels)
+    labels, cleaned = (str(folder / f"labels-{job}{kind}.npy") for kind in ("", "-cleaned"))
+    return Segment(job, MODEL, file, options or SegmentOptions(), labels, cleaned)

@@ -144,12 +144,12 @@ class ScriptedWorker:
             labels[(*whole, batch)] = found[(*whole, batch)]
             done += len(batch)
             yield [SlicesDone(self._job, axis, tuple(batch), done, len(order))]
-        rewritten = False
+        cleaned = None
         if options.largest_component:
-            rewritten = self._clean(labels)
+            cleaned = self._cleaned(labels)
             structures = len(self._card.labels)
             yield [Phase(self._job, "cleaning", n, structures) for n in range(1, structures + 1)]
-        yield [Finished(self._job, rewritten, DEVICE, 0.25)]
+        yield [Finished(self._job, cleaned, DEVICE, 0.25)]
 
     def _order(self, volume: Volume, options: SegmentOptions) -> tuple[int, list[int]]:
         view = slice_view(volume, self._card.slice_axis, self._card.view)
@@ -159,11 +159,11 @@ class ScriptedWorker:
         focus = wanted[0] if options.focus_slice is None else options.focus_slice
         return view.axes[0], sorted(wanted, key=lambda index: abs(index - focus))
 
-    def _clean(self, labels: np.ndarray) -> bool:
-        before = labels.copy()
-        for _ in keep_largest_components(labels, len(self._card.labels)):
+    def _cleaned(self, labels: np.ndarray) -> np.ndarray | None:
+        cleaned = labels.copy()
+        for _ in keep_largest_components(cleaned, len(self._card.labels)):
             pass
-        return not np.array_equal(before, labels)
+        return None if np.array_equal(cleaned, labels) else cleaned
 
     def _failure(self, job: int | None) -> Failed | None:
         error, self._error = self._error, None

@@ -74,7 +74,7 @@ def test_so_is_every_voxel_of_some_slices_written_again(scene, kind, plane):
         expected = scan(volumeNode)
         bench = Bench(scene, labels=through_the_pipeline, batch=3)
         node = bench.segment(volumeNode, slices=range(2, 6)).segmentationNode
-        bench.segment(volumeNode, outputNode=node, slices=range(0, 4))
+        bench.segment(volumeNode, outputNode=node, slices=range(4))
         bench.segment(volumeNode, outputNode=node)
         check_segments(node, NAMES, expected)
         scene.Clear(0)

@@ -67,7 +67,7 @@ def test_labels_come_batch_by_batch_and_never_before_they_are_announced():
     assert worker.poll() == [SlicesDone(job, 0, (4, 5), 6, 6)]
     np.testing.assert_array_equal(started.labels, FOUND)
     (finished,) = worker.poll()
-    assert isinstance(finished, Finished) and not finished.rewritten
+    assert isinstance(finished, Finished) and finished.cleaned is None
     assert not worker.busy and worker.poll() == []
 
 
@@ -87,7 +87,7 @@ def test_the_slices_asked_for_come_from_the_focus_outwards_along_the_models_axis
 
 def test_cleaning_up_says_whether_it_changed_what_was_announced():
     events = _segment(_worker(), SegmentOptions(largest_component=True))
-    assert events[-1].rewritten
+    assert events[-1].cleaned.any()
     assert [e.done for e in events if isinstance(e, Phase) and e.phase == "cleaning"] == [1, 2, 3]
 
 
