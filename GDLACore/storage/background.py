@@ -1,7 +1,7 @@
 """Work in a thread of its own, whose events the caller fetches when it likes: no Qt, no callbacks.
 
 task = Task(lambda control: download(remote, folder, control))
-for event in task.poll():      # from a timer, ten times a second
+for event in task.poll():      # from a timer, twenty times a second
     ...
 """
 
@@ -21,6 +21,11 @@ Result = TypeVar("Result")
 # Seconds after which a cancelled task counts as stopped even if its thread still waits for the
 # system: looking up a host's name, for one, cannot be interrupted.
 _CANCEL_S = 1.5
+
+# Seconds for which each poll lets the thread have the interpreter. 3D Slicer keeps it for itself
+# while it waits for the user, so that otherwise a thread would do one step at each poll: 50 MB over
+# TLS take 9 s then, and 1 s so, at 20 polls a second.
+_GIVEN_S = 0.01
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,9 @@ Event = Progress | Finished | Failed | Stopped
 class Task(Generic[Result]):
     """``work`` in a thread, started at once.
 
-    All methods belong to one thread, such as that of a window, and return at once; ``close`` alone
-    may wait, for ``cancel_s`` at most. Exactly one of Finished, Failed and Stopped ends the events.
+    All methods belong to one thread, such as that of a window. ``poll`` takes up to 10 ms and has
+    to be called many times a second, for in Slicer the work goes on at no other time; ``close`` may
+    wait for ``cancel_s``. Exactly one of Finished, Failed and Stopped ends the events.
     """
 
     def __init__(self, work: Callable[[Control], Result], *, cancel_s: float = _CANCEL_S) -> None:
@@ -70,6 +76,7 @@ class Task(Generic[Result]):
         self._end: Event | None = None
         self._deadline: float | None = None
         self._over = False
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="GDLA task", daemon=True)
         self._thread.start()
 
@@ -80,6 +87,7 @@ class Task(Generic[Result]):
 
     def poll(self) -> list[Event]:
         """Return what happened since the last call: at most the latest progress and the end."""
+        self._ended.wait(0 if self._over else _GIVEN_S)
         with self._lock:
             events = [event for event in (self._progress, self._end) if event is not None]
             self._progress = None
@@ -111,6 +119,7 @@ class Task(Generic[Result]):
         end = self._outcome()
         with self._lock:
             self._end = end
+        self._ended.set()
 
     def _outcome(self) -> Event:
         try:
