@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +16,7 @@ import pytest
 from file_server import FileServer, served, whole
 
 from GDLACore.errors import DownloadError
-from GDLACore.storage import RemoteFile, download
+from GDLACore.storage import RemoteFile, Task, download
 from GDLACore.storage.download import Patience
 from GDLACore.storage.part import note_path, part_path
 
@@ -136,3 +141,36 @@ def test_a_server_that_sends_another_part_is_asked_for_everything(tmp_path, serv
 
     server.script = [wrong]
     assert download(remote(server), tmp_path, patience=HASTE).read_bytes() == BODY
+
+
+def test_a_download_goes_on_after_the_program_was_killed(tmp_path, server):
+    server.script = [whole(hang_after=CUT)]
+    code = (
+        "import sys; from pathlib import Path; from GDLACore.storage import RemoteFile, download; "
+        "download(RemoteFile(*sys.argv[1:4]), Path(sys.argv[4]))"
+    )
+    file, root = remote(server), Path(__file__).resolve().parents[2]
+    arguments = [file.name, file.url, file.sha256, str(tmp_path)]
+    with subprocess.Popen([sys.executable, "-c", code, *arguments], cwd=root) as program:
+        assert server.reached.wait(20)
+        part, deadline = part_path(tmp_path / file.name), time.monotonic() + 20
+        while part.stat().st_size < CUT // 2:  # what it has written by now is in no one's hands
+            assert time.monotonic() < deadline
+        program.kill()
+    begun = part.stat().st_size
+    server.requests.clear()
+    assert download(file, tmp_path, patience=HASTE).read_bytes() == BODY
+    assert server.requests[0]["Range"] == f"bytes={begun}-"
+
+
+def test_a_download_that_was_left_while_it_connected_does_not_hinder_the_next(tmp_path, server):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}/model.ckpt"
+        left = replace(remote(server), url=url)
+        slow = Patience(connect=1, attempts=())
+        task = Task(lambda control: download(left, tmp_path, control, slow), cancel_s=0.05)
+        with silent.accept()[0]:  # connected, and never answered
+            task.cancel()
+            while task.active:
+                task.poll()
+            assert download(remote(server), tmp_path).read_bytes() == BODY
