@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-TLS = Path(__file__).resolve().parents[1] / "data" / "tls"
+TLS = Path(__file__).resolve().parents[1] / "tls"
 AUTHORITY = TLS / "authority.pem"
 
 Behaviour = Callable[[BaseHTTPRequestHandler], None]
