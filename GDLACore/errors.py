@@ -43,6 +43,10 @@ class WorkerError(GDLAError):
     """The background process failed."""
 
 
+class InstallationError(GDLAError):
+    """What runs the networks could not be installed or removed."""
+
+
 class TrainingError(GDLAError):
     """A data set or a training set-up cannot be used."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from GDLACore.installation.adapters import directx_adapters
@@ -39,20 +39,28 @@ class SystemFacts:
     gpu_problem: str = ""
     cuda: int | None = None
 
+    @property
+    def words(self) -> str:
+        """Return what a package must be for, as part of a sentence."""
+        return f"Python {'.'.join(map(str, self.python))} on {self.os} ({self.machine})"
+
 
 def detect_system() -> SystemFacts:
     """Look this computer over, in well under a second if its drivers are well."""
+    system = this_system()
+    search = _gpus(system.os)
+    return replace(system, gpus=search.gpus, gpu_problem=search.problem, cuda=installed_cuda())
+
+
+def this_system() -> SystemFacts:
+    """Return what is known of this computer without looking for GPUs, at once."""
     os_name = _SYSTEMS.get(platform.system(), platform.system())
     machine = platform.machine().lower()
-    search = _gpus(os_name)
     return SystemFacts(
         os_name,
         _os_version(os_name),
         _MACHINES.get(machine, machine),
         sys.version_info[:2],
-        search.gpus,
-        search.problem,
-        installed_cuda(),
     )
 
 
