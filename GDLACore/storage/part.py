@@ -188,6 +188,10 @@ def _replace(part: Path, target: Path, control: Control) -> None:
     for attempt in range(round(_REPLACE_S / _RETRY_S) + 1):
         try:
             os.replace(part, target)
+        except FileNotFoundError:
+            if not target.is_file():  # brought by another download, since this one let it go
+                raise
+            return
         except PermissionError:
             if sys.platform != "win32" or attempt * _RETRY_S >= _REPLACE_S:
                 raise

@@ -16,9 +16,9 @@ import pytest
 from file_server import FileServer, served, whole
 
 from GDLACore.errors import DownloadError
-from GDLACore.storage import RemoteFile, Task, download
+from GDLACore.storage import Control, RemoteFile, Task, download
 from GDLACore.storage.download import Patience
-from GDLACore.storage.part import note_path, part_path
+from GDLACore.storage.part import locked_part, note_path, part_path
 
 BODY = np.random.default_rng(5).bytes(3_000_000)
 HASTE = Patience(connect=5, stall=5, other=0.4, attempts=(0, 0))
@@ -174,3 +174,12 @@ def test_a_download_that_was_left_while_it_connected_does_not_hinder_the_next(tm
             while task.active:
                 task.poll()
             assert download(remote(server), tmp_path).read_bytes() == BODY
+
+
+def test_a_file_that_another_download_has_put_in_its_place_is_as_good(tmp_path, server):
+    target = tmp_path / "model.ckpt"
+    with locked_part(remote(server), target, Control(), 1) as part:
+        part.write(BODY)
+        part_path(target).rename(target)
+        part.become_target(Control())
+    assert target.read_bytes() == BODY
