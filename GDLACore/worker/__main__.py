@@ -1,7 +1,9 @@
 """The worker's program: ``python …/GDLACore/worker/__main__.py``, or ``-m GDLACore.worker``.
 
 It needs nothing but this file's path: the package is taken from around it, wherever that is, and
-no other module from there nor from the current folder. Commands come in on stdin and reports go
+no other module from there nor from the current folder. A folder given as the only argument goes in
+front of where packages are looked for: ONNX Runtime may be installed there for the worker alone.
+Commands come in on stdin and reports go
 out on stdout, which nothing else may use; see docs/worker-protocol.md.
 """
 
@@ -59,6 +61,7 @@ def main() -> None:
     """Serve the client on stdin and stdout; never returns."""
     commands, reports = _protocol_streams()
     faulthandler.enable()
+    sys.path[:0] = sys.argv[1:2]
     _use_this_package()
     from GDLACore.worker.process_server import serve_streams
 

@@ -7,7 +7,7 @@ import logging
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,7 +58,9 @@ class WorkerClient:
     several times a second while something is going on.
 
     ``python`` is the command of an interpreter, this one by default; ``folder`` is where the
-    session folder goes, by default where the system wants temporary files. The worker ends itself
+    session folder goes, by default where the system wants temporary files. ``packages`` is a folder
+    in front of where the worker looks for packages, and ``environment`` its environment, by default
+    this process's. The worker ends itself
     after ``idle_minutes`` without a request. One that shows no life for ``silence_s`` is replaced,
     and so is one that has not stopped ``cancel_s`` after it was asked to.
     """
@@ -68,11 +70,15 @@ class WorkerClient:
         python: Sequence[str] | None = None,
         *,
         folder: Path | None = None,
+        packages: Path | None = None,
+        environment: Mapping[str, str] | None = None,
         idle_minutes: float = 10,
         silence_s: float = 30,
         cancel_s: float = 1.5,
     ) -> None:
         self._python = tuple(python or (sys.executable,))
+        self._packages = packages
+        self._environment = environment
         self._session = SessionFolder(Path(folder or tempfile.gettempdir()).absolute())
         self._worker = Supervisor(self._launched, idle_s=60 * idle_minutes, silence_s=silence_s)
         self._background = Background()
@@ -183,7 +189,9 @@ class WorkerClient:
         self._events.clear()
 
     def _launched(self) -> Connection:
-        return WorkerProcess(self._python, lambda: self._session.path)
+        return WorkerProcess(
+            self._python, lambda: self._session.path, self._packages, self._environment
+        )
 
     def _connection(self) -> Connection:
         """Return a worker for a request of the user, who is waiting for the answer."""

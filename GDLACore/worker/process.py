@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from typing import BinaryIO
@@ -27,15 +27,23 @@ _DRAIN_S = 1.0
 class WorkerProcess:
     """A process that is started, listened to and waited for by threads; see ``Connection``.
 
-    ``argv`` starts an interpreter or a launcher of one; ``folder`` returns the folder to start it
-    in, which may take its time.
+    ``argv`` starts an interpreter or a launcher of one, with ``environment`` or this process's;
+    ``folder`` returns the folder to start it in, which may take its time; ``packages`` is a folder
+    in front of where it looks for packages.
     """
 
-    def __init__(self, argv: Sequence[str], folder: Callable[[], Path]) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        folder: Callable[[], Path],
+        packages: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.reports: SimpleQueue[Report | Broken | Gone] = SimpleQueue()
         self.heard = 0
         self.ended = threading.Event()
-        self._argv = [*argv, str(PROGRAM)]
+        self._argv = [*argv, str(PROGRAM), *([] if packages is None else [str(packages)])]
+        self._environment = _environment(os.environ if environment is None else environment)
         self._folder = folder
         self._commands: SimpleQueue[bytes | None] = SimpleQueue()
         self._log = LogTail()
@@ -91,7 +99,7 @@ class WorkerProcess:
         """Return the process; raise LaunchError, or WorkerError if there is no folder for it."""
         folder = self._folder()
         try:
-            return ProcessTree(self._argv, cwd=folder, env=_environment())
+            return ProcessTree(self._argv, cwd=folder, env=self._environment)
         except OSError as error:
             raise LaunchError(
                 f"The background process could not be started with {self._argv[0]}: "
@@ -122,9 +130,9 @@ class WorkerProcess:
                     self.reports.put(report)
 
 
-def _environment() -> dict[str, str]:
+def _environment(base: Mapping[str, str]) -> dict[str, str]:
     return {
-        **os.environ,
+        **base,
         "PYTHONUNBUFFERED": "1",
         "PYTHONUTF8": "1",
         # Slicer's launcher lets ITK and SimpleITK load a plugin that needs the application.
