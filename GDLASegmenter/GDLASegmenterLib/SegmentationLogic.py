@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -13,6 +14,7 @@ from GDLASegmenterLib.SequenceRun import SequenceRun
 
 # Of the 50 ms after which a window feels slow, leave some for drawing what has changed.
 _BUDGET_S = 0.02
+_GIVEN_S = 0.01
 
 
 class SegmentationLogic:
@@ -73,7 +75,13 @@ class SegmentationLogic:
     def update(self) -> None:
         """Do what the worker's messages ask for, for a few hundredths of a second at most."""
         stop = time.perf_counter() + _BUDGET_S
-        for event in self.worker.poll():
+        events = self.worker.poll()
+        if not events and self.worker.busy:
+            # Slicer keeps Python's lock while its window waits for the user: without this the
+            # client's threads would get no time to write the volume and to listen.
+            threading.Event().wait(_GIVEN_S)
+            events = self.worker.poll()
+        for event in events:
             if self.run is not None:
                 self.run.receive(event)
         while self.run is not None and self.run.advance() and time.perf_counter() < stop:

@@ -7,6 +7,7 @@ is done, so it leaves without shutting down.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
 import sys
@@ -38,6 +39,9 @@ from GDLASegmenterLib.SegmentationLogic import SegmentationLogic  # noqa: E402
 from GDLASegmenterLib.SegmentationRequest import SegmentationRequest  # noqa: E402
 
 _TICK_SECONDS = 0.02  # of the timer in the application
+
+# Slicer's window keeps Python's lock while it waits for events, unlike time.sleep.
+_wait_with_the_lock = ctypes.PyDLL(None).usleep
 
 
 class Clicks:
@@ -76,7 +80,7 @@ class Clicks:
         updates.append(time.perf_counter() - begin)
         first = None
         while not run.isOver:
-            time.sleep(_TICK_SECONDS)
+            _wait_with_the_lock(int(1e6 * _TICK_SECONDS))
             update = time.perf_counter()
             self.logic.update()
             updates.append(time.perf_counter() - update)
@@ -145,4 +149,5 @@ def _arguments() -> argparse.Namespace:
 if __name__ == "__main__":
     main()
     sys.stdout.flush()
+    slicer.app.exit()
     os._exit(0)
