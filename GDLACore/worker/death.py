@@ -16,6 +16,7 @@ _MEMORY_HINT = (
     "Most often the system ends a process when memory is short: close other programs, or choose "
     "fewer slices."
 )
+_PACKAGES_HINT = "Install the program and the packages that it needs again."
 _OTHER_HINT = "Try again; if it happens again, report it with the log."
 
 # Windows says so by exit codes, and other systems by signals.
@@ -34,17 +35,18 @@ def death(status: int, log: str) -> WorkerError:
 
     ``status`` is negative for a signal, as ``subprocess`` has it.
     """
-    code = status & 0xFFFFFFFF
     if status < 0:
         what, hint = _ended_by_signal(-status)
-    elif code in _CRASHES:
-        what, hint = f"crashed ({_CRASHES[code]})", _CRASH_HINT
-    elif code in _MISSING_LIBRARY:
-        what = f"could not load a library (exit code {code:#x})"
-        hint = "Install Microsoft's Visual C++ Redistributable, or the requirements again."
+    elif status in _CRASHES:
+        what, hint = f"crashed ({_CRASHES[status]})", _CRASH_HINT
+    elif status in _MISSING_LIBRARY:
+        what = f"could not load a library (exit code {status:#x})"
+        hint = f"Install Microsoft's Visual C++ Redistributable. {_PACKAGES_HINT}"
     else:
         what, hint = f"ended with exit code {status}", _OTHER_HINT
     line = _telling_line(log)
+    if line.startswith(("ModuleNotFoundError", "ImportError")):
+        hint = _PACKAGES_HINT
     said = f', saying "{line}"' if line else ""
     return WorkerError(f"The background process {what}{said}.", hint)
 

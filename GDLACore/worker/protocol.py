@@ -58,21 +58,27 @@ _LONGEST_QUOTE = 50
 
 
 class ProtocolError(WorkerError):
-    """A line is no message of this protocol."""
+    """A line is no message of this protocol; ``reason`` goes on after "a message"."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"A message between Slicer and its background process {reason}.", _AGAIN)
+    def __init__(
+        self,
+        reason: str,
+        hint: str = "Try again; if it happens again, report it with the log.",
+    ) -> None:
+        super().__init__(
+            f"Slicer and its background process do not understand each other: a message {reason}.",
+            hint,
+        )
 
 
 class OtherVersion(ProtocolError):
     """The other side speaks another version of this protocol."""
 
     def __init__(self, version: object) -> None:
-        super().__init__(f"has version {_quoted(version)} instead of {VERSION}")
-        self.hint = "Two versions of the program are mixed: install it again and restart Slicer."
-
-
-_AGAIN = "Try again; if it happens again, report it with the log."
+        super().__init__(
+            f"has version {_quoted(version)} instead of {VERSION}",
+            "Two versions of the program are mixed: install it again and restart Slicer.",
+        )
 
 
 def encode(message: Command | Report) -> bytes:

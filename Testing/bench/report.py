@@ -23,7 +23,12 @@ def add_report_arguments(parser: argparse.ArgumentParser, name: str) -> None:
     parser.add_argument("--json", type=Path, default=ROOT / f"build/bench/{name}.json")
 
 
-def publish(arguments: argparse.Namespace, result: Mapping[str, Any], lines: Sequence[str]) -> None:
+def publish(
+    arguments: argparse.Namespace,
+    result: Mapping[str, Any],
+    lines: Sequence[str],
+    page: Path = PAGE,
+) -> None:
     """Print ``lines`` (Markdown) under the machine's description, and save them and ``result``."""
     facts = result["machine"]
     text = "\n".join([*(f"- {name}: {value}" for name, value in facts.items()), "", *lines])
@@ -31,17 +36,17 @@ def publish(arguments: argparse.Namespace, result: Mapping[str, Any], lines: Seq
     arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(text)
     if arguments.docs:
-        replace_table(PAGE, result["section"], text)
+        replace_table(page, result["section"], text)
 
 
-def heading(arguments: argparse.Namespace, section: str) -> dict[str, Any]:
+def heading(arguments: argparse.Namespace, section: str, page: Path = PAGE) -> dict[str, Any]:
     """Return how every result begins: the machine, before it gets busy, and the settings.
 
-    ``section`` names its place in the documentation. Raises ValueError, before anything has been
-    measured, if the user wants it there and there is none.
+    ``section`` names its place in ``page``. Raises ValueError, before anything has been measured,
+    if the user wants it there and there is none.
     """
     if arguments.docs:
-        _parted(PAGE, section)
+        _parted(page, section)
     settings = {
         name: str(value) if isinstance(value, Path) else value
         for name, value in vars(arguments).items()

@@ -51,7 +51,7 @@ def cancel_at_random(observer: Observer, cycles: int, seed: int) -> list[float]:
         seconds.append(time.monotonic() - begin)
         assert Stopped(job) in observer.events[-3:]
         assert not any(isinstance(event, Failed) for event in observer.events)
-        observer.events.clear()
+        observer.forget()
     return seconds
 
 

@@ -31,6 +31,8 @@ _TIMER_S = 0.005
 
 ENDS = (Loaded, Finished, Stopped, Failed)
 
+NO_SENSE = "Slicer and its background process do not understand each other: a message"
+
 MODEL = ModelRequest("/models/any.onnx", device="cpu")
 SLOW_MODEL = ModelRequest("/models/slow.onnx", device="cpu")
 HARMLESS = SegmentOptions()
@@ -58,6 +60,7 @@ class Observer:
         self.client = client(**settings)
         self.pids: set[int] = set()
         self.events: list[Event] = []
+        self._heard = 0
         self._timer = threading.Event()
 
     def until(self, found: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
@@ -71,10 +74,23 @@ class Observer:
                 self.pids.add(self.client.pid)
 
     def heard(self, *kinds: type[Event]) -> Event:
-        """Poll until an event of one of ``kinds`` and return it."""
-        seen = len(self.events)
-        self.until(lambda: any(isinstance(event, kinds) for event in self.events[seen:]))
-        return next(event for event in self.events[seen:] if isinstance(event, kinds))
+        """Return the next event of one of ``kinds``, after the one returned last."""
+
+        def found() -> bool:
+            while self._heard < len(self.events):
+                self._heard += 1
+                if isinstance(self.events[self._heard - 1], kinds):
+                    return True
+            return False
+
+        if not found():
+            self.until(found)
+        return self.events[self._heard - 1]
+
+    def forget(self) -> None:
+        """Keep nothing of what has happened so far."""
+        self.events.clear()
+        self._heard = 0
 
     def ends(self) -> Event:
         """Poll until what is going on ends and return how."""
@@ -87,6 +103,7 @@ class Observer:
         model: ModelRequest = MODEL,
     ) -> Event:
         """Segment and return how it ended."""
+        self._heard = len(self.events)
         self.client.segment(volume or ct(), model, options)
         return self.ends()
 
@@ -101,10 +118,18 @@ def is_running(pid: int) -> bool:
     """Return whether there is such a process; one that nobody has waited for does not count."""
     try:
         os.kill(pid, 0)
-        status = Path(f"/proc/{pid}/stat")
-        return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
+        return not Path("/proc/self").exists() or _state(pid) != "Z"
     except (ProcessLookupError, FileNotFoundError):
         return False
+
+
+def is_halted(pid: int) -> bool:
+    """Return whether the process stands still, on Linux."""
+    return _state(pid) == "T"
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def wait_until(found: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from observer import FAULTY, MODEL, Observer, ct, faulty_worker, is_running, wait_until
+from observer import FAULTY, MODEL, NO_SENSE, Observer, ct, faulty_worker, is_running, wait_until
 
 from GDLACore.errors import EngineError, WorkerError
 from GDLACore.worker import Failed, Finished, Loaded, SlicesDone, Started
@@ -43,13 +43,13 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="has no signals"
         ),
         (
             "babble",
-            r"A message between Slicer and its background process is not JSON: "
+            f"{NO_SENSE} is not JSON: "
             r"b'\x00\xff Segmenting... 50%\n'.",
             "Try again",
         ),
         pytest.param(
             "babble_without_end",
-            f"A message between Slicer and its background process is not JSON: b'{'x' * 50}'….",
+            f"{NO_SENSE} is not JSON: b'{'x' * 50}'….",
             "Try again",
             marks=pytest.mark.slow,
         ),

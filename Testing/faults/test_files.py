@@ -154,9 +154,12 @@ def test_when_the_client_is_gone_neither_the_worker_nor_a_file_stays(tmp_path, e
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_a_worker_halted_when_its_client_was_killed_is_cleared_away_by_the_next_client(tmp_path):
     program = textwrap.dedent(CLIENT) + (
         "import os, signal; os.kill(observer.client.pid, signal.SIGSTOP)\n"
+        "from observer import is_halted, wait_until\n"
+        "wait_until(lambda: is_halted(observer.client.pid))\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     client = subprocess.run(

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from observer import FAULTY, Observer, ct
+from observer import FAULTY, NO_SENSE, Observer, ct
 
 from GDLACore.errors import WorkerError
 from GDLACore.worker import Failed, Finished, LaunchError, supervisor
@@ -29,17 +29,16 @@ def broken(tmp_path: Path) -> Path:
         (
             "import_what_is_missing",
             f'The background process ended with exit code 1, saying "{NO_PACKAGE}".',
-            "report it",
+            "Install the program and the packages that it needs again.",
         ),
         (
             "speak_another_version",
-            "A message between Slicer and its background process has version 2 instead of 1.",
+            f"{NO_SENSE} has version 2 instead of 1.",
             "install it again and restart Slicer",
         ),
         (
             "speak_no_protocol",
-            "A message between Slicer and its background process is not JSON: "
-            "b'Python 2.7.18 (default)\\n'.",
+            f"{NO_SENSE} is not JSON: b'Python 2.7.18 (default)\\n'.",
             "Try again",
         ),
         ("say_nothing", "The background process did not start within 1 seconds.", "Try again"),
