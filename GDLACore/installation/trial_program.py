@@ -7,6 +7,7 @@ finds goes into the file RESULT: a build may print what it likes.
 import json
 import os
 import sys
+import traceback
 
 
 def main():
@@ -24,6 +25,7 @@ def main():
         found["providers"] = list(onnxruntime.get_available_providers())
         onnxruntime.InferenceSession  # noqa: B018
     except Exception as error:
+        traceback.print_exc()
         found["problem"] = f"{type(error).__name__}: {error}"
     with open(result, "w", encoding="utf-8") as file:
         json.dump(found, file)
