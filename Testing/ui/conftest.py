@@ -6,6 +6,7 @@ Each file runs in a process of its own, see ``own_process.py``.
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,40 +26,31 @@ HERE = Path(__file__).parent
 
 if own_process.is_inside():
     sys.path[:0] = [str(HERE.parent / "mrml"), str(HERE.parent / "core")]
-
-
-@pytest.fixture(scope="session")
-def settings_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("settings")
-
-
-@pytest.fixture(scope="session")
-def started() -> Iterator[None]:
-    """The application without a user interface, and its files removed at the end."""
-    import slicer_application
-
-    application = slicer_application.start()
-    yield
-    application.exit()
-
-
-@pytest.fixture(scope="session")
-def vtk_messages(started: None) -> list[str]:
+    # Before the test files are imported: they may import qt, ctk and slicer's modules.
+    from slicer_host import desktop as host
     from vtk_messages import collect_messages
 
-    return collect_messages()
+    _vtk_messages = collect_messages()
+    host.start(Path(tempfile.gettempdir()))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def leave() -> Iterator[None]:
+    """Remove the application's files at the end, which no interpreter's exit does."""
+    yield
+    from slicer_host import application
+
+    application.leave()
 
 
 @pytest.fixture
-def desktop(started: None, vtk_messages: list[str], tmp_path: Path) -> Iterator[Desktop]:
+def desktop(tmp_path: Path) -> Iterator[Desktop]:
     """Slicer's desktop with an empty scene and no settings, closed at the end of the test.
 
     A test fails if a handler raised an exception, Qt or VTK complained, or a dialog came that it
     did not expect; it may clear ``desktop.problems`` if that is what it wants.
     """
-    from slicer_host import desktop as host
-
-    vtk_messages.clear()
+    _vtk_messages.clear()
     desktop = host.start(tmp_path)
     desktop.window.show()
     yield desktop
@@ -66,7 +58,7 @@ def desktop(started: None, vtk_messages: list[str], tmp_path: Path) -> Iterator[
     desktop.close_scene()
     assert [str(problem) for problem in desktop.problems] == []
     assert not desktop.unused_answers, "dialogs were expected and did not come"
-    assert vtk_messages == []
+    assert _vtk_messages == []
 
 
 @pytest.fixture

@@ -49,25 +49,22 @@ class File(pytest.File):
             self._run([other.name for other in wanted])
         found = self._reports.get(item.name, [])
         if not any(report.when == "teardown" for report in found):
-            return [*found, item.failure(f"The process ended before this test did: {self._end}")]
+            return [*found, item.failure(f"The process ended before this test did.{self._tell()}")]
         if self._end and item is wanted[-1]:
-            return [*found, item.failure(f"After all tests, the process ended badly: {self._end}")]
+            return [*found, item.failure(f"The process ended badly after its tests.{self._tell()}")]
         return found
+
+    def _tell(self) -> str:
+        """Return how the process ended, to the first that asks."""
+        end, self._end = self._end, ""
+        return f"\n{end}" if end else ""
 
     def _run(self, names: list[str]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "reports")
             path.touch()
-            command = [
-                sys.executable,
-                "-X",
-                "faulthandler",
-                "-m",
-                "pytest",
-                "-p",
-                "no:cacheprovider",
-            ]
-            command += [f"--tb={self.config.option.tbstyle}", "--no-header", "-q"]
+            command = [sys.executable, "-X", "faulthandler", "-m", "pytest", "--no-header", "-q"]
+            command += ["-p", "no:cacheprovider", f"--tb={self.config.option.tbstyle}"]
             command += [f"{self.path}::{name}" for name in names]
             try:
                 done = subprocess.run(
@@ -134,7 +131,9 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
     if not isinstance(item, Function):
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    for report in item.parent.reports(item):
+    reports = item.parent.reports(item)
+    item.session.testscollected += max(0, len({report.nodeid for report in reports}) - 1)
+    for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import enum
 from collections.abc import Callable
 from types import BuiltinFunctionType
@@ -101,7 +102,10 @@ overrides: dict[str, dict[str, Callable | staticmethod]] = {}
 def seen(value: object) -> object:
     """Return a value as Python sees it: objects that Qt made follow our rules as well."""
     if isinstance(value, QObject) and not isinstance(value, Instance):
-        value.__class__ = wrapper(type(value))
+        made = wrapper(type(value))
+        value.__class__ = made
+        # Shiboken lets an object count its class twice, and only one of that goes with it.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(made))
         return value
     if isinstance(value, (list, tuple)):
         return tuple(seen(item) for item in value)  # every list of Qt's is a tuple in PythonQt

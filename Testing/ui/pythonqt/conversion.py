@@ -40,4 +40,5 @@ def check(owner: str, name: str, kind: str, value: object) -> None:
 
 def writable_value(prop: QtCore.QMetaProperty, value: object) -> object:
     """Return ``value`` as PySide6 wants it for this property."""
-    return list(value) if prop.typeName() == "QStringList" else value
+    exact = {"QStringList": list, "double": float}.get(prop.typeName())
+    return exact(value) if exact else value

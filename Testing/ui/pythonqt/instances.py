@@ -18,6 +18,12 @@ from pythonqt import conversion, signals
 from pythonqt.binding import QObject, QtCore
 
 _read = QObject.__getattribute__
+# Virtual methods that Qt 6 has added: it asks every object whether Python overrides them.
+_VIRTUAL_IN_QT_6 = frozenset(
+    "initViewItemOption itemDelegateForIndex initStyleOptionForIndex multiData clearItemData "
+    "createSourceIndex skipData doItemsLayout devType initPainter redirected sharedPainter "
+    "formatIndex paintingRoles".split()
+)
 _naming_children: list[bool] = []
 
 
@@ -60,13 +66,12 @@ class Instance:
             return signals.BoundSignal(self, name, known.signals[name])
         if name in _ALWAYS:
             return _ALWAYS[name].__get__(self)
-        if name in known.methods:
+        if name in known.methods or name in _VIRTUAL_IN_QT_6:
             return _method(self, name)
         if name.endswith("_") and name[:-1] in known.methods:
             return getattr(self, name[:-1])
-        dynamic = QObject.property(self, name)
-        if dynamic is not None:
-            return dynamic
+        if _is_dynamic(self, name):
+            return QObject.property(self, name)
         for child in QObject.children(self):
             if QObject.objectName(child) == name:
                 return _seen(child)
@@ -83,7 +88,7 @@ class Instance:
             _write(self, name, prop, value)
         elif name in type(self)._pq_members.signals or name in type(self)._pq_members.methods:
             raise AttributeError(f"'{name}' can not be overwritten on {_class_name(self)} object")
-        elif QObject.property(self, name) is not None:
+        elif _is_dynamic(self, name):
             QObject.setProperty(self, name, value)
         elif not _is_cpp(type(self)):
             _read(self, "__dict__")[name] = value
@@ -125,6 +130,10 @@ def _property(self: Instance, name: str) -> QtCore.QMetaProperty | None:
     meta = QObject.metaObject(self)
     index = meta.indexOfProperty(name)
     return meta.property(index) if index >= 0 else None
+
+
+def _is_dynamic(self: Instance, name: str) -> bool:
+    return name.encode() in [bytes(known) for known in QObject.dynamicPropertyNames(self)]
 
 
 def _write(self: Instance, name: str, prop: QtCore.QMetaProperty, value: object) -> None:

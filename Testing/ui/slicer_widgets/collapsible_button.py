@@ -6,12 +6,14 @@ from pythonqt.binding import QObject, QtCore, QtGui, QtWidgets
 from pythonqt.declared import Behaviour, declare
 
 _HEADER = 24  # pixels
+_WISH = "visibilityToParent"  # CTK's name for whether the module wants to see a child
+_EXPLICIT = QtCore.Qt.WA_WState_ExplicitShowHide
 
 
 class CollapsibleButton(Behaviour):
-    """Checked means open. Contents are hidden only while the whole is shown, as CTK does it."""
+    """Checked means open. What a module hides or shows inside holds once the button is open."""
 
-    virtuals = ("paintEvent", "hitButton", "showEvent")
+    virtuals = ("paintEvent", "hitButton", "showEvent", "childEvent", "eventFilter")
 
     def start(self, text: str = "") -> None:
         widget = self.widget
@@ -21,7 +23,7 @@ class CollapsibleButton(Behaviour):
         widget.setSizePolicy(QtWidgets.QSizePolicy.Minimum, QtWidgets.QSizePolicy.Preferred)
         if text:
             widget.text = text
-        self._is_collapsed = False
+        self._is_collapsed = self._is_forcing = False
         self._maximum_height = widget.maximumHeight
         widget.connect("toggled(bool)", lambda checked: self._collapse(not checked))
 
@@ -44,23 +46,35 @@ class CollapsibleButton(Behaviour):
         self.emit("contentsCollapsed(bool)", collapsed)
 
     def _show_contents(self) -> None:
-        explicit = QtCore.Qt.WA_WState_ExplicitShowHide
         for child in QObject.children(self.widget):
             if isinstance(child, QtWidgets.QWidget):
-                hidden_by_module = (
-                    QtWidgets.QWidget.isHidden(child)
-                    and QtWidgets.QWidget.testAttribute(child, explicit)
-                    and child not in self._hidden_by_us
-                )
-                if hidden_by_module:
-                    continue
-                QtWidgets.QWidget.setVisible(child, not self._is_collapsed)
-                QtWidgets.QWidget.setAttribute(child, explicit, False)
-        self._hidden_by_us = QObject.children(self.widget) if self._is_collapsed else []
+                self._show_child(child)
 
-    _hidden_by_us: list[QObject] = []
+    def _show_child(self, child: QtWidgets.QWidget) -> None:
+        hidden = QObject.property(child, _WISH) is False
+        self._is_forcing = True
+        QtWidgets.QWidget.setVisible(child, not self._is_collapsed and not hidden)
+        self._is_forcing = False
+        if not hidden:
+            # So that it does not count as the module's own wish.
+            QtWidgets.QWidget.setAttribute(child, _EXPLICIT, False)
 
     # C++ methods
+
+    def childEvent(self, event: QtCore.QChildEvent) -> None:
+        if event.added() and isinstance(event.child(), QtWidgets.QWidget):
+            child = event.child()
+            if QtWidgets.QWidget.isHidden(child) and child.testAttribute(_EXPLICIT):
+                QObject.setProperty(child, _WISH, False)
+            child.installEventFilter(self.widget)
+
+    def eventFilter(self, child: QObject, event: QtCore.QEvent) -> bool:
+        shows = event.type() == QtCore.QEvent.ShowToParent
+        if (shows or event.type() == QtCore.QEvent.HideToParent) and not self._is_forcing:
+            QObject.setProperty(child, _WISH, shows)
+            if shows and self._is_collapsed and self.widget.isVisible():
+                self._show_child(child)
+        return False
 
     def showEvent(self, event: QtGui.QShowEvent) -> None:
         QtWidgets.QAbstractButton.showEvent(self.widget, event)
