@@ -3,8 +3,9 @@
 It needs nothing but this file's path: the package is taken from around it, wherever that is, and
 no other module from there nor from the current folder. A folder given as the only argument goes in
 front of where packages are looked for: ONNX Runtime may be installed there for the worker alone.
-Commands come in on stdin and reports go
-out on stdout, which nothing else may use; see docs/worker-protocol.md.
+
+Commands come in on stdin and reports go out on stdout, which nothing else may use; see
+docs/worker-protocol.md.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ class Finished:
     """
 
     job: int
-    cleaned: np.ndarray | None
+    cleaned: np.ndarray | None = field(repr=False)
     device: str
     seconds: float
 

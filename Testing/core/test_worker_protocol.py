@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +24,8 @@ from GDLACore.worker.protocol import (
     decode_report,
     encode,
 )
+
+ROOT = Path(__file__).resolve().parents[2]
 
 CARD = make_card(("liver", "räumliche Struktur 肝"))
 MODEL = ModelRequest("/Modelle/é 中文.onnx", None, "cpu", "onnx", 2)
@@ -185,3 +190,28 @@ def test_files_are_named_in_full_and_names_of_the_catalogue_are_left_alone(tmp_p
     assert request.card == str(tmp_path / "own.json")
     named = ModelRequest("demo-ct", card="synapse")
     assert named.with_full_paths() == named
+
+
+def fields(kind: type) -> set[str]:
+    return {field.name for field in dataclasses.fields(kind)}
+
+
+@pytest.mark.parametrize(
+    ("section", "kinds"), [("Commands", protocol.COMMANDS), ("Reports", protocol.REPORTS)]
+)
+def test_every_message_is_documented_with_all_its_fields(section, kinds):
+    page = (ROOT / "docs" / "worker-protocol.md").read_text(encoding="utf-8")
+    part = page.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) ?\| .* \|$", part, re.MULTILINE)
+    assert {name: set(re.findall(r"`(\w+)`", cell)) for name, cell in rows} == {
+        name: fields(kind) for name, kind in kinds.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("model", ModelRequest), ("volume", VolumeFile), ("options", SegmentOptions)]
+)
+def test_every_object_in_a_message_is_documented_with_all_its_fields(name, kind):
+    page = (ROOT / "docs" / "worker-protocol.md").read_text(encoding="utf-8")
+    (cell,) = re.findall(rf"^\| `{name}` \| (.*) \|$", page, re.MULTILINE)
+    assert fields(kind) <= set(re.findall(r"`(\w+)`", cell))

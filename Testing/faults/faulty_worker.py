@@ -28,6 +28,8 @@ from worker_conversation import SteppedEngine  # noqa: E402
 
 from GDLACore.worker import process_server, warm_model  # noqa: E402
 
+FAULT, _, WHILE_THERE = sys.argv[1].partition(":")
+
 _FOREVER_S = 3600
 _GIB = 1 << 30
 
@@ -174,13 +176,12 @@ def load_slowly(model: str, **options: object) -> SteppedEngine:
     """Load a model called "slow" without end, and any other at once."""
     if Path(model).name == "slow.onnx":
         compute_forever()
-    return FaultyEngine(WHILE_COMPUTING.get(sys.argv[1], lambda: None))
+    return FaultyEngine(WHILE_COMPUTING.get(FAULT, lambda: None))
 
 
 def main() -> None:
-    fault, _, while_there = sys.argv[1].partition(":")
-    if fault in AT_START and Path(while_there).exists():
-        AT_START[fault]()
+    if FAULT in AT_START and Path(WHILE_THERE).exists():
+        AT_START[FAULT]()
     warm_model.load_engine = load_slowly
     serve_streams = process_server.serve_streams
 
@@ -189,7 +190,8 @@ def main() -> None:
         serve_streams(commands, reports)
 
     process_server.serve_streams = serve
-    runpy.run_path(sys.argv[2])["main"]()
+    del sys.argv[:2]  # the rest is for the worker
+    runpy.run_path(sys.argv[0])["main"]()
 
 
 if __name__ == "__main__":
