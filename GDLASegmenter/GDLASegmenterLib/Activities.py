@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from slicer.i18n import tr as _
 
-from GDLACore import storage
+from GDLACore import installation, storage
 from GDLACore.errors import GDLAError
 from GDLASegmenterLib.SegmentationLogic import SegmentationLogic
 from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
@@ -37,13 +38,13 @@ class Activity(Protocol):
 
 
 class TaskActivity:
-    """A ``storage.Task``: downloading, importing or checking a model.
+    """A ``storage.Task``: downloading, importing or looking at something.
 
     ``title`` says what is going on, ``onFinished`` is given the task's result and returns the line
     that tells of it.
     """
 
-    def __init__(self, task: storage.Task, title: str, onFinished) -> None:
+    def __init__(self, task: storage.Task, title: str, onFinished: Callable[[object], str]) -> None:
         self.text = title
         self.fraction: float | None = None
         self.warnings: list[str] = []
@@ -62,7 +63,7 @@ class TaskActivity:
             elif isinstance(event, storage.Failed):
                 self.error = event.error
             elif isinstance(event, storage.Stopped):
-                self.isCancelled = True
+                self.isCancelled, self.text = True, _("Stopped. Nothing was changed.")
         self.isOver = not self._task.active
 
     def cancel(self) -> None:
@@ -78,6 +79,37 @@ class TaskActivity:
             done=round(progress.done / 1e6, 1),
             total=round(progress.total / 1e6, 1),
         )
+
+
+class InstallationActivity:
+    """An installation of the runtime; what pip says goes to ``onLine``."""
+
+    def __init__(self, begun: installation.Installation, onLine: Callable[[str], None]) -> None:
+        self.text = _("Installing…")
+        self.fraction: float | None = None
+        self.warnings: list[str] = []
+        self.isOver = self.isCancelled = False
+        self.error: GDLAError | None = None
+        self._installation = begun
+        self._onLine = onLine
+
+    def advance(self) -> None:
+        for event in self._installation.poll():
+            if isinstance(event, installation.Line):
+                self._onLine(event.text)
+            elif isinstance(event, installation.Step):
+                self.text = event.text
+                self.fraction = event.done / event.total if event.total else None
+            elif isinstance(event, installation.Finished):
+                self.text = _("Installed {what}.").format(what=event.state.text)
+            elif isinstance(event, installation.Failed):
+                self.error = event.error
+            elif isinstance(event, installation.Stopped):
+                self.isCancelled, self.text = True, _("Stopped. Nothing was changed.")
+        self.isOver = not self._installation.active
+
+    def cancel(self) -> None:
+        self._installation.cancel()
 
 
 class SegmentationActivity:

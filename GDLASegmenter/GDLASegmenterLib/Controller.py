@@ -10,11 +10,14 @@ from GDLACore.errors import GDLAError
 from GDLASegmenterLib.Activities import Activity
 from GDLASegmenterLib.PanelState import PanelState
 
+Step = Callable[[], Activity | None]
+
 
 class Controller:
     """Carries steps out in turn: each begins when the one before has ended well.
 
-    A step is a function that begins something and returns it; it may raise GDLAError instead.
+    A step is a function that begins something and returns it. It may raise GDLAError instead, or
+    return None if the user does not want to go on.
     ``state``, ``text``, ``fraction`` and ``warnings`` are what there is to show; ``error`` is set
     while ``state`` is FAILED. ``tick`` is called by a timer.
     """
@@ -26,13 +29,13 @@ class Controller:
         self.warnings: list[str] = []
         self.error: GDLAError | None = None
         self._activity: Activity | None = None
-        self._steps: list[Callable[[], Activity]] = []
+        self._steps: list[Step] = []
 
     @property
     def isBusy(self) -> bool:
         return self._activity is not None
 
-    def begin(self, steps: Sequence[Callable[[], Activity]]) -> None:
+    def begin(self, steps: Sequence[Step]) -> None:
         """Begin with the first of ``steps``. Raises ValueError while others are being done."""
         if self.isBusy:
             raise ValueError("Something else is being done.")
@@ -82,6 +85,10 @@ class Controller:
             self._activity = self._steps.pop(0)()
         except GDLAError as error:
             self._fail(error)
+            return
+        if self._activity is None:
+            self._steps.clear()
+            self.state, self.text = PanelState.IDLE, ""
 
     def _fail(self, error: GDLAError) -> None:
         self._steps.clear()

@@ -45,8 +45,9 @@ class SegmentedPart(Enum):
 
 @parameterNodeWrapper
 class Parameters:
-    """``modelName``: the name in the checkpoint's card. ``batchSize``: 0 leaves it to the device.
+    """``segmentation``: where to write, None for a new one; ``result``: what was made last.
 
+    ``modelName`` tells a checkpoint from others. ``batchSize``: 0 leaves it to the device.
     ``firstSlice`` and ``lastSlice`` count stored slices along the checkpoint's slice axis.
     """
 
@@ -54,6 +55,7 @@ class Parameters:
     modality: Modality = Modality.CT
     modelName: str = ""
     segmentation: vtkMRMLSegmentationNode
+    result: vtkMRMLSegmentationNode
     part: SegmentedPart = SegmentedPart.WHOLE_VOLUME
     firstSlice: int = 0
     lastSlice: int = 0

@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -96,6 +97,7 @@ class Application:
         "renderPauses",
         "revision",
         "slicerHome",
+        "slicerUserSettingsFilePath",
         "temporaryPath",
     )
 
@@ -104,6 +106,7 @@ class Application:
         self.majorVersion, self.minorVersion, self.revision = 5, 12, "0"
         self.os = "linux"
         self.slicerHome = str(home)
+        self.slicerUserSettingsFilePath = str(home / "settings" / "Slicer.ini")
         self.temporaryPath = str(home / "temporary")
         self.renderPauses = 0
         self._scene = slicer.vtkMRMLScene()
@@ -165,6 +168,14 @@ class Application:
         shutil.rmtree(self.slicerHome, ignore_errors=True)
 
 
+def _write_python_slicer(home: Path) -> None:
+    """Write a program that starts this Python, as Slicer's launcher of its own does."""
+    program = home / "bin" / "PythonSlicer"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\n"{sys.executable}" "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+
+
 def _application_logic(scene: slicer.vtkMRMLScene, home: Path) -> slicer.vtkSlicerApplicationLogic:
     logic = slicer.vtkSlicerApplicationLogic()
     logic.SetHomeDirectory(str(home))
@@ -182,6 +193,7 @@ def start() -> Application:
     for folder in ("temporary", "share/ColorFiles", "terminologies"):
         (home / folder).mkdir(parents=True)
     write_terminology_lists(home / "terminologies")
+    _write_python_slicer(home)
     slicer.qSlicerScriptedLoadableModule = qSlicerScriptedLoadableModule
     slicer.app = app = Application(home)
     slicer.mrmlScene = app.mrmlScene()

@@ -63,6 +63,9 @@ class CoreApplication(Behaviour):
     def revisionUserSettings(self) -> QObject:
         return qt.QSettings()
 
+    def startupEnvironment(self) -> Any:
+        return QtCore.QProcessEnvironment.systemEnvironment()
+
     def pauseRender(self) -> None:
         self._headless.pauseRender()
 

@@ -1,0 +1,176 @@
+"""The panel's environment: what is installed for the module on this computer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import qt
+import slicer
+import slicer.util
+from slicer.i18n import tr as _
+
+from GDLACore import storage
+from GDLACore.installation import (
+    Ready,
+    RuntimeChoice,
+    SystemFacts,
+    detect_system,
+    installed_builds,
+    runtime_choice,
+    runtime_choices,
+)
+from GDLACore.offline import offline_install
+from GDLASegmenterLib.Activities import InstallationActivity, TaskActivity
+from GDLASegmenterLib.Controller import Step
+from GDLASegmenterLib.Diagnostics import diagnostics
+from GDLASegmenterLib.Folders import modelFolder, runtimeFolder
+
+_DEVICE_SETTING = "GDLASegmenter/Device"
+_DEVICES = ("auto", "cpu", "cuda", "directml", "coreml")
+
+
+class EnvironmentPart:
+    """Installs and removes the runtime, and keeps the device that the user prefers.
+
+    ``begin`` does steps, ``stopWorker`` ends the worker, which may be using what is to change.
+    """
+
+    def __init__(
+        self, ui, begin: Callable[[list[Step]], None], stopWorker: Callable[[], None]
+    ) -> None:
+        self._ui = ui
+        self._begin = begin
+        self._stopWorker = stopWorker
+        self._runtime = runtimeFolder()
+        self._system: SystemFacts | None = None
+        self.modelFolder = modelFolder()
+        self._listDevices()
+        ui.deviceComboBox.connect("currentIndexChanged(int)", self._onDeviceSelected)
+        ui.installButton.connect("clicked(bool)", self.onInstall)
+        ui.installFromFolderButton.connect("clicked(bool)", self.onInstallFromFolder)
+        ui.removeRuntimeButton.connect("clicked(bool)", self.onRemove)
+        ui.openModelsButton.connect("clicked(bool)", self.onOpenModels)
+
+    @property
+    def device(self) -> str:
+        """The device that the user prefers: "auto", or a name of ``GDLACore.engine.DEVICES``."""
+        return slicer.util.settingsValue(_DEVICE_SETTING, "auto")
+
+    @property
+    def isReady(self) -> bool:
+        """Whether networks can be run: by a build of our own, or one that Slicer has anyway."""
+        return self.packages() is not None or bool(installed_builds())
+
+    def packages(self) -> Path | None:
+        """Return the folder with the build of our own, if there is one."""
+        return self._runtime.packages
+
+    def update(self) -> None:
+        """Show what is installed, and how much of the disk it takes."""
+        state = self._runtime.state()
+        isThere = isinstance(state, Ready)
+        text = state.text
+        if not isThere and (others := installed_builds()):
+            text = _("{package} {version}, which is among Slicer's packages").format(
+                package=others[0].package, version=others[0].version
+            )
+        self._ui.runtimeLabel.text = _("ONNX Runtime: {text}").format(text=text)
+        self._ui.installButton.text = _("Reinstall") if isThere else _("Install")
+        self._ui.removeRuntimeButton.enabled = isThere
+        self._ui.modelsLabel.text = _("Checkpoints: {size} MB in {folder}").format(
+            size=round(storage.size_on_disk(self.modelFolder) / 1e6), folder=self.modelFolder
+        )
+
+    def stepsToInstall(self) -> list[Step]:
+        """Return what is to be done before the first segmentation; it asks the user."""
+        return [] if self.isReady else [self._look, self._installAfterAsking]
+
+    def onInstall(self, checked: bool = False) -> None:
+        self._begin([self._look, self._installAfterAsking])
+
+    def onInstallFromFolder(self, checked: bool = False) -> None:
+        """Install without a network, from a folder that the user chooses."""
+        folder = qt.QFileDialog.getExistingDirectory(
+            slicer.util.mainWindow(), _("Folder of wheels, or of an offline bundle")
+        )
+        if folder:
+            self._begin([self._look, lambda: self._installWheels(Path(folder))])
+
+    def onRemove(self, checked: bool = False) -> None:
+        if slicer.util.confirmOkCancelDisplay(
+            _("Remove ONNX Runtime from this computer? It is needed to segment.")
+        ):
+            self._stopWorker()
+            with slicer.util.tryWithErrorDisplay(_("It could not be removed.")):
+                self._runtime.remove()
+            self.update()
+
+    def onOpenModels(self, checked: bool = False) -> None:
+        with slicer.util.tryWithErrorDisplay(_("The folder could not be opened.")):
+            storage.ensure_folder(self.modelFolder)
+            qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self.modelFolder)))
+
+    def copyDiagnostics(self, device: str, log: str) -> None:
+        """Put what a report of a problem needs onto the clipboard."""
+        text = diagnostics(self._runtime.state().text, device or self.device, log)
+        slicer.app.clipboard().setText(text)
+
+    def _look(self) -> TaskActivity:
+        """Find out what there is on this computer; asking graphics drivers may take a moment."""
+        return TaskActivity(
+            storage.Task(lambda control: detect_system()),
+            _("Looking at this computer…"),
+            self._seen,
+        )
+
+    def _seen(self, system: SystemFacts) -> str:
+        self._system = system
+        return ""
+
+    def _installAfterAsking(self) -> InstallationActivity | None:
+        choice = runtime_choice(self._system)
+        if not slicer.util.confirmOkCancelDisplay(
+            self._question(choice), _("Install ONNX Runtime")
+        ):
+            return None
+        self._stopWorker()
+        return InstallationActivity(self._runtime.install(choice), self._ui.logText.appendPlainText)
+
+    def _question(self, choice: RuntimeChoice) -> str:
+        return _(
+            "To run the networks, {package} will be installed: {cost}.\n\n{reason}\n\nIt goes into "
+            "{folder}, apart from Slicer's own packages, which are not changed, and can be removed "
+            "in the module under Advanced."
+        ).format(
+            package=choice.package,
+            cost=choice.cost,
+            reason=choice.reason,
+            folder=self._runtime.parent,
+        )
+
+    def _installWheels(self, folder: Path) -> InstallationActivity:
+        self._stopWorker()
+        system = self._system
+        return InstallationActivity(
+            self._runtime.install_wheels(
+                lambda: offline_install(folder, runtime_choices(system), system)
+            ),
+            self._ui.logText.appendPlainText,
+        )
+
+    def _listDevices(self) -> None:
+        names = {
+            "auto": _("Automatic"),
+            "cpu": _("CPU"),
+            "cuda": _("NVIDIA GPU (CUDA)"),
+            "directml": _("GPU of Windows (DirectML)"),
+            "coreml": _("GPU of macOS (CoreML)"),
+        }
+        for name in _DEVICES:
+            self._ui.deviceComboBox.addItem(names[name], name)
+        self._ui.deviceComboBox.setCurrentIndex(self._ui.deviceComboBox.findData(self.device))
+
+    def _onDeviceSelected(self, index: int) -> None:
+        if index >= 0:
+            qt.QSettings().setValue(_DEVICE_SETTING, self._ui.deviceComboBox.itemData(index))

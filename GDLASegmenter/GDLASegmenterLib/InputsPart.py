@@ -1,0 +1,196 @@
+"""The panel's inputs: which checkpoints suit the volume, and what is known of the one chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import qt
+import slicer
+import slicer.util
+from slicer.i18n import tr as _
+
+from GDLACore import storage
+from GDLACore.errors import GDLAError
+from GDLASegmenterLib.Controller import Step
+from GDLASegmenterLib.GettingModels import GettingModels
+from GDLASegmenterLib.ModalityGuess import guessModality
+from GDLASegmenterLib.Parameters import Modality, Parameters, SegmentedPart
+from GDLASegmenterLib.SequenceRun import browserOf
+from GDLASegmenterLib.ViewedSlice import sliceAxis
+from GDLASegmenterLib.VolumeInput import readVolume
+
+
+class InputsPart:
+    """Keeps the choices together: the modality with the volume, the checkpoint with the modality.
+
+    ``update`` is to be called whenever the parameters have changed; ``begin`` does steps.
+    """
+
+    def __init__(self, ui, modelFolder: Path, begin: Callable[[list[Step]], None]) -> None:
+        self._ui = ui
+        self._modelFolder = modelFolder
+        self._getting = GettingModels(modelFolder)
+        self._begin = begin
+        self._parameters: Parameters | None = None
+        self._models: dict[str, storage.StoredModel] = {}
+        self._shown: tuple | None = None
+        self._volumeID: str | None = None
+        ui.modelComboBox.connect("currentIndexChanged(int)", self._onModelSelected)
+        ui.importModelButton.connect("clicked(bool)", self.onImport)
+        ui.removeModelButton.connect("clicked(bool)", self.onRemove)
+
+    def setParameters(self, parameters: Parameters | None) -> None:
+        self._parameters = parameters
+        self._shown = None
+        # A volume that comes with the parameters, from a file, comes with its modality.
+        volume = parameters.inputVolume if parameters else None
+        self._volumeID = volume.GetID() if volume else None
+        if parameters:
+            self.update()
+
+    @property
+    def model(self) -> storage.StoredModel | None:
+        """The checkpoint that is chosen."""
+        return self._models.get(self._parameters.modelName) if self._parameters else None
+
+    def refresh(self, select: str | None = None) -> None:
+        """Look again which checkpoints there are, and choose the one called ``select``."""
+        self._shown = None
+        if select is not None:
+            self._parameters.modelName = select
+        self.update()
+
+    def stepsToDownload(self) -> list[Step]:
+        """Return what is to be done to have the chosen checkpoint; it asks the user."""
+        model = self.model
+        if model is None or model.state == storage.READY:
+            return []
+        return [lambda: self._getting.downloadAfterAsking(model)]
+
+    def onImport(self, checked: bool = False) -> None:
+        """Take a file of the user's into the folder of the checkpoints."""
+        path = qt.QFileDialog.getOpenFileName(
+            slicer.util.mainWindow(),
+            _("Checkpoint"),
+            "",
+            _("Checkpoints") + " (*.onnx *.ckpt *.pth *.pt *.safetensors)",
+        )
+        if path:
+            self._begin(self._getting.stepsToImport(Path(path), self._onImported))
+
+    def onRemove(self, checked: bool = False) -> None:
+        if self._getting.removeAfterAsking(self.model):
+            self.refresh()
+
+    def _onImported(self, report: storage.ImportReport) -> None:
+        """Choose the imported checkpoint, and the kind of image that it is for."""
+        if self._parameters is not None:
+            self._parameters.modality = Modality[report.card.modality]
+            model = next(
+                one for one in storage.list_models(self._modelFolder) if one.path == report.path
+            )
+            self.refresh(model.name)
+
+    def update(self) -> None:
+        """Show what fits the parameters, and correct what does not."""
+        parameters = self._parameters
+        volumeNode = parameters.inputVolume
+        volumeID = volumeNode.GetID() if volumeNode else None
+        if volumeID != self._volumeID:
+            self._volumeID = volumeID
+            if volumeNode is not None:
+                self._guessModality(volumeNode)
+        if self._shown != (parameters.modality,):
+            self._shown = (parameters.modality,)
+            self._listModels()
+        self._showModel()
+        self._showPart(volumeNode)
+
+    def _guessModality(self, volumeNode) -> None:
+        try:
+            self._parameters.modality = Modality[guessModality(readVolume(volumeNode))]
+        except GDLAError:
+            pass  # said when it is to be segmented
+
+    def _listModels(self) -> None:
+        """Offer the checkpoints for the modality, those on this computer first."""
+        wanted = self._parameters.modality.name
+        self._models = {
+            model.name: model
+            for model in sorted(
+                storage.list_models(self._modelFolder), key=lambda one: one.state != storage.READY
+            )
+            if model.card is not None and model.card.modality == wanted
+        }
+        comboBox = self._ui.modelComboBox
+        wasBlocked = comboBox.blockSignals(True)
+        comboBox.clear()
+        for name, model in self._models.items():
+            comboBox.addItem(_itemText(model), name)
+        comboBox.blockSignals(wasBlocked)
+        if self._parameters.modelName not in self._models:
+            self._parameters.modelName = next(iter(self._models), "")
+
+    def _showModel(self) -> None:
+        comboBox = self._ui.modelComboBox
+        index = comboBox.findData(self._parameters.modelName)
+        if comboBox.currentIndex != index:
+            wasBlocked = comboBox.blockSignals(True)
+            comboBox.setCurrentIndex(index)
+            comboBox.blockSignals(wasBlocked)
+        model = self.model
+        note = _note(model) if model else _("No checkpoint for such images is known. Import one.")
+        self._ui.modelNoteLabel.text = note
+        self._ui.removeModelButton.enabled = bool(
+            model and model.path is not None and not model.shipped
+        )
+
+    def _showPart(self, volumeNode) -> None:
+        part = self._parameters.part
+        isRange = part is SegmentedPart.SLICE_RANGE
+        for widget in (
+            self._ui.firstSliceSpinBoxLabel,
+            self._ui.firstSliceSpinBox,
+            self._ui.lastSliceSpinBox,
+        ):
+            widget.setVisible(isRange)
+        isRegion = part is SegmentedPart.REGION
+        self._ui.regionSelectorLabel.setVisible(isRegion)
+        self._ui.regionSelector.setVisible(isRegion)
+        inSequence = volumeNode is not None and browserOf(volumeNode) is not None
+        self._ui.allFramesCheckBox.setVisible(inSequence)
+        if isRange and volumeNode is not None and self.model is not None:
+            self._limitSlices(volumeNode)
+
+    def _limitSlices(self, volumeNode) -> None:
+        try:
+            volume = readVolume(volumeNode)
+        except GDLAError:
+            return
+        last = int(volume.shape[sliceAxis(volume, self.model.card)]) - 1
+        self._ui.firstSliceSpinBox.maximum = last
+        self._ui.lastSliceSpinBox.maximum = last
+
+    def _onModelSelected(self, index: int) -> None:
+        if self._parameters is not None and index >= 0:
+            self._parameters.modelName = self._ui.modelComboBox.itemData(index)
+
+
+def _itemText(model: storage.StoredModel) -> str:
+    if model.state == storage.READY:
+        return model.title
+    if model.state == storage.DAMAGED:
+        return _("{title} (damaged)").format(title=model.title)
+    return _("{title} (not on this computer)").format(title=model.title)
+
+
+def _note(model: storage.StoredModel) -> str:
+    card = model.card
+    lines = [", ".join(label.name for label in card.labels) + "."]
+    if model.problem:
+        lines.append(model.problem)
+    lines.append(_("Licence: {licence}.").format(licence=card.provenance.licence))
+    lines += card.provenance.caveats[:1]
+    lines.append(_("Not for clinical use."))
+    return " ".join(lines)

@@ -1,0 +1,185 @@
+"""The panel: shows one state, and passes on what the user wants."""
+
+from __future__ import annotations
+
+import qt
+import slicer
+import slicer.util
+import vtk
+from slicer.i18n import tr as _
+
+from GDLACore import storage
+from GDLASegmenterLib.Activities import SegmentationActivity
+from GDLASegmenterLib.Controller import Controller
+from GDLASegmenterLib.EnvironmentPart import EnvironmentPart
+from GDLASegmenterLib.InputsPart import InputsPart
+from GDLASegmenterLib.LogPart import LogPart
+from GDLASegmenterLib.PanelState import ENABLED, PanelState
+from GDLASegmenterLib.Parameters import Parameters
+from GDLASegmenterLib.RequestOfParameters import modelRequest, requestOfParameters
+from GDLASegmenterLib.ResultPart import ResultPart
+from GDLASegmenterLib.SegmentationLogic import SegmentationLogic
+from GDLASegmenterLib.UndoHistory import saveStateForUndo
+from GDLASegmenterLib.WorkerHost import WorkerHost
+
+_TICK_MS = 50
+
+
+class Panel(slicer.util.VTKObservationMixin):
+    """The widgets of the module, and what happens when they are used.
+
+    ``setParameters`` gives it the parameters to show, or None while the module is not open; what is
+    being done goes on meanwhile.
+    """
+
+    def __init__(self, ui, scene) -> None:
+        slicer.util.VTKObservationMixin.__init__(self)
+        self.ui = ui
+        self.parameters: Parameters | None = None
+        self.controller = Controller()
+        self.environment = EnvironmentPart(ui, self.begin, self.stopWorker)
+        self.worker = WorkerHost(self.environment.packages)
+        self.logic = SegmentationLogic(self.worker, scene, saveStateForUndo)
+        self.inputs = InputsPart(ui, self.environment.modelFolder, self.begin)
+        self.result = ResultPart(ui)
+        self.log = LogPart(ui, self.worker)
+        self._activity: SegmentationActivity | None = None
+        self._shownState: PanelState | None = None
+        self._guiTag = None
+        self._device = ""
+        ui.segmentButton.connect("clicked(bool)", self.onSegment)
+        ui.cancelButton.connect("clicked(bool)", self.onCancel)
+        ui.diagnosticsButton.connect("clicked(bool)", self.onDiagnostics)
+        self._timer = qt.QTimer()
+        self._timer.setInterval(_TICK_MS)
+        self._timer.connect("timeout()", self.onTick)
+        self._timer.start()
+        self._render()
+
+    def setParameters(self, parameters: Parameters | None) -> None:
+        """Show ``parameters`` from now on, and let the widgets change them."""
+        if self.parameters is not None:
+            self.parameters.disconnectGui(self._guiTag)
+            self.removeObserver(self.parameters, vtk.vtkCommand.ModifiedEvent, self.onModified)
+        self.parameters = parameters
+        if parameters is not None:
+            if parameters.inputVolume is None:
+                parameters.inputVolume = slicer.mrmlScene.GetFirstNodeByClass(
+                    "vtkMRMLScalarVolumeNode"
+                )
+            self._guiTag = parameters.connectGui(self.ui)
+            self.addObserver(parameters, vtk.vtkCommand.ModifiedEvent, self.onModified)
+        self.inputs.setParameters(parameters)
+        self.result.setParameters(parameters)
+        self._render()
+
+    def warmUp(self) -> None:
+        """Have the worker and the chosen checkpoint ready before the user clicks."""
+        model = self.inputs.model
+        if self.controller.isBusy or not self.environment.isReady:
+            return
+        if model is not None and model.state == storage.READY:
+            self.worker.load(modelRequest(model, self.environment.device))
+
+    def begin(self, steps: list) -> None:
+        """Do ``steps`` one after the other, unless something is being done."""
+        if not self.controller.isBusy:
+            self.controller.begin(steps)
+            self._render()
+
+    def stopWorker(self) -> None:
+        """End the worker, because what it runs on is about to change; it starts when needed."""
+        self.worker.close()
+
+    def cleanup(self) -> None:
+        """Stop what is being done and end the worker: the panel is not used any more."""
+        self._timer.stop()
+        self.setParameters(None)
+        self.controller.cancel()
+        self.logic.cleanup()
+
+    def onSegment(self, checked: bool = False) -> None:
+        """Get ready what is missing, if the user agrees, and segment."""
+        install = self.environment.stepsToInstall()
+        download = None if install is None else self.inputs.stepsToDownload()
+        if install is not None and download is not None:
+            self.begin([*install, *download, self._segmentation])
+
+    def onCancel(self, checked: bool = False) -> None:
+        self.controller.cancel()
+        self._render()
+
+    def onDiagnostics(self, checked: bool = False) -> None:
+        device = self._activity.run.device if self._activity else self._device
+        self.environment.copyDiagnostics(device, self.worker.log())
+
+    def onModified(self, caller=None, event=None) -> None:
+        """Show the parameters as they are now."""
+        self.inputs.update()
+        self._render()
+
+    def onTick(self) -> None:
+        """Look after what is going on in the background."""
+        if self.controller.isBusy:
+            self.controller.tick()
+        else:
+            self.logic.update()
+        self._followResult()
+        self._render()
+
+    def _segmentation(self) -> SegmentationActivity:
+        request = requestOfParameters(self.parameters, self.inputs.model, self.environment.device)
+        self._activity = SegmentationActivity(self.logic, request, self.parameters.allFrames)
+        return self._activity
+
+    def _followResult(self) -> None:
+        """Show the segmentation as soon as there is one."""
+        if self._activity is None:
+            return
+        node = self._activity.run.segmentationNode
+        if node is not None and self.parameters is not None and self.parameters.result is not node:
+            self.parameters.result = node
+        self._device = self._activity.run.device
+        if self._activity.isOver:
+            self._activity = None
+
+    def _render(self) -> None:
+        controller, ui = self.controller, self.ui
+        state = controller.state
+        enabled = ENABLED[state]
+        isOpen = self.parameters is not None
+        hasVolume = isOpen and self.parameters.inputVolume is not None
+        for part in (ui.inputsSection, ui.extentSection, ui.advancedSection):
+            part.enabled = isOpen and enabled.choices
+        ui.segmentButton.enabled = hasVolume and enabled.segment
+        ui.segmentButton.toolTip = _segmentToolTip(hasVolume, enabled.segment)
+        ui.cancelButton.enabled = enabled.cancel
+        ui.cancelButton.toolTip = (
+            _("Stop. Slices that are finished are kept.")
+            if enabled.cancel
+            else _("Nothing to stop.")
+        )
+        ui.progressBar.setVisible(enabled.progress)
+        ui.progressBar.maximum = 0 if controller.fraction is None else 100
+        ui.progressBar.value = round(100 * (controller.fraction or 0))
+        ui.statusLabel.text = "\n".join([controller.text, *controller.warnings]).strip()
+        self.result.update(isOpen and enabled.result)
+        self.log.update(controller)
+        if state is not self._shownState:
+            self._shownState = state
+            self._onNewState(state)
+
+    def _onNewState(self, state: PanelState) -> None:
+        if not self.controller.isBusy:  # something may have been installed, imported or removed
+            self.environment.update()
+            if self.parameters is not None:
+                self.inputs.refresh()
+        if state is PanelState.FAILED:
+            error = self.controller.error
+            slicer.util.errorDisplay(str(error), detailedText=self.worker.log())
+
+
+def _segmentToolTip(hasVolume: bool, isFree: bool) -> str:
+    if not hasVolume:
+        return _("Choose a volume to segment.")
+    return _("Segment the volume.") if isFree else _("Something is being done.")

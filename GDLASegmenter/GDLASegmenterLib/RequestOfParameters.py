@@ -1,0 +1,67 @@
+"""From what is chosen in the panel to what the logic is asked for."""
+
+from __future__ import annotations
+
+from slicer.i18n import tr as _
+
+from GDLACore.errors import ModelFileError, VolumeError
+from GDLACore.storage import StoredModel
+from GDLACore.worker import ModelRequest
+from GDLASegmenterLib.Parameters import Parameters, SegmentedPart
+from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
+from GDLASegmenterLib.ViewedSlice import sliceAt, sliceAxis, viewedPoint
+from GDLASegmenterLib.VolumeInput import readVolume
+
+
+def modelRequest(model: StoredModel, device: str) -> ModelRequest:
+    """Return how the worker is asked for ``model``, which must be on this computer."""
+    return ModelRequest(str(model.path), card=model.card_name, device=device)
+
+
+def requestOfParameters(
+    parameters: Parameters, model: StoredModel | None, device: str
+) -> SegmentationRequest:
+    """Return the request for what ``parameters`` say, with ``model`` on ``device``.
+
+    Raises VolumeError or ModelFileError if something is not chosen yet, or cannot be used.
+    """
+    volumeNode = parameters.inputVolume
+    if volumeNode is None:
+        raise VolumeError(_("No volume is chosen."), _("Load an image, and choose it as volume."))
+    if model is None:
+        raise ModelFileError(
+            _("No checkpoint is chosen."), _("Choose the modality of the image, or import one.")
+        )
+    volume = readVolume(volumeNode)
+    axis = sliceAxis(volume, model.card)
+    point = viewedPoint(volumeNode.GetScene(), volume, axis)
+    slices = regionNode = None
+    if parameters.part is SegmentedPart.CURRENT_SLICE:
+        if point is None:
+            raise VolumeError(
+                _("No slice view is shown, so there is no current slice."),
+                _("Choose a layout with slice views, or another part."),
+            )
+        current = sliceAt(volume, axis, point)
+        slices = range(current, current + 1)
+    elif parameters.part is SegmentedPart.SLICE_RANGE:
+        ends = sorted((parameters.firstSlice, parameters.lastSlice))
+        slices = range(ends[0], ends[1] + 1)
+    elif parameters.part is SegmentedPart.REGION:
+        regionNode = parameters.region
+        if regionNode is None:
+            raise VolumeError(
+                _("No region is chosen."), _("Create a region (ROI) and place it in the views.")
+            )
+    return SegmentationRequest(
+        volumeNode,
+        modelRequest(model, device),
+        model.card,
+        outputNode=parameters.segmentation,
+        slices=slices,
+        regionNode=regionNode,
+        focusRAS=point,
+        borders="smooth" if parameters.smoothBorders else "published",
+        batchSize=parameters.batchSize or None,
+        largestComponent=parameters.largestComponent,
+    )

@@ -1,0 +1,111 @@
+"""The worker that Slicer talks to: a process of its own, or a thread where none can be started."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import slicer
+import slicer.util
+from slicer.i18n import tr as _
+
+from GDLACore.imaging.volume import Volume
+from GDLACore.options import SegmentOptions
+from GDLACore.worker import (
+    Failed,
+    InProcessClient,
+    LaunchError,
+    ModelRequest,
+    Warned,
+    WorkerClient,
+)
+from GDLASegmenterLib.Folders import pythonSlicer
+
+
+class WorkerHost:
+    """Has the face of ``WorkerClient``, and keeps to a thread once no process could be started.
+
+    ``packages`` is the folder with ONNX Runtime, asked for at every start because it may have been
+    installed meanwhile; None if Slicer itself has it.
+    """
+
+    def __init__(self, packages: Callable[[], Path | None]) -> None:
+        self._packages = packages
+        self._client: WorkerClient | None = None
+        self._isProcess = True
+        self._request: tuple[Volume, ModelRequest, SegmentOptions] | None = None
+        self._job = 0
+
+    @property
+    def busy(self) -> bool:
+        return self._client is not None and self._client.busy
+
+    def start(self) -> None:
+        self._current().start()
+
+    def load(self, model: ModelRequest) -> None:
+        self._current().load(model)
+
+    def segment(self, volume: Volume, model: ModelRequest, options: SegmentOptions) -> int:
+        self._current().segment(volume, model, options)
+        self._request = (volume, model, options)
+        self._job += 1
+        return self._job
+
+    def cancel(self) -> None:
+        if self._client is not None:
+            self._client.cancel()
+
+    def poll(self) -> list:
+        if self._client is None:
+            return []
+        return [found for event in self._client.poll() for found in self._heed(event)]
+
+    def log(self) -> str:
+        return self._client.log() if self._client is not None else ""
+
+    def close(self) -> None:
+        """End the worker; the next request starts another."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _current(self) -> WorkerClient:
+        if self._client is None:
+            packages = self._packages()
+            if self._isProcess:
+                self._client = WorkerClient(
+                    [pythonSlicer()],
+                    folder=Path(slicer.app.temporaryPath),
+                    packages=packages,
+                    environment=slicer.util.startupEnvironment(),
+                )
+            else:
+                if packages is not None and str(packages) not in sys.path:
+                    sys.path.insert(0, str(packages))
+                self._client = InProcessClient(folder=Path(slicer.app.temporaryPath))
+        return self._client
+
+    def _heed(self, event) -> list:
+        if isinstance(event, Failed) and isinstance(event.error, LaunchError) and self._isProcess:
+            return self._goOnHere(event)
+        job = getattr(event, "job", None)
+        return [event if job is None else dataclasses.replace(event, job=self._job)]
+
+    def _goOnHere(self, event: Failed) -> list:
+        """Do in a thread what no process could be started for."""
+        self._isProcess = False
+        self.close()
+        if event.job is None:
+            return []
+        self._current().segment(*self._request)
+        return [
+            Warned(
+                self._job,
+                _("{message} Segmenting inside Slicer instead.").format(
+                    message=event.error.message
+                ),
+            )
+        ]
