@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import enum
 from collections.abc import Callable
 from types import BuiltinFunctionType
+
+import shiboken6
 
 from pythonqt import facts
 from pythonqt.binding import QObject, QtCore, QtGui, QtUiTools, QtWidgets
@@ -102,14 +103,32 @@ overrides: dict[str, dict[str, Callable | staticmethod]] = {}
 def seen(value: object) -> object:
     """Return a value as Python sees it: objects that Qt made follow our rules as well."""
     if isinstance(value, QObject) and not isinstance(value, Instance):
-        made = wrapper(type(value))
-        value.__class__ = made
-        # Shiboken lets an object count its class twice, and only one of that goes with it.
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(made))
-        return value
+        return _taken_over(value)
     if isinstance(value, (list, tuple)):
         return tuple(seen(item) for item in value)  # every list of Qt's is a tuple in PythonQt
     return value
+
+
+_taken: dict[int, QObject] = {}  # by the address of the C++ object, for as long as it lives
+
+
+def _taken_over(native: QObject) -> QObject:
+    """Put a Python object of our class in the place of PySide6's.
+
+    Giving PySide6's object another class leaves it registered under addresses of the first one.
+    """
+    (address, *_) = shiboken6.getCppPointer(native)
+    if address in _taken:
+        return _taken[address]
+    cls = wrapper(type(native))
+    shiboken6.invalidate(native)
+    _taken[address] = taken = shiboken6.wrapInstance(address, cls)
+    QObject.connect(taken, QtCore.SIGNAL("destroyed()"), lambda: _let_go(address))
+    return taken
+
+
+def _let_go(address: int) -> None:
+    shiboken6.invalidate(_taken.pop(address))
 
 
 def native_classes() -> dict[str, type]:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pythonqt.binding import QtCore, QtGui, QtWidgets
-from pythonqt.classes import overrides, seen
+from pythonqt.classes import overrides, wrapper
 from pythonqt.problems import report, reported
 
 
@@ -98,7 +98,7 @@ def _delete_later(dialog: QtWidgets.QDialog) -> None:
 
 def _message(icon: QtWidgets.QMessageBox.Icon) -> staticmethod:
     def show(parent: object, title: str, text: str, *buttons: int) -> int:
-        box = seen(QtWidgets.QMessageBox(parent))
+        box = wrapper(QtWidgets.QMessageBox)(parent)
         box.windowTitle, box.text, box.icon = title, text, icon
         if buttons:
             box.standardButtons = buttons[0]

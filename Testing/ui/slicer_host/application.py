@@ -5,6 +5,7 @@ What has nothing to do with Qt is asked of the application without one, in ``Tes
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import slicer_application
@@ -23,6 +24,7 @@ class CoreApplication(Behaviour):
         self._modules: Any = None  # made with the first question, since it is a QObject
         self.is_testing = False
         self.restarts = 0
+        self.translator: Callable[[str, str], str] | None = None
 
     @classmethod
     def native_arguments(cls, arguments: tuple) -> tuple:
@@ -33,6 +35,9 @@ class CoreApplication(Behaviour):
         if value is None:
             raise NotImplementedError(f"slicer.app.{name} exists in Slicer, not in the stand-in")
         return value
+
+    def translate(self, context: str, text: str) -> str:
+        return self.translator(context, text) if self.translator else text
 
     def testingEnabled(self) -> bool:
         return self.is_testing

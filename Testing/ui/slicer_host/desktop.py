@@ -44,6 +44,10 @@ class Desktop:
         """Say what the user does with the dialogs to come, in order: see ``pythonqt.dialogs``."""
         dialogs.answers.extend(answers)
 
+    def translate(self, translator: Callable[[str, str], str] | None) -> None:
+        """Let Slicer's translations come from a function of context and text."""
+        behaviour_of(self.application).translator = translator
+
     @property
     def unused_answers(self) -> list[dialogs.Answer]:
         return list(dialogs.answers)
@@ -70,6 +74,7 @@ class Desktop:
     def reload(self, module: QObject) -> Any:
         """Do what the Reload button for developers does; return the new Python object."""
         slicer.util.reloadScriptedModule(module.name)
+        self.process_events()  # which shows the new widgets
         return module.widgetRepresentation().self()
 
     def close_scene(self) -> None:
@@ -87,6 +92,8 @@ class Desktop:
                 panel.delete()
             for attribute in (f"{name}Instance", f"{name}Widget", name.lower()):
                 vars(slicer.modules).pop(attribute, None)
+        # Of a panel whose cleanup() failed, Slicer would go on to call it.
+        self.application.moduleManager().disconnect("moduleAboutToBeUnloaded(QString)")
 
     def quit(self) -> None:
         """Close Slicer. Its own part comes first: modules are unloaded, the scene still there."""
@@ -163,6 +170,7 @@ def start(folder: Path) -> Desktop:
         slicer.qSlicerScriptedLoadableModuleWidget = scripted_module.Panel
         _desktop.append(Desktop(slicer.app))
     settings.keep_in(str(folder))
+    behaviour_of(slicer.app).translator = None
     dialogs.forget()
     pythonqt.problems.clear()
     desktop = _desktop[0]
