@@ -9,14 +9,19 @@ from urllib.parse import urlsplit
 from GDLACore.errors import InstallationError
 
 _STATUS = re.compile(r"\b(4\d\d|5\d\d) (?:Client|Server) Error|too many (5\d\d) error")
+_PROXY = re.compile(r"proxy connection error|ProxyError|Tunnel connection failed|407 Client Error")
+_LOGIN = re.compile(r"Tunnel connection failed: 407|407 Client Error")
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 _UNKNOWN_HOST = re.compile(
     r"Failed to resolve (?:IP address for )?'([^']+)'"
     r"|Name or service not known|getaddrinfo failed|nodename nor servname|name resolution"
 )
-_CERTIFICATE = re.compile(r"CERTIFICATE_VERIFY_FAILED|certificate verify failed", re.IGNORECASE)
+# Windows and macOS have words of their own for it; what else goes wrong begins with "[SSL".
+_CERTIFICATE = re.compile(
+    r"CERTIFICATE_VERIFY_FAILED|SSLCertVerificationError|ssl certificate: (?!.*\[SSL)"
+)
 _SECURE = re.compile(r"ssl certificate|SSLError|\[SSL")
-_SILENCE = re.compile(r"timed out|didn't respond", re.IGNORECASE)
+_SILENCE = re.compile(r"timed out|didn't respond|Errno (?:60|110)\b|WinError 10060")
 _CUT = re.compile(r"without a reply|Remote end closed|Connection aborted|ConnectionResetError")
 
 
@@ -35,7 +40,7 @@ def fetch_trouble(url: str, reason: str, hosts: Sequence[str]) -> InstallationEr
         f"Those who look after your network have to allow HTTPS to {' and '.join(hosts)}. "
         f"{other_way()}"
     )
-    if re.search(r"proxy", reason, re.IGNORECASE):
+    if _PROXY.search(reason):
         return _proxy(host, reason, allow)
     if status := _STATUS.search(reason):
         return _refused(host, int(status.group(1) or status.group(2)), allow)
@@ -57,14 +62,12 @@ def fetch_trouble(url: str, reason: str, hosts: Sequence[str]) -> InstallationEr
         return InstallationError(f"{host} did not answer in time.", f"Try again. {allow}")
     if _CUT.search(reason):
         return InstallationError(f"The connection to {host} was cut.", f"Try again. {allow}")
-    return InstallationError(
-        f"{host} cannot be reached: the connection is refused.", f"Check the connection. {allow}"
-    )
+    return InstallationError(f"{host} cannot be reached.", f"Check the connection. {allow}")
 
 
 def _proxy(host: str, reason: str, allow: str) -> InstallationError:
     tunnel = _TUNNEL.search(reason)
-    if "407" in reason:
+    if _LOGIN.search(reason):
         return InstallationError(
             f"The proxy asks for a login before it passes on {host}.",
             f"Put it into HTTPS_PROXY, as http://user:password@proxy:port. {other_way()}",

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 from GDLACore.installation import (
@@ -23,6 +24,9 @@ PLAIN = RuntimeChoice("onnxruntime", "CPU", "No GPU was found.", ("onnxruntime>=
 CUDA = RuntimeChoice(
     "onnxruntime-gpu", "GPU (CUDA)", "It is fast.", ("onnxruntime-gpu[cuda,cudnn]>=1.28",), 1, 1
 )
+
+# Of the pip that is used here, which is not ours to choose.
+PIP = tuple(int(part) for part in version("pip").split(".")[:2])
 
 _DEADLINE_S = 60
 _TIMER_S = 0.005

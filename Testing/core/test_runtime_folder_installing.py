@@ -16,6 +16,7 @@ from installations import (
     CUDA,
     NOTING_ITS_NUMBER,
     OF_ANOTHER_VERSION,
+    PIP,
     PLAIN,
     Watched,
     launcher,
@@ -75,6 +76,7 @@ def test_one_wheel_is_fetched_tried_out_and_put_in_its_place(index, place):
     }
 
 
+@pytest.mark.skipif(PIP < (24, 1), reason="this pip does not tell")
 def test_how_much_of_a_wheel_is_there_is_told(index, place):
     index.wheels = dict([runtime_wheel(library=os.urandom(2_000_000))])
     watched = Watched(RuntimeFolder(place).install(PLAIN))
