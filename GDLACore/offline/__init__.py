@@ -12,6 +12,7 @@ from GDLACore.offline.bundle import (
 )
 from GDLACore.offline.checksums import Verdict, verify
 from GDLACore.offline.install import OfflineInstall, offline_install
+from GDLACore.offline.into_folder import install_from_folder
 from GDLACore.offline.platforms import FLAVOURS, PLATFORMS, Platform
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "OfflineInstall",
     "Platform",
     "Verdict",
+    "install_from_folder",
     "no_wheels",
     "offline_install",
     "verify",

@@ -81,15 +81,16 @@ def installed_packages() -> frozenset[str]:
 
 
 def _check(wheels: Sequence[Wheel], place: Path) -> None:
-    """Compare ``wheels`` with the checksums of the bundle that ``place`` belongs to, if to one."""
-    bundle = place.parent
-    if place.name != _WHEELS or not (bundle / CHECKSUMS).is_file():
-        return
-    expected = read_checksums(bundle)
-    for one in wheels:
-        name = one.path.relative_to(bundle).as_posix()
-        if name in expected and sha256_of(one.path) != expected[name]:
-            raise DownloadError(
-                f"{one.path} is damaged: its checksum is not that in {bundle / CHECKSUMS}.",
-                "Copy the folder again.",
-            )
+    """Compare ``wheels`` with the checksums beside them, or of the bundle that they belong to."""
+    roots = (place, place.parent) if place.name == _WHEELS else (place,)
+    for root in roots:
+        if not (root / CHECKSUMS).is_file():
+            continue
+        expected = read_checksums(root)
+        for one in wheels:
+            name = one.path.relative_to(root).as_posix()
+            if name in expected and sha256_of(one.path) != expected[name]:
+                raise DownloadError(
+                    f"{one.path} is damaged: its checksum is not that in {root / CHECKSUMS}.",
+                    "Copy the folder again.",
+                )
