@@ -14,7 +14,7 @@ from GDLACore.worker.messages import VERSION, Command, Greeting, Hello, Leaving,
 from GDLACore.worker.silence import Silence
 
 # A worker that starts, or loads a GPU's libraries of gigabytes, may be held up by a virus scanner.
-_LEAST_START_S = 60.0
+_START_S = 60.0
 
 _STUCK_HINT = "It was ended. Try again; if it happens again, try the device cpu."
 
@@ -119,9 +119,7 @@ class Supervisor:
                 yield report
 
     def _judged(self, worker: Connection) -> Iterator[Lost]:
-        patience = self._silence_s
-        if self._starting or self._loading:
-            patience = max(patience, _LEAST_START_S)
+        patience = _START_S if self._starting or self._loading else self._silence_s
         if self._silence.seconds(worker.heard) > patience:
             what = "did not start within" if self._starting else "has not answered for"
             message = f"The background process {what} {patience:.0f} seconds."

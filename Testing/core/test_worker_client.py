@@ -43,6 +43,7 @@ def begin(client: ScriptedClient, options: SegmentOptions = ALL) -> Segment:
     job = client.segment(bright_volume(), MODEL, options)
     client.present.greet()
     client.poll_until(lambda events: any(request.job == job for request in client.present.asked))
+    client.poll()  # the rest of what is said of writing
     return client.present.asked[-1]
 
 
@@ -112,8 +113,8 @@ def test_the_volume_is_written_before_the_request_is_sent(client, tmp_path):
     job = client.segment(volume, MODEL, options)
     assert client.busy
     client.present.greet()
-    events = client.poll_until(lambda events: client.present.asked)
-    assert events[-1] == Phase(job, "writing", 20, 20)
+    done = Phase(job, "writing", 20, 20)
+    client.poll_until(lambda events: client.present.asked and events[-1:] == [done])
     (request,) = client.present.asked
     assert (request.job, request.model, request.options) == (job, MODEL, options)
     assert (request.volume.name, request.volume.modality) == ("CT 5", "CT")

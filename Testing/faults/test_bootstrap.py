@@ -87,8 +87,8 @@ def test_it_starts_with_an_interpreter_that_puts_no_folder_in_front(tmp_path):
 
 @pytest.mark.parametrize(
     "folder",
-    ["a folder with spaces", "é ü 中文", "/".join(["x" * 60] * 4)],
-    ids=["spaces", "letters", "more than 200"],
+    ["a folder with é ü 中文", "/".join(["x" * 60] * 4)],
+    ids=["letters", "more than 200"],
 )
 def test_package_session_and_model_may_lie_anywhere(
     observe, tmp_path, tiny_model, monkeypatch, folder

@@ -114,6 +114,7 @@ def test_the_labels_of_finished_slices_outlive_the_worker(observe):
         assert (started.labels[index] == expected[index]).all()
 
 
+@pytest.mark.slow
 def test_a_worker_killed_while_idle_bothers_nobody(observe):
     observer: Observer = observe()
     observer.client.load(MODEL)

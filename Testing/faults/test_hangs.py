@@ -14,12 +14,14 @@ from GDLACore.worker import Failed, Finished, Loaded, Phase, SlicesDone, Stopped
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="has no signals")
 
-SLOW_HOLD = pytest.param("hold_python", marks=pytest.mark.slow)
+SLOW_HOLD, SLOW_COMPUTE = (
+    pytest.param(fault, marks=pytest.mark.slow) for fault in ("hold_python", "compute_forever")
+)
 
 _SILENCE_S = 1.5  # longer than between two signs of life
 
 
-@pytest.mark.parametrize("fault", ["halt", "hold_python"])
+@pytest.mark.parametrize("fault", ["halt", SLOW_HOLD])
 def test_a_worker_that_shows_no_life_is_replaced(observe, fault):
     observer: Observer = observe(fault, silence_s=_SILENCE_S)
     error = observer.error()
@@ -73,6 +75,7 @@ def test_loading_that_does_not_stop_is_killed(observe):
     assert isinstance(observer.segment(), Finished)
 
 
+@pytest.mark.slow
 def test_a_job_can_be_cancelled_while_its_model_is_loading(observe):
     observer: Observer = observe(cancel_s=0.3)
     job = observer.client.segment(ct(), SLOW_MODEL, FAULTY)
@@ -82,7 +85,7 @@ def test_a_job_can_be_cancelled_while_its_model_is_loading(observe):
     assert isinstance(observer.segment(), Finished)
 
 
-@pytest.mark.parametrize("fault", ["compute_forever", "halt", SLOW_HOLD])
+@pytest.mark.parametrize("fault", [SLOW_COMPUTE, "halt", SLOW_HOLD])
 def test_closing_ends_a_worker_whatever_it_is_doing(observe, fault):
     observer: Observer = observe(fault)
     observer.client.segment(ct(), MODEL, FAULTY)

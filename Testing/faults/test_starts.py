@@ -45,13 +45,16 @@ def broken(tmp_path: Path) -> Path:
     ],
 )
 def test_a_worker_that_does_not_come_up_is_told(observe, broken, monkeypatch, fault, message, hint):
-    monkeypatch.setattr(supervisor, "_LEAST_START_S", 1.0)
-    observer: Observer = observe(f"{fault}:{broken}", silence_s=1)
+    patience = supervisor._START_S
+    if fault == "say_nothing":
+        monkeypatch.setattr(supervisor, "_START_S", 1.0)
+    observer: Observer = observe(f"{fault}:{broken}")
     observer.client.start()
     failed = observer.ends()
     assert (failed.job, failed.error.message) == (None, message)
     assert hint in failed.error.hint
     assert isinstance(observer.segment(FAULTY), Failed)
+    monkeypatch.setattr(supervisor, "_START_S", patience)
     broken.unlink()
     assert isinstance(observer.segment(), Finished)
 
