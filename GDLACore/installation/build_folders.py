@@ -92,7 +92,7 @@ class BuildFolders:
                 away.rename(folder)
             raise InstallationError(
                 f"ONNX Runtime cannot be removed from {self.parent}: {error.strerror or error}.",
-                "Close other windows of 3D Slicer, which may be using it, and try again.",
+                "3D Slicer may be using it: restart it, close its other windows, and try again.",
             ) from error
         # Gigabytes take their time.
         threading.Thread(target=self.sweep, name="gdla-sweep", daemon=True).start()

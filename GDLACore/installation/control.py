@@ -66,15 +66,18 @@ class Control:
         Its stdin stays open for as long as this process lives. Raises InstallationError if it
         cannot be started, Cancelled.
         """
+        self.check()
+        try:
+            tree = ProcessTree(argv, cwd=cwd, env=env, stderr=subprocess.STDOUT)
+        except OSError as error:
+            raise InstallationError(
+                f"Python could not be started with {argv[0]}: {error.strerror or error}.",
+                "Check that this program is there and may be run.",
+            ) from error
         with self._turn:
-            self.check()
-            try:
-                self._tree = tree = ProcessTree(argv, cwd=cwd, env=env, stderr=subprocess.STDOUT)
-            except OSError as error:
-                raise InstallationError(
-                    f"Python could not be started with {argv[0]}: {error.strerror or error}.",
-                    "Check that this program is there and may be run.",
-                ) from error
+            self._tree = tree
+            if self._cancelled:
+                tree.kill()
         listener = threading.Thread(
             target=_listen, args=(tree.process.stdout, hear), name="gdla-installation", daemon=True
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import distributions
@@ -26,6 +26,7 @@ from GDLACore.installation.control import Control
 from GDLACore.installation.events import Step
 from GDLACore.installation.installed import installed_builds
 from GDLACore.installation.pip_run import Pip
+from GDLACore.installation.python import Python
 from GDLACore.installation.runtime_state import Ready
 from GDLACore.installation.trial import try_out
 
@@ -48,10 +49,10 @@ class PickedWheels(Protocol):
 
 @dataclass(frozen=True)
 class Installer:
-    """Installs into ``folders`` for the Python that the command ``python`` starts."""
+    """Installs into ``folders`` for ``python``."""
 
     folders: BuildFolders
-    python: Sequence[str]
+    python: Python
 
     def from_index(self, choice: RuntimeChoice, control: Control) -> Ready:
         """Fetch and install ``choice``; raises InstallationError, Cancelled."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from GDLACore.installation.control import Control
 from GDLACore.installation.events import Line, Step
 from GDLACore.installation.pip_troubles import pip_trouble, told_in_log
+from GDLACore.installation.python import Python
 
 _PROGRAM = Path(__file__).resolve().with_name("pip_program.py")
 
@@ -67,12 +68,12 @@ _NAME_AND_VERSION = re.compile(r"([^-]+)-([^-]+)-.*\.whl")
 
 
 class Pip:
-    """pip of the interpreter that ``python`` starts, with all its files in ``folder``.
+    """pip of ``python``, with all its files in ``folder``.
 
     ``folder`` exists, and what pip leaves there is no loss.
     """
 
-    def __init__(self, python: Sequence[str], folder: Path, control: Control) -> None:
+    def __init__(self, python: Python, folder: Path, control: Control) -> None:
         self._python = python
         self._folder = folder
         self._control = control
@@ -84,7 +85,7 @@ class Pip:
         """
         given = {
             name: value
-            for name, value in os.environ.items()
+            for name, value in self._python.environment.items()
             if not name.upper().startswith("PIP_") or name.upper()[4:] in _CONNECTION
         }
         self._install(target, wanted, given)
@@ -95,7 +96,9 @@ class Pip:
         Raises InstallationError, Cancelled.
         """
         given = {
-            name: value for name, value in os.environ.items() if not name.upper().startswith("PIP_")
+            name: value
+            for name, value in self._python.environment.items()
+            if not name.upper().startswith("PIP_")
         }
         self._install(target, ["--no-index", *wanted], {**given, "PIP_CONFIG_FILE": os.devnull})
 
@@ -107,7 +110,7 @@ class Pip:
         version = "{}.{}".format(*sys.version_info)
         options = [*_INSTALL, "--log", str(log), "--target", str(target)]
         status = self._control.run(
-            [*self._python, str(_PROGRAM), version, *options, *wanted],
+            [*self._python.command, str(_PROGRAM), version, *options, *wanted],
             cwd=temporary,
             env={
                 **environment,

@@ -18,8 +18,9 @@ from GDLACore.installation.system import this_system
 
 _TIME = re.compile(r"^\S+T\S+ +")
 _NOT_FETCHED = re.compile(r"Could not fetch URL (\S+): (.*) - skipping")
-_TOLD = re.compile(r"Could not fetch URL|Skipping page|none of the wheel's tags")
-_MOST_TOLD = 20
+_NOT_HAD = re.compile(r"Could not fetch URL|Skipping page")
+_NOT_USED = re.compile(r"none of the wheel's tags")
+_MOST_NOT_HAD, _MOST_NOT_USED = 20, 3  # an index lists hundreds of wheels for others
 
 _INDEXES = re.compile(r"^Looking in indexes: (.*)", re.MULTILINE)
 
@@ -33,7 +34,9 @@ def told_in_log(log: Path) -> list[str]:
     except OSError:  # it ended before it began to write
         return []
     told = dict.fromkeys(_TIME.sub("", line).strip() for line in text.splitlines())
-    return [line for line in told if _TOLD.search(line)][-_MOST_TOLD:]
+    not_had = [line for line in told if _NOT_HAD.search(line)]
+    not_used = [line for line in told if _NOT_USED.search(line)]
+    return [*not_had[-_MOST_NOT_HAD:], *not_used[-_MOST_NOT_USED:]]
 
 
 def pip_trouble(status: int, lines: Sequence[str]) -> InstallationError:

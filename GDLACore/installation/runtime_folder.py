@@ -7,14 +7,16 @@ remove it is to delete a folder. Nobody but the worker has it on its search path
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from GDLACore.installation.background import Installation
 from GDLACore.installation.build_folders import BuildFolders
 from GDLACore.installation.choice import RuntimeChoice, runtime_choices
 from GDLACore.installation.installing import Installer, PickedWheels
+from GDLACore.installation.python import Python
 from GDLACore.installation.runtime_state import Ready, RuntimeState
 from GDLACore.installation.system import SystemFacts
 
@@ -22,14 +24,25 @@ from GDLACore.installation.system import SystemFacts
 class RuntimeFolder:
     """The builds of ONNX Runtime in ``parent``, which need not exist yet.
 
-    ``python`` is the command that starts the worker's Python, by default this one; it must be of
-    the same version as this one. It has numpy, and ONNX Runtime needs nothing else to compute.
+    ``python`` is the command that starts the worker's Python, and ``environment`` what it is
+    started with, by default both as here; it must be of the same version as the one here. It has
+    numpy, and ONNX Runtime needs nothing else to compute.
     """
 
-    def __init__(self, parent: Path, python: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        parent: Path,
+        python: Sequence[str] | None = None,
+        *,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.parent = Path(parent).absolute()
         self._folders = BuildFolders(self.parent)
-        self._installer = Installer(self._folders, tuple(python or (sys.executable,)))
+        worker = Python(
+            tuple(python or (sys.executable,)),
+            os.environ if environment is None else environment,
+        )
+        self._installer = Installer(self._folders, worker)
 
     @property
     def packages(self) -> Path | None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from GDLACore.errors import InstallationError
 from GDLACore.installation.control import Control
+from GDLACore.installation.python import Python
 
 _PROGRAM = Path(__file__).resolve().with_name("trial_program.py")
 
@@ -23,16 +22,16 @@ class Trial:
     providers: tuple[str, ...]
 
 
-def try_out(python: Sequence[str], build: Path, folder: Path, control: Control) -> Trial:
+def try_out(python: Python, build: Path, folder: Path, control: Control) -> Trial:
     """Import ONNX Runtime from ``build``; ``folder`` takes what the process writes.
 
     Raises InstallationError if it does not work or is not the one that is imported; Cancelled.
     """
     result = folder / "trial.json"
     status = control.run(
-        [*python, str(_PROGRAM), str(build), str(result)],
+        [*python.command, str(_PROGRAM), str(build), str(result)],
         cwd=folder,
-        env={**os.environ, "PYTHONUTF8": "1", "ORT_DISABLE_TELEMETRY": "1"},
+        env={**python.environment, "PYTHONUTF8": "1", "ORT_DISABLE_TELEMETRY": "1"},
         hear=control.note,
     )
     try:

@@ -251,6 +251,15 @@ def test_where_packages_come_from_is_the_users_and_where_they_go_is_not(
     assert ready.path.parent == place and not (tmp_path / "elsewhere").exists()
 
 
+def test_pythons_environment_may_be_another_than_ours(index, place, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "sitecustomize.py").write_text("import os; os._exit(3)")
+    ours, other = Watched(RuntimeFolder(place).install(PLAIN)), dict(os.environ)
+    assert ours.error().startswith("pip did not finish. It ended with status 3 ")
+    del other["PYTHONPATH"]
+    Watched(RuntimeFolder(place, environment=other).install(PLAIN)).finished()
+
+
 def test_modules_beside_the_programs_or_in_the_current_folder_are_not_taken(
     index, place, tmp_path, monkeypatch
 ):
