@@ -94,8 +94,8 @@ class BuildFolders:
                 f"ONNX Runtime cannot be removed from {self.parent}: {error.strerror or error}.",
                 "3D Slicer may be using it: restart it, close its other windows, and try again.",
             ) from error
-        # Gigabytes take their time.
-        threading.Thread(target=self.sweep, name="gdla-sweep", daemon=True).start()
+        # Gigabytes take their time. Not a daemon: they are to be gone even if the program ends now.
+        threading.Thread(target=self.sweep, name="gdla-sweep").start()
 
     def sweep(self) -> None:
         """Remove what killed installations, and builds that were in use, have left behind."""
