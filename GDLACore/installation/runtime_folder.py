@@ -62,16 +62,6 @@ class RuntimeFolder:
         """
         return runtime_choices(dataclasses.replace(system, cuda=None))
 
-    def question(self, choice: RuntimeChoice) -> str:
-        """Return what the user is asked before ``choice`` is installed: what, why, and where to."""
-        return (
-            f"To segment, this module needs {choice.package}, the free software that runs neural "
-            f"networks: {choice.cost}.\n\n"
-            f"It will run on: {choice.device}. {choice.reason}\n\n"
-            f"It goes into {self.parent}, for this module alone; the packages of 3D Slicer stay as "
-            "they are. It can be removed again at any time."
-        )
-
     def install(self, choice: RuntimeChoice) -> Installation:
         """Begin to fetch and install ``choice``; once it works, it takes the place of another."""
         return Installation(lambda control: self._installer.from_index(choice, control))

@@ -11,7 +11,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from installations import PLAIN
 
 from GDLACore.errors import InstallationError
 from GDLACore.installation import (
@@ -225,14 +224,6 @@ def test_what_dead_installations_left_is_swept_away_and_what_lives_stays(tmp_pat
     build_folders.BuildFolders(tmp_path).sweep()
     assert sorted(tmp_path.iterdir()) == sorted([alive.path, mine])
     alive.remove()
-
-
-def test_the_question_says_what_why_and_where(tmp_path):
-    question = RuntimeFolder(tmp_path).question(
-        dataclasses.replace(PLAIN, download_mb=28, installed_mb=78)
-    )
-    for fact in ("onnxruntime", "28 MB", "78 MB", "CPU", "No GPU was found.", str(tmp_path)):
-        assert fact in question
 
 
 def test_the_cuda_of_another_extension_is_not_counted_on(tmp_path):
