@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 import statistics
 import sys
 import tempfile
@@ -108,7 +109,7 @@ def _cell(text: str) -> str:
         "…/" + word.rpartition("/")[2] if word.startswith(folders) else word
         for word in text.split(" ")
     ]
-    return " ".join(words).replace("|", "\\|")
+    return re.sub(r"(GDLA-session-)\w+", r"\1…", " ".join(words)).replace("|", "\\|")
 
 
 def _arguments() -> argparse.Namespace:
