@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import os
 import pathlib
 from typing import Annotated
 
@@ -21,6 +22,10 @@ from slicer.parameterNodeWrapper import (
     RangeBounds,
     WithinRange,
     parameterNodeWrapper,
+)
+
+ours = pytest.mark.skipif(
+    "GDLA_SLICER_PYTHON" in os.environ, reason="with Slicer's own files, there is nothing missing"
 )
 
 
@@ -44,7 +49,7 @@ class Parameters:
     folder: pathlib.Path
     seed: int | None
     device: Annotated[str, Choice(["auto", "cpu"])] = "auto"
-    span: Annotated[FloatRange, RangeBounds(0, 10)]
+    span: Annotated[FloatRange, RangeBounds(0, 10), Default(FloatRange(0, 10))]
 
 
 @pytest.fixture
@@ -123,7 +128,7 @@ def test_parameters_survive_saving_and_loading_the_scene(desktop, tmp_path, volu
         ("device", "gpu", ValueError),
         ("seed", "7", TypeError),
         ("inputVolume", "vtkMRMLScalarVolumeNode1", TypeError),
-        ("span", FloatRange(5, 11), ValueError),
+        ("span", FloatRange(-1, 5), ValueError),
     ],
 )
 def test_a_wrong_value_is_refused_and_changes_nothing(parameters, name, value, error):
@@ -153,12 +158,13 @@ def test_a_range_writes_what_changes_in_it(parameters, node):
         parameters.span.minimum = 5
 
 
-@pytest.mark.parametrize("annotation", [complex, set[int], object])
+@pytest.mark.parametrize("annotation", [complex, set[int]])
 def test_a_type_that_slicer_cannot_keep_is_refused_with_the_class(desktop, annotation):
     with pytest.raises(Exception, match="Unable to create serializer for .* member member"):
         parameterNodeWrapper(type("Wrong", (), {"__annotations__": {"member": annotation}}))
 
 
+@ours
 def test_a_type_that_only_slicer_keeps_says_so(desktop):
     with pytest.raises(NotImplementedError, match="this does not"):
         parameterNodeWrapper(type("Lists", (), {"__annotations__": {"names": list[str]}}))
@@ -231,14 +237,14 @@ def test_limits_come_from_the_type_even_where_it_has_none(node):
 @pytest.mark.parametrize(
     ("name", "kind", "message"),
     [
-        ("model", qt.QComboBox, "needs Annotated"),
+        ("model", qt.QComboBox, "Choice annotation"),
         ("model", qt.QPlainTextEdit, "Unable to create GUI connector"),
         ("model", qt.QCheckBox, "Unable to create GUI connector"),
         ("largest", qt.QGroupBox, "Unable to create GUI connector"),
         ("largest", qt.QRadioButton, "Unable to create GUI connector"),
         ("largest", ctk.ctkCollapsibleButton, "Unable to create GUI connector"),
         ("threads", qt.QLineEdit, "Unable to create GUI connector"),
-        ("margin", ctk.ctkSliderWidget, "without limits"),
+        ("margin", ctk.ctkSliderWidget, "unbounded"),
         ("seed", qt.QSpinBox, "Unable to create GUI connector"),
     ],
 )
@@ -252,8 +258,17 @@ def test_a_range_widget_needs_bounds(node):
     class Unbounded:
         span: FloatRange
 
-    with pytest.raises(RuntimeError, match="RangeBounds"):
+    with pytest.raises(RuntimeError, match="unbounded"):
         connected(Unbounded(node), "span", ctk.ctkRangeWidget())
+
+
+def test_a_range_widget_needs_a_default_too(node):
+    @parameterNodeWrapper
+    class WithoutDefault:
+        span: Annotated[FloatRange, RangeBounds(0, 10)]
+
+    with pytest.raises(AttributeError):
+        connected(WithoutDefault(node), "span", ctk.ctkRangeWidget())
 
 
 def test_a_misspelt_parameter_name_is_refused(parameters):

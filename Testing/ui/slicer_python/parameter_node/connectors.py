@@ -77,7 +77,7 @@ class IntegerBox(Connector):
         low, high = _limits(self.annotations)
         _set_step(self.widget, self.annotations)
         if isinstance(self.widget, qt.QSlider) and None in (low, high):
-            raise RuntimeError("Cannot connect a QSlider to an int without limits")
+            raise RuntimeError("Cannot connect a QSlider to an int that is unbounded")
         # Whatever limits the .ui file gave, the type's are put in their place.
         self.widget.setMinimum(-(2**31) if low is None else low)
         self.widget.setMaximum(2**31 - 1 if high is None else high)
@@ -90,7 +90,7 @@ class NumberBox(Connector):
         low, high = _limits(self.annotations)
         slider = type(self.widget) in (ctk.ctkSliderWidget, slicer.qMRMLSliderWidget)
         if slider and None in (low, high):
-            raise RuntimeError("Cannot connect a ctkSliderWidget to a float without limits")
+            raise RuntimeError("Cannot connect a ctkSliderWidget to a float that is unbounded")
         if not isinstance(self.widget, ctk.ctkDoubleSlider):
             decimals = Decimals(0) if self.kind is int else first(self.annotations, Decimals)
             if decimals is not None:
@@ -114,7 +114,7 @@ class ChoiceBox(Connector):
     def prepare(self) -> None:
         choice = first(self.annotations, Choice)
         if choice is None:
-            raise RuntimeError("A QComboBox needs Annotated[..., Choice(...)], or an Enum")
+            raise RuntimeError("A QComboBox needs the Choice annotation to be used, or an Enum")
         self._fill([(str(value), value) for value in choice.choices])
 
     def _fill(self, items: list[tuple[str, Any]]) -> None:
@@ -164,10 +164,10 @@ class RangeBox(Connector):
     def prepare(self) -> None:
         bounds = first(self.annotations, RangeBounds)
         if bounds is None:
-            raise RuntimeError("A range widget needs Annotated[FloatRange, RangeBounds(...)]")
-        covers_zero = bounds.minimum <= 0 <= bounds.maximum
-        if first(self.annotations, Default) is None and not covers_zero:
-            raise RuntimeError("RangeBounds without 0 in them need a Default() as well")
+            raise RuntimeError("A range widget needs a RangeBounds annotation: it is unbounded")
+        if first(self.annotations, Default) is None:
+            # Slicer tries whether 0 would do, and stumbles over 0 being no range.
+            raise AttributeError("RangeBounds without a Default() beside them fail in Slicer")
         decimals = first(self.annotations, Decimals)
         if decimals is not None and not isinstance(self.widget, ctk.ctkDoubleRangeSlider):
             self.widget.decimals = decimals.value

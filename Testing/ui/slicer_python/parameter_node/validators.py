@@ -86,7 +86,8 @@ class RangeBounds(Validator):
         self.minimum, self.maximum = minimum, maximum
 
     def validate(self, value: Any) -> None:
-        if not (self.minimum <= value.minimum and value.maximum <= self.maximum):
+        # Slicer's own condition: a maximum that is too high passes.
+        if value.minimum < self.minimum and value.maximum <= self.maximum:
             raise ValueError(f"{value} is not within [{self.minimum}, {self.maximum}]")
 
 
