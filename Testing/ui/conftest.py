@@ -32,6 +32,7 @@ if own_process.is_inside():
 
     _vtk_messages = collect_messages()
     host.start(Path(tempfile.gettempdir()))
+    from panels import module, scripted, widget, worker  # noqa: F401  fixtures
 
 
 @pytest.fixture(scope="session", autouse=True)
