@@ -85,6 +85,8 @@ class File(pytest.File):
             report = self.config.hook.pytest_report_from_serializable(
                 config=self.config, data=json.loads(line)
             )
+            if isinstance(report.longrepr, list):
+                report.longrepr = tuple(report.longrepr)  # of a skip, which JSON has made a list
             name = report.nodeid.rpartition("::")[2].partition("[")[0]
             self._reports.setdefault(name, []).append(report)
         failed = any(report.failed for reports in self._reports.values() for report in reports)

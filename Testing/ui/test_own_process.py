@@ -47,18 +47,20 @@ def counts(output):
 
 def test_results_are_reported_as_if_the_tests_ran_here(run):
     status, output = run(
+        "-ra",
         test_mixed=(
             "def test_good(): pass\n"
             "def test_bad(): assert 1 == 2\n"
             "def test_left_out(): pytest.skip('not today')\n"
             "@pytest.mark.parametrize('number', [1, 2, 3])\n"
             "def test_numbers(number): assert number < 3\n"
-        )
+        ),
     )
     assert status == 1
     found = counts(output)
     assert (found["passed"], found["failed"], found["skipped"]) == ("3", "2", "1")
     assert "assert 1 == 2" in output
+    assert "not today" in output
     assert "test_mixed.py::test_numbers[3]" in output
     assert "100%" in output
 
