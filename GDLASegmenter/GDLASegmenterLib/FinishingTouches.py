@@ -14,24 +14,25 @@ from GDLASegmenterLib.LabelLayer import (
     LABELMAP,
     LabelLayer,
     announce,
-    layersOf,
     movedTo,
     newImageInSteps,
 )
+from GDLASegmenterLib.ModelLayers import largestValue, layersInSteps
 from GDLASegmenterLib.ModelSegments import findSegments
+from GDLASegmenterLib.VolumeGrid import VolumeGrid
 
 CLOSED_SURFACE = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
 
 
-def finishingSteps(segmentation, card: ModelCard) -> Generator[None, None, int]:
+def finishingSteps(segmentation, card: ModelCard, grid: VolumeGrid) -> Generator[None, None, int]:
     """Crop the layers of ``card``'s model, note the segments' status, renew surfaces if shown.
 
     Each step takes some milliseconds, but for surfaces: one takes what Slicer needs to make it.
     Returns how many of the model's segments hold anything.
     """
-    segmentIDs = list(findSegments(segmentation, card).values())
-    for layer in layersOf(segmentation, segmentIDs):
+    for layer in (yield from layersInSteps(segmentation, card, grid, EMPTY)):
         yield from _crop(segmentation, layer)
+    segmentIDs = list(findSegments(segmentation, card).values())
     found = 0
     for segmentID in segmentIDs:
         segment = segmentation.GetSegment(segmentID)
@@ -53,16 +54,11 @@ def _crop(segmentation, layer: LabelLayer) -> Generator[None, None, None]:
         return
     matrix = vtk.vtkMatrix4x4()
     layer.image.GetImageToWorldMatrix(matrix)
-    largest = max(segmentation.GetSegment(one).GetLabelValue() for one in layer.segmentIDs)
-    before = layer.image.GetMTime()
-    image = yield from newImageInSteps(matrix, extent, largest)
-    now = [one.image for one in layersOf(segmentation, _present(segmentation, layer.segmentIDs))]
-    if now == [layer.image] and layer.image.GetMTime() == before:  # nobody has painted meanwhile
+    state = layer.state
+    image = yield from newImageInSteps(matrix, extent, largestValue(segmentation, layer))
+    isAlone = layer.isCurrent(segmentation) and not layer.others(segmentation)
+    if isAlone and layer.state == state:  # nobody has painted meanwhile
         announce(segmentation, movedTo(segmentation, layer, image))
-
-
-def _present(segmentation, segmentIDs: tuple[str, ...]) -> list[str]:
-    return [segmentID for segmentID in segmentIDs if segmentation.GetSegment(segmentID)]
 
 
 def _contentExtent(layer: LabelLayer) -> Extent:
@@ -87,9 +83,9 @@ def _holdsAnything(segment) -> bool:
 
 
 def _noteStatus(segment) -> None:
-    """Mark a segment not looked at yet as begun; completed is for the radiologist to say."""
+    """Mark a segment as begun; completed is for the radiologist to say, of what is there now."""
     logic = slicer.vtkSlicerSegmentationsModuleLogic
-    if logic.GetSegmentStatus(segment) == logic.NotStarted:
+    if logic.GetSegmentStatus(segment) in (logic.NotStarted, logic.Completed):
         logic.SetSegmentStatus(segment, logic.InProgress)
 
 

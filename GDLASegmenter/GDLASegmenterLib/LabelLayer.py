@@ -38,11 +38,45 @@ class LabelLayer:
         """Return the layer's memory as an array [k, j, i] that starts at its extent's corner."""
         return _array(self.image)
 
+    @property
+    def state(self) -> int:
+        """A number that is another one whenever the image was changed, in place too."""
+        return self.image.GetMTime()
+
+    def isCurrent(self, segmentation) -> bool:
+        """Whether its segments still are there and in this image."""
+        return all(
+            segmentation.GetSegment(one) is not None
+            and segmentation.GetSegment(one).GetRepresentation(LABELMAP) is self.image
+            for one in self.segmentIDs
+        )
+
+    def others(self, segmentation) -> tuple[str, ...]:
+        """Return the segments that are in the image beside its own."""
+        return tuple(
+            segmentID
+            for segmentID in segmentation.GetSegmentIDs()
+            if segmentID not in self.segmentIDs
+            and segmentation.GetSegment(segmentID).GetRepresentation(LABELMAP) is self.image
+        )
+
+    def isOn(self, IJKToRAS: vtk.vtkMatrix4x4) -> bool:
+        """Whether its voxels are stored in the order and place of the grid ``IJKToRAS``."""
+        return np.allclose(_steps(self.image, IJKToRAS), np.eye(4), atol=1e-6)
+
     def box(self, extent: Extent) -> np.ndarray:
         """Return the part of ``array`` in ``extent``, which must be inside the layer's own."""
-        i, _, j, _, k, _ = self.extent
-        i0, i1, j0, j1, k0, k1 = extent
-        return self.array()[k0 - k : k1 - k + 1, j0 - j : j1 - j + 1, i0 - i : i1 - i + 1]
+        return boxOf(self.array(), self.extent, extent)
+
+
+def boxOf(array: np.ndarray, extent: Extent, box: Extent) -> np.ndarray:
+    """Return the part in ``box`` of ``array`` [k, j, i], which covers ``extent``."""
+    return array[
+        tuple(
+            slice(box[2 * axis] - extent[2 * axis], box[2 * axis + 1] + 1 - extent[2 * axis])
+            for axis in (2, 1, 0)
+        )
+    ]
 
 
 def layersOf(segmentation, segmentIDs: Iterable[str]) -> list[LabelLayer]:
@@ -88,12 +122,6 @@ def putInto(segmentation, image, segmentIDs: Iterable[str]) -> LabelLayer:
     return LabelLayer(image, segmentIDs)
 
 
-def resized(segmentation, layer: LabelLayer, extent: Extent) -> LabelLayer:
-    """Give ``layer`` another extent, keeping what is in both, and return the layer there is now."""
-    largest = max(segmentation.GetSegment(one).GetLabelValue() for one in layer.segmentIDs)
-    return movedTo(segmentation, layer, newImage(_matrix(layer.image), extent, largest))
-
-
 def movedTo(segmentation, layer: LabelLayer, image) -> LabelLayer:
     """Make ``image``, zeros on the same grid, the layer: what is in both extents is kept."""
     new = LabelLayer(image, layer.segmentIDs)
@@ -103,37 +131,40 @@ def movedTo(segmentation, layer: LabelLayer, image) -> LabelLayer:
     return putInto(segmentation, image, layer.segmentIDs)
 
 
-def separated(segmentation, layer: LabelLayer) -> LabelLayer:
-    """Give ``layer``'s segments a layer of their own if others share theirs, and return it.
+def separatedInSteps(segmentation, layer: LabelLayer) -> Generator[None, None, None]:
+    """Give ``layer``'s segments a layer of their own, which others share now.
 
-    Not a voxel of any segment changes, but from then on they may overlap.
+    Not a voxel of any segment changes, but from then on they may overlap. Yields after some
+    milliseconds' work each, and gives up if the user changes something meanwhile.
     """
-    others = tuple(
-        segmentID
-        for segmentID in segmentation.GetSegmentIDs()
-        if segmentID not in layer.segmentIDs
-        and segmentation.GetSegment(segmentID).GetRepresentation(LABELMAP) is layer.image
-    )
-    if not others:
-        return layer
+    others = layer.others(segmentation)
     values = [segmentation.GetSegment(segmentID).GetLabelValue() for segmentID in layer.segmentIDs]
-    image = newImage(_matrix(layer.image), layer.extent, max(values))
+    state = layer.state
+    image = yield from newImageInSteps(_matrix(layer.image), layer.extent, max(values))
+    rest = None
     if not isEmpty(layer.extent):
-        shared, own = layer.array(), _array(image)
-        inside = np.isin(shared, values)
-        own[inside] = shared[inside]
-        shared[inside] = 0
-    own = putInto(segmentation, image, layer.segmentIDs)
+        shared, own = layer.array().ravel(), _array(image).ravel()
+        rest = np.empty_like(shared)
+        for start in range(0, shared.size, _CLEARED_AT_ONCE):
+            chunk = slice(start, start + _CLEARED_AT_ONCE)
+            inside = _isAnyOf(shared[chunk], values)
+            np.multiply(shared[chunk], inside, out=own[chunk], casting="unsafe")
+            np.subtract(shared[chunk], own[chunk], out=rest[chunk], casting="unsafe")
+            yield
+    if not layer.isCurrent(segmentation) or layer.state != state:
+        return
+    if rest is not None:
+        layer.array().ravel()[:] = rest
+    putInto(segmentation, image, layer.segmentIDs)
     announce(segmentation, LabelLayer(layer.image, others))
-    return own
 
 
 def onGrid(segmentation, layer: LabelLayer, IJKToRAS: vtk.vtkMatrix4x4) -> LabelLayer:
-    """Return ``layer`` with its voxels stored on the grid ``IJKToRAS``, which must be the same but
-    for the order in which it counts (see ``sameGrid``), as after reading a file back.
+    """Store the voxels of ``layer`` on the grid ``IJKToRAS``, and return the layer there is now.
+
+    The grid must be the same but for the order in which it counts (see ``sameGrid``): so it is
+    after reading a file back.
     """
-    if np.allclose(_steps(layer.image, IJKToRAS), np.eye(4), atol=1e-6):
-        return layer
     image = slicer.vtkOrientedImageData()
     if isEmpty(layer.extent):
         image = newImage(IJKToRAS, EMPTY, 1)
@@ -154,9 +185,8 @@ def sameGrid(image, IJKToRAS: vtk.vtkMatrix4x4) -> bool:
     """
     steps = _steps(image, IJKToRAS)
     whole = np.round(steps)
-    return np.allclose(steps, whole, atol=1e-3) and bool(
-        np.array_equal(np.sort(np.abs(whole[:3, :3]), axis=0), [[0] * 3, [0] * 3, [1] * 3])
-        and abs(round(np.linalg.det(whole[:3, :3]))) == 1
+    return np.allclose(steps, whole, atol=1e-3) and np.array_equal(
+        np.sort(np.abs(whole[:3, :3]), axis=0), [[0] * 3, [0] * 3, [1] * 3]
     )
 
 
@@ -172,6 +202,14 @@ def announce(segmentation, layer: LabelLayer) -> None:
     for segmentID in layer.segmentIDs:
         segmentation.InvokeEvent(slicer.vtkSegmentation.SourceRepresentationModified, segmentID)
         segmentation.InvokeEvent(slicer.vtkSegmentation.RepresentationModified, segmentID)
+
+
+def _isAnyOf(array: np.ndarray, values: list[int]) -> np.ndarray:
+    """Return where ``array`` has one of ``values``, as 0 and 1."""
+    if array.dtype != np.uint8:
+        return np.isin(array, values)
+    table = bytes(value in values for value in range(256))
+    return np.frombuffer(array.tobytes().translate(table), np.uint8)
 
 
 def _allocated(IJKToRAS: vtk.vtkMatrix4x4, extent: Extent, largestValue: int):

@@ -15,16 +15,24 @@ def findSegments(segmentation, card: ModelCard) -> dict[int, str]:
     """Return, by the card's label value, the IDs of the segments that ``card``'s model made.
 
     A segment is known by its tags, never by its name alone, which the user may have given to a
-    segment of his own. Other versions of the same model count.
+    segment of his own. Other versions of the same model count. Of copies that the user made, the
+    one that still has the structure's name counts, or else the first.
     """
     values = {label_tag(label): label.value for label in card.labels}
     found: dict[int, str] = {}
+    named: set[int] = set()
     for segmentID in segmentation.GetSegmentIDs():
         segment = segmentation.GetSegment(segmentID)
         if segmentTag(segment, MODEL_TAG).partition(":")[0] != card.name:
             continue
-        value = values.get(segmentTag(segment, LABEL_TAG) or segment.GetName())
-        if value is not None:
+        label = segmentTag(segment, LABEL_TAG) or segment.GetName()
+        value = values.get(label)
+        if value is None or value in named:
+            continue
+        if segment.GetName() == label:
+            named.add(value)
+            found[value] = segmentID
+        else:
             found.setdefault(value, segmentID)
     return found
 

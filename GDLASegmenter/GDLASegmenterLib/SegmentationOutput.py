@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import numpy as np
 import slicer
 
 from GDLACore.model.card import ModelCard
-from GDLASegmenterLib.Extent import intersection, isEmpty, union
-from GDLASegmenterLib.LabelLayer import (
-    LabelLayer,
-    announce,
-    layersOf,
-    movedTo,
-    newImageInSteps,
-    onGrid,
-    resized,
-    scalarType,
-    separated,
-)
+from GDLASegmenterLib.Extent import EMPTY, Extent, intersection, isEmpty
+from GDLASegmenterLib.LabelLayer import LabelLayer, announce, boxOf
+from GDLASegmenterLib.ModelLayers import layersInSteps, modelLayers, valuesInLayer
 from GDLASegmenterLib.ModelSegments import addSegments, findSegments, tagVersion
 from GDLASegmenterLib.Region import Region
-from GDLASegmenterLib.VolumeGrid import VolumeGrid
+from GDLASegmenterLib.VolumeGrid import VolumeGrid, adoptGrid
+
+Steps = Generator[None, None, None]
+
+# Slices that are taken back in one step.
+_RESTORED_AT_ONCE = 8
 
 
 class SegmentationOutput:
@@ -30,7 +26,8 @@ class SegmentationOutput:
 
     Nothing exists, or is changed, before ``open``. Of a node that was there before, only segments
     that the same model made are written, and of those only the slices that are given to ``write``,
-    and of these, if there is a ``region``, only what is inside.
+    and of these, if there is a ``region``, only what is inside. What takes its time is done in
+    steps of some milliseconds, between which the user may change anything.
     """
 
     def __init__(
@@ -40,12 +37,11 @@ class SegmentationOutput:
         self.card = card
         self.region = region
         self._scene = scene
-        self._node = node
         self._nodeID = node.GetID() if node else None
         self._isNew = node is None
         self._isOpen = False
+        self._room: Extent = EMPTY
         self._addedIDs: set[str] = set()
-        self._spare = None
         self._before: list[tuple[LabelLayer, dict[str, int]]] = []
         self._written: set[int] = set()
         self._axis = 0
@@ -57,7 +53,7 @@ class SegmentationOutput:
 
     @property
     def isNew(self) -> bool:
-        """Whether the node is this run's own, so that nothing else can be in it."""
+        """Whether the node was made by this run."""
         return self._isNew
 
     @property
@@ -70,202 +66,157 @@ class SegmentationOutput:
         """Whether the node was removed or, after ``open``, every segment of the model in it."""
         if self.node is None:
             return self._nodeID is not None
-        return self._isOpen and not self._segmentIDs()
+        return self._isOpen and not findSegments(self._segmentation, self.card)
 
-    def prepare(self, axis: int, slices: range) -> Iterator[None]:
-        """Have the memory ready for ``slices`` along array axis ``axis``, in short steps.
-
-        Not needed before ``open``, but then ``open`` takes longer.
-        """
-        extent = self._slab(axis, slices)
-        if not self._isNew:
-            for layer in self._layers()[:1]:
-                extent = union(extent, layer.extent)
-        largest = len(self.card.labels)
-        self._spare = yield from newImageInSteps(self.grid.IJKToRAS, extent, largest)
-
-    def open(self, axis: int, slices: range, saveStateForUndo: Callable[[object], None]) -> None:
+    def open(self, axis: int, slices: range, saveStateForUndo: Callable[[object], None]) -> Steps:
         """Create the node and the segments, or make those of the node ready to be written.
 
         Room is made for all of ``slices`` along array axis ``axis`` at once. ``saveStateForUndo``
         is called with the node before it is changed, and not for a new one, which is undone by
         removing it.
         """
+        self._axis = axis
+        self._room = self.grid.slab(axis, min(slices[0], slices[-1]), max(slices[0], slices[-1]))
         if self._isNew:
-            self._node = self._createNode()
-            self._nodeID = self._node.GetID()
+            name = self._scene.GenerateUniqueName(f"{self.grid.volumeName} {self.card.name}")
+            node = self._scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+            node.CreateDefaultDisplayNodes()
+            self._nodeID = node.GetID()
         else:
-            saveStateForUndo(self._node)
-        self._isOpen = True
-        segmentation = self._node.GetSegmentation()
-        slab = self._slab(axis, slices)
+            saveStateForUndo(self.node)
+        segmentation = self._segmentation
         if segmentation.GetNumberOfSegments() == 0:
-            self._adoptGrid()
-        layers = layersOf(segmentation, self._segmentIDs().values())
-        for layer in layers:
-            own = onGrid(segmentation, separated(segmentation, layer), self.grid.IJKToRAS)
-            values = {one: segmentation.GetSegment(one).GetLabelValue() for one in own.segmentIDs}
-            self._before.append((own, values))
-            self._resize(own, union(own.extent, slab))  # a copy: the old one stays
-        found = self._segmentIDs()
+            adoptGrid(self.node, self.grid, self._isNew)
+        yield from self._remember()
+        found = findSegments(segmentation, self.card)
         missing = [label for label in self.card.labels if label.value not in found]
         if missing:
-            layers = layersOf(segmentation, found.values())
-            addSegments(
-                segmentation, self.card, missing, layers[0] if layers else None, self.grid.IJKToRAS
-            )
-        self._addedIDs = set(self._segmentIDs().values()) - set(found.values())
+            layers = modelLayers(segmentation, self.card)
+            layer = layers[0] if layers else None
+            addSegments(segmentation, self.card, missing, layer, self.grid.IJKToRAS)
+        self._addedIDs = set(findSegments(segmentation, self.card).values()) - set(found.values())
         tagVersion(segmentation, self.card)
-        self._cover(slab)
+        self._isOpen = True
+        yield from self._layers()
 
-    def write(self, labels: np.ndarray, axis: int, indices: Sequence[int]) -> None:
+    def write(self, labels: np.ndarray, axis: int, indices: Sequence[int]) -> Steps:
         """Replace slices ``indices`` along array axis ``axis`` by those of ``labels`` [k, j, i]."""
-        self._axis = axis
+        layers = yield from self._layers()
         self._written.update(indices)
         for first, last in _runs(indices):
             slab = self.grid.slab(axis, first, last)
             part = _part(labels, axis, first, last)
             inside = self._inside(slab)
-            for layer in self._cover(slab):
+            for layer in layers:
                 np.copyto(layer.box(slab), self._values(layer, part), "unsafe", inside)
         self._announce()
 
-    def amend(self, labels: np.ndarray, cleaned: np.ndarray, axis: int, index: int) -> None:
-        """Change slice ``index`` from what ``labels`` [k, j, i] says to what ``cleaned`` says.
+    def amend(self, labels: np.ndarray, cleaned: np.ndarray) -> Steps:
+        """Change the slices written from what ``labels`` [k, j, i] says to what ``cleaned`` says.
 
         Voxels that no longer are as they were written, because the user has been there, stay.
         """
-        slab = self.grid.slab(axis, index, index)
-        before, after = (_part(array, axis, index, index) for array in (labels, cleaned))
-        differs = (before != after) & self._inside(slab)
-        if not differs.any():
-            return
-        for layer in self._cover(slab):
-            place = layer.box(slab)
-            ours = differs & (place == self._values(layer, before))
-            place[ours] = self._values(layer, after)[ours]
-
-    def discard(self) -> None:
-        """Take everything back that was written: remove a new node, restore the slices of another.
-
-        What the user changed meanwhile outside the slices written stays.
-        """
-        node = self.node
-        if node is None or not self._isOpen:
-            return
-        if self._isNew:
-            displayNode = node.GetDisplayNode()  # which the scene would keep
-            self._scene.RemoveNode(node)
-            self._scene.RemoveNode(displayNode)
-            return
-        for first, last in _runs(sorted(self._written)):
-            self._restore(self.grid.slab(self._axis, first, last))
-        for segmentID in self._addedIDs & set(self._segmentIDs().values()):
-            node.GetSegmentation().RemoveSegment(segmentID)
+        for index in sorted(self._written):
+            layers = yield from self._layers()
+            slab = self.grid.slab(self._axis, index, index)
+            before, after = (_part(one, self._axis, index, index) for one in (labels, cleaned))
+            differs = (before != after) & self._inside(slab)
+            for layer in layers if differs.any() else ():
+                place = layer.box(slab)
+                ours = differs & (place == self._values(layer, before))
+                place[ours] = self._values(layer, after)[ours]
+            yield
         self._announce()
 
-    def _createNode(self):
-        name = self._scene.GenerateUniqueName(f"{self.grid.volumeName} {self.card.name}")
-        node = self._scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
-        node.CreateDefaultDisplayNodes()
-        return node
+    def discard(self, labels: np.ndarray) -> Steps:
+        """Take back what was written of ``labels`` [k, j, i]: as if the run had not been.
 
-    def _adoptGrid(self) -> None:
-        """Give an empty segmentation the volume's transform, reference grid and folder."""
-        volumeNode = self._scene.GetNodeByID(self.grid.volumeID)
-        self._node.SetAndObserveTransformNodeID(self.grid.transformID)
-        name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
-        geometry = slicer.vtkSegmentationConverter.SerializeImageGeometry(
-            self.grid.IJKToRAS, list(self.grid.extent)
-        )
-        self._node.GetSegmentation().SetConversionParameter(name, geometry)
-        if volumeNode is None:
-            return
-        role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
-        self._node.SetNodeReferenceID(role, self.grid.volumeID)
-        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(self._scene)
-        volumeItem = hierarchy.GetItemByDataNode(volumeNode)
-        item = hierarchy.GetItemByDataNode(self._node)
-        if volumeItem and item and self._isNew:
-            hierarchy.SetItemParent(item, hierarchy.GetItemParent(volumeItem))
-
-    def _segmentIDs(self) -> dict[int, str]:
-        return findSegments(self.node.GetSegmentation(), self.card)
-
-    def _layers(self) -> list[LabelLayer]:
-        return layersOf(self.node.GetSegmentation(), self._segmentIDs().values())
-
-    def _cover(self, slab) -> list[LabelLayer]:
-        """Return the model's layers, each at least as large as ``slab``.
-
-        Asked anew each time: undoing, painting and removing segments replace layers meanwhile.
+        Voxels that the user has changed meanwhile stay, and so does a new node with segments of the
+        user's.
         """
-        segmentation = self.node.GetSegmentation()
-        layers = []
-        for layer in self._layers():
-            layer = separated(segmentation, layer)
-            whole = union(layer.extent, slab)
-            layers.append(layer if whole == layer.extent else self._resize(layer, whole))
-        return layers
+        if self.node is None or not self._isOpen:
+            return
+        segmentation = self._segmentation
+        for first, last in _runs(sorted(self._written), _RESTORED_AT_ONCE):
+            layers = yield from self._layers()
+            slab = self.grid.slab(self._axis, first, last)
+            for layer in layers:
+                self._restore(layer, slab, _part(labels, self._axis, first, last))
+            yield
+        for segmentID in self._addedIDs & set(findSegments(segmentation, self.card).values()):
+            segmentation.RemoveSegment(segmentID)
+        self._announce()
+        if self._isNew and segmentation.GetNumberOfSegments() == 0:
+            removeWithItsNodes(self.node)
 
-    def _slab(self, axis: int, slices: range):
-        return self.grid.slab(axis, min(slices[0], slices[-1]), max(slices[0], slices[-1]))
+    def close(self) -> None:
+        """Let go of what it was before: nothing can be discarded any more."""
+        self._before.clear()
 
-    def _resize(self, layer: LabelLayer, extent) -> LabelLayer:
-        segmentation = self.node.GetSegmentation()
-        spare, self._spare = self._spare, None
-        largest = max(segmentation.GetSegment(one).GetLabelValue() for one in layer.segmentIDs)
-        if (
-            spare is None
-            or spare.GetExtent() != extent
-            or spare.GetScalarType() != scalarType(largest)
-        ):
-            return resized(segmentation, layer, extent)
-        return movedTo(segmentation, layer, spare)
+    @property
+    def _segmentation(self):
+        return self.node.GetSegmentation()
+
+    def _layers(self) -> Generator[None, None, list[LabelLayer]]:
+        return layersInSteps(self._segmentation, self.card, self.grid, self._room)
+
+    def _remember(self) -> Steps:
+        """Keep the layers as they are, for ``discard``, and go on with copies of them."""
+        room, self._room = self._room, EMPTY
+        for layer in (yield from self._layers()):
+            values = {
+                one: self._segmentation.GetSegment(one).GetLabelValue() for one in layer.segmentIDs
+            }
+            copy = slicer.vtkOrientedImageData()
+            copy.DeepCopy(layer.image)
+            self._before.append((LabelLayer(copy, layer.segmentIDs), values))
+            yield
+        self._room = room
+
+    def _restore(self, layer: LabelLayer, slab: Extent, written: np.ndarray) -> None:
+        """Put what was before into the voxels of ``slab`` that still are as they were written."""
+        place = layer.box(slab)
+        ours = (place == self._values(layer, written)) & self._inside(slab)
+        previous = np.zeros_like(place)
+        for old, values in self._before:
+            common = intersection(old.extent, slab)
+            if isEmpty(common):
+                continue
+            content, there = old.box(common), boxOf(previous, slab, common)
+            for segmentID, value in values.items():
+                if segmentID in layer.segmentIDs:
+                    segment = self._segmentation.GetSegment(segmentID)
+                    there[content == value] = segment.GetLabelValue()
+        np.copyto(place, previous, where=ours)
 
     def _values(self, layer: LabelLayer, labels: np.ndarray) -> np.ndarray:
-        """Return ``labels`` of the card as values of ``layer``, 0 where a segment is not in it."""
-        segmentation = self.node.GetSegmentation()
-        values = {
-            label: segmentation.GetSegment(segmentID).GetLabelValue()
-            for label, segmentID in self._segmentIDs().items()
-            if segmentID in layer.segmentIDs
-        }
-        if values == {label.value: label.value for label in self.card.labels}:
-            return labels  # a copy is ten times as fast as looking values up
-        table = np.zeros(len(self.card.labels) + 1, layer.array().dtype)
-        table[list(values)] = list(values.values())
-        return table[labels]
+        return valuesInLayer(self._segmentation, self.card, layer, labels)
 
-    def _restore(self, slab) -> None:
-        segmentation = self.node.GetSegmentation()
-        for layer in self._cover(slab):
-            inside = self._inside(slab)
-            np.copyto(layer.box(slab), 0, "unsafe", inside)
-            for old, values in self._before:
-                common = intersection(old.extent, slab)
-                if isEmpty(common):
-                    continue
-                content, place = old.box(common), layer.box(common)
-                for segmentID, value in values.items():
-                    if segmentID in layer.segmentIDs:
-                        now = segmentation.GetSegment(segmentID).GetLabelValue()
-                        place[(content == value) & self._inside(common)] = now
-
-    def _inside(self, slab) -> np.ndarray | bool:
+    def _inside(self, slab: Extent) -> np.ndarray | bool:
         """Return which voxels of ``slab`` may be written; True for all of them."""
         return True if self.region is None else self.region.mask(slab)
 
     def _announce(self) -> None:
-        for layer in self._layers():
-            announce(self.node.GetSegmentation(), layer)
+        for layer in modelLayers(self._segmentation, self.card):
+            announce(self._segmentation, layer)
 
 
-def _runs(indices: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield first and last of every run of consecutive numbers in the sorted ``indices``."""
+def removeWithItsNodes(node) -> None:
+    """Remove a segmentation node from its scene, with display and storage, which would stay."""
+    scene = node.GetScene()
+    others = [node.GetDisplayNode(), node.GetStorageNode()]
+    for one in [node, *filter(None, others)]:
+        scene.RemoveNode(one)
+
+
+def _runs(indices: Sequence[int], longest: int = 1 << 30) -> Iterator[tuple[int, int]]:
+    """Yield first and last of every run of consecutive numbers in the sorted ``indices``.
+
+    No run has more than ``longest``.
+    """
     start = previous = None
     for index in indices:
-        if previous is None or index != previous + 1:
+        if previous is None or index != previous + 1 or index - start == longest:
             if previous is not None:
                 yield start, previous
             start = index

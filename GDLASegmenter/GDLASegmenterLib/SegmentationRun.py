@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from enum import Enum
 
 import numpy as np
 
-from GDLACore.errors import GDLAError, VolumeError
+from GDLACore.errors import GDLAError, OutputError, VolumeError
 from GDLACore.imaging.view import check_slices, slice_view
 from GDLACore.options import SegmentOptions
 from GDLACore.worker import (
@@ -23,7 +23,7 @@ from GDLACore.worker import (
 )
 from GDLASegmenterLib.FinishingTouches import finishingSteps
 from GDLASegmenterLib.Region import Region, readRegion
-from GDLASegmenterLib.SegmentationOutput import SegmentationOutput
+from GDLASegmenterLib.SegmentationOutput import SegmentationOutput, Steps
 from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
 from GDLASegmenterLib.ViewedSlice import sliceAt
 from GDLASegmenterLib.VolumeGrid import checkOutput, volumeGrid
@@ -72,10 +72,11 @@ class SegmentationRun:
         self._worker = worker
         self._saveStateForUndo = saveStateForUndo
         self._events: deque = deque()
-        self._steps: Iterator[None] | None = None
+        self._steps: Steps | None = None
         self._stateAtEnd = RunState.DONE
         self._keepFinishedSlices = True
         self._labels: np.ndarray | None = None
+        self._received: list[int] = []
         self._written: list[int] = []
 
         volumeNode = request.volumeNode
@@ -90,7 +91,7 @@ class SegmentationRun:
             self._scene, volumeGrid(volumeNode), request.card, region, request.outputNode
         )
         if request.outputNode is not None:
-            checkOutput(request.outputNode, self._output.grid)
+            checkOutput(request.outputNode, self._output.grid, request.card)
         self._volumeState = volumeState(volumeNode)
         options = SegmentOptions(
             slices=self._slices,
@@ -99,7 +100,6 @@ class SegmentationRun:
             batch_size=request.batchSize,
             largest_component=request.largestComponent,
         )
-        self._steps = self._output.prepare(self._axis, self._slices)
         self._job = worker.segment(volume, request.model, options)
 
     @property
@@ -122,9 +122,12 @@ class SegmentationRun:
             self._keepFinishedSlices = keepFinishedSlices
             self.state = RunState.CANCELLING
             self._worker.cancel()
+        elif self.state is RunState.FINISHING and not keepFinishedSlices:
+            self._keepFinishedSlices = False
+            self._finish(RunState.CANCELLED)
 
     def abandon(self) -> None:
-        """End at once without touching the scene, which is being closed."""
+        """End at once, without touching the scene, which may be closing."""
         if not self.isOver:
             self._worker.cancel()
             self._end(RunState.CANCELLED)
@@ -148,7 +151,12 @@ class SegmentationRun:
             self._fail(error)
         except Exception as error:  # shown once, instead of at every tick of a timer
             _log.exception("The result could not be written to the scene")
-            self._fail(GDLAError(f"The result could not be written to the scene: {error}."))
+            self._fail(
+                GDLAError(
+                    f"The result could not be written to the scene ({type(error).__name__}).",
+                    "Try again into a new segmentation, and report this with the log.",
+                )
+            )
         return True
 
     def _handle(self, event) -> None:
@@ -162,37 +170,43 @@ class SegmentationRun:
             self.warnings.append(event.message)
         elif isinstance(event, SlicesDone):
             self.phase, self.done, self.total = "segmenting", event.done, event.total
-            self._write(event.axis, event.indices)
+            self._received += event.indices
+            self._steps = self._write(event.axis, event.indices)
         elif isinstance(event, Finished):
             self.device, self.seconds = event.device, event.seconds
-            self._finish(RunState.DONE, event.cleaned)
+            wasCancelled = self.state is RunState.CANCELLING
+            self._finish(RunState.CANCELLED if wasCancelled else RunState.DONE, event.cleaned)
         elif isinstance(event, Stopped):
             self._finish(RunState.CANCELLED)
         elif isinstance(event, Failed):
             self.error = event.error
             self._finish(RunState.FAILED)
 
-    def _write(self, axis: int, indices: tuple[int, ...]) -> None:
+    def _write(self, axis: int, indices: Sequence[int]) -> Steps:
         if not self._output.isOpen:
-            self._output.open(axis, self._slices, self._saveStateForUndo)
-        self._output.write(self._labels, axis, indices)
+            yield from self._output.open(axis, self._slices, self._saveStateForUndo)
+        yield from self._output.write(self._labels, axis, indices)
         self._written += indices
 
     def _finish(self, stateAtEnd: RunState, cleaned: np.ndarray | None = None) -> None:
         self.state, self._stateAtEnd = RunState.FINISHING, stateAtEnd
         self._steps = self._finishing(cleaned)
 
-    def _finishing(self, cleaned: np.ndarray | None) -> Iterator[None]:
+    def _finishing(self, cleaned: np.ndarray | None) -> Steps:
         if self._stateAtEnd is not RunState.DONE and not self._keepFinishedSlices:
-            self._output.discard()
+            yield from self._takeBack(self._output)
             self._written.clear()
         elif cleaned is not None:
-            for index in self._written:
-                self._output.amend(self._labels, cleaned, self._axis, index)
-                yield
+            yield from self._output.amend(self._labels, cleaned)
         if self._output.isOpen and self._output.node is not None:
             segmentation = self._output.node.GetSegmentation()
-            self.structures = yield from finishingSteps(segmentation, self._output.card)
+            self.structures = yield from finishingSteps(
+                segmentation, self._output.card, self._output.grid
+            )
+
+    def _takeBack(self, output: SegmentationOutput) -> Steps:
+        if output.isOpen:
+            yield from output.discard(self._labels)
 
     def _step(self) -> None:
         if next(self._steps, _NO_MORE) is not _NO_MORE:
@@ -204,6 +218,7 @@ class SegmentationRun:
     def _end(self, state: RunState) -> None:
         """Let go of everything that belongs to the scene or the worker."""
         self.state = state
+        self._output.close()
         self._steps = self._labels = None
         self._events.clear()
 
@@ -215,22 +230,37 @@ class SegmentationRun:
     def _checkScene(self) -> None:
         """Stop, or move the result elsewhere, if what the run is about is no longer what it was."""
         volumeNode = self._scene.GetNodeByID(self._output.grid.volumeID)
-        if volumeNode is None:
-            self.warnings.append(
-                f"{self._output.grid.volumeName} was removed: its segmentation was stopped."
-            )
-            self._output.discard()
-            self._written.clear()
-            self._worker.cancel()
-            self._end(RunState.CANCELLED)
-        elif self._output.isGone:
+        name = self._output.grid.volumeName
+        if self._output.isGone:
             self.warnings.append("The segmentation was removed while it was being made.")
             self._written.clear()
             self._worker.cancel()
             self._end(RunState.CANCELLED)
+        elif volumeNode is None:
+            if self.state is not RunState.FINISHING:
+                self.warnings.append(f"{name} was removed: its segmentation was stopped.")
+                self._worker.cancel()
+                self._keepFinishedSlices = False
+                self._finish(RunState.CANCELLED)
         elif self._volumeState is not None and not self._isUnchanged(volumeNode):
             self._volumeState = None  # said once
-            self._keepApart()
+            reason = f"{name} was changed while it was being segmented:"
+            if self._output.isNew or self.state is RunState.FINISHING:
+                self.warnings.append(f"{reason} the result belongs to how it was before.")
+            else:
+                self._keepApart(f"{reason} the result belongs to how it was before and", True)
+        elif self._output.node is not None:
+            self._checkOutput()
+
+    def _checkOutput(self) -> None:
+        try:
+            checkOutput(self._output.node, self._output.grid, self._output.card)
+        except OutputError as error:
+            if self.state is RunState.FINISHING:
+                self.warnings.append(error.message)
+                self._end(self._stateAtEnd)
+            else:
+                self._keepApart(f"{error.message} The result", False)
 
     def _isUnchanged(self, volumeNode) -> bool:
         try:
@@ -238,27 +268,28 @@ class SegmentationRun:
         except VolumeError:
             return False
 
-    def _keepApart(self) -> None:
-        """Move the result to a node of its own: the volume is no longer what it was made from."""
-        name = self._output.grid.volumeName
-        if self._output.isNew:
-            self.warnings.append(
-                f"{name} was changed while it was being segmented: the result belongs to how it "
-                "was before."
-            )
-            return
+    def _keepApart(self, reason: str, takeBack: bool) -> None:
+        """Move the result to a node of its own, because of ``reason``, and say so.
+
+        ``takeBack``: whether the node it was in is to be as if the run had not been; it cannot if
+        what was written no longer fits it.
+        """
         previous = self._output
-        self.warnings.append(
-            f"{name} was changed while it was being segmented: the result belongs to how it was "
-            "before and is in a segmentation of its own."
-        )
+        self.warnings.append(f"{reason} is in a segmentation of its own.")
         self._output = SegmentationOutput(
             self._scene, previous.grid, previous.card, previous.region
         )
-        if self._written:
-            previous.discard()
-            self._output.open(self._axis, self._slices, self._saveStateForUndo)
-            self._output.write(self._labels, self._axis, sorted(self._written))
+        self._steps = self._moving(previous if takeBack else None)
+        if not takeBack:
+            previous.close()
+
+    def _moving(self, previous: SegmentationOutput | None) -> Steps:
+        if previous is not None:
+            yield from self._takeBack(previous)
+            previous.close()
+        if self._received:
+            self._written.clear()
+            yield from self._write(self._axis, sorted(self._received))
 
 
 def _slicesOf(request: SegmentationRequest, region: Region | None, axis: int, count: int) -> range:

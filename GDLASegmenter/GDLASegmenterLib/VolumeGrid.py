@@ -8,8 +8,11 @@ import slicer
 import vtk
 
 from GDLACore.errors import OutputError
-from GDLASegmenterLib.Extent import Extent
-from GDLASegmenterLib.LabelLayer import sameGrid
+from GDLACore.model.card import ModelCard
+from GDLASegmenterLib.Extent import Extent, isEmpty
+from GDLASegmenterLib.LabelLayer import LABELMAP, sameGrid
+from GDLASegmenterLib.ModelSegments import findSegments
+from GDLASegmenterLib.VolumeInput import IJKToRASMatrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,29 +38,66 @@ class VolumeGrid:
 
 def volumeGrid(volumeNode) -> VolumeGrid:
     """Return where ``volumeNode`` is now."""
-    matrix = vtk.vtkMatrix4x4()
-    volumeNode.GetIJKToRASMatrix(matrix)
     shape = volumeNode.GetImageData().GetDimensions()[::-1]
     return VolumeGrid(
-        volumeNode.GetID(), volumeNode.GetName(), matrix, shape, volumeNode.GetTransformNodeID()
+        volumeNode.GetID(),
+        volumeNode.GetName(),
+        IJKToRASMatrix(volumeNode),
+        shape,
+        volumeNode.GetTransformNodeID(),
     )
 
 
-def checkOutput(node, grid: VolumeGrid) -> None:
-    """Raise OutputError if labels on ``grid`` cannot be written to the segmentation ``node``.
+def adoptGrid(node, grid: VolumeGrid, isNew: bool) -> None:
+    """Give an empty segmentation node the transform and reference grid of the volume.
+
+    A new one also comes into the volume's folder.
+    """
+    scene = node.GetScene()
+    transformNode = scene.GetNodeByID(grid.transformID) if grid.transformID else None
+    node.SetAndObserveTransformNodeID(transformNode.GetID() if transformNode else None)
+    name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
+    geometry = slicer.vtkSegmentationConverter.SerializeImageGeometry(
+        grid.IJKToRAS, list(grid.extent)
+    )
+    node.GetSegmentation().SetConversionParameter(name, geometry)
+    volumeNode = scene.GetNodeByID(grid.volumeID)
+    if volumeNode is None:
+        return
+    role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+    node.SetNodeReferenceID(role, grid.volumeID)
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    volumeItem = hierarchy.GetItemByDataNode(volumeNode)
+    item = hierarchy.GetItemByDataNode(node)
+    if volumeItem and item and isNew:
+        hierarchy.SetItemParent(item, hierarchy.GetItemParent(volumeItem))
+
+
+def checkOutput(node, grid: VolumeGrid, card: ModelCard) -> None:
+    """Raise OutputError if ``card``'s labels on ``grid`` cannot be written to the segmentation.
 
     An empty segmentation takes any. In another, the labels would have to be resampled to what is
     there, or what is there to them: either would change voxels that nobody asked to change.
     """
     name, volume = node.GetName(), grid.volumeName
     hint = "Choose another segmentation, or let a new one be created."
+    if browserOf(node) is not None:
+        raise OutputError(f"{name} is a frame of a sequence, which may change to another.", hint)
     segmentation = node.GetSegmentation()
     if segmentation.GetNumberOfSegments() == 0:
         return
-    if not segmentation.IsSourceRepresentationImageData():
-        raise OutputError(f"{name} consists of surfaces, not of voxels.", hint)
-    image = _referenceImage(segmentation)
-    if image is not None and not sameGrid(image, grid.IJKToRAS):
+    if segmentation.GetSourceRepresentationName() != LABELMAP:
+        raise OutputError(f"{name} consists of surfaces or fractions, not of voxels.", hint)
+    images = [
+        segmentation.GetSegment(segmentID).GetRepresentation(LABELMAP)
+        for segmentID in findSegments(segmentation, card).values()
+    ]
+    if None in images:
+        raise OutputError(f"{name} has a segment without voxels.", hint)
+    images = [image for image in images if not isEmpty(image.GetExtent())]
+    if (reference := _referenceImage(segmentation)) is not None:
+        images.append(reference)
+    if not all(sameGrid(image, grid.IJKToRAS) for image in images):
         raise OutputError(f"{name} was made on another voxel grid than that of {volume}.", hint)
     if not _sameTransform(node, grid):
         raise OutputError(
@@ -65,6 +105,11 @@ def checkOutput(node, grid: VolumeGrid) -> None:
             "Put both under the same transform in the Data module, or let a new segmentation be "
             "created.",
         )
+
+
+def browserOf(node):
+    """Return the browser of the sequence that ``node`` is a frame of, None if there is none."""
+    return slicer.modules.sequences.logic().GetFirstBrowserNodeForProxyNode(node)
 
 
 def _referenceImage(segmentation):

@@ -55,8 +55,7 @@ def IJKToWorldMatrix(volumeNode) -> np.ndarray:
 
     Raises VolumeError if a parent transform is not linear.
     """
-    matrix = vtk.vtkMatrix4x4()
-    volumeNode.GetIJKToRASMatrix(matrix)
+    matrix = IJKToRASMatrix(volumeNode)
     transformNode = volumeNode.GetParentTransformNode()
     if transformNode is not None:
         if not transformNode.IsTransformToWorldLinear():
@@ -70,6 +69,20 @@ def IJKToWorldMatrix(volumeNode) -> np.ndarray:
         transformNode.GetMatrixTransformToWorld(toWorld)
         vtk.vtkMatrix4x4.Multiply4x4(toWorld, matrix, matrix)
     return slicer.util.arrayFromVTKMatrix(matrix)
+
+
+def IJKToRASMatrix(volumeNode) -> vtk.vtkMatrix4x4:
+    """Return the matrix from the voxels as they are stored, counted from 0, to the node's RAS.
+
+    Slicer counts from where the image's extent begins, which some filters leave above 0.
+    """
+    matrix = vtk.vtkMatrix4x4()
+    volumeNode.GetIJKToRASMatrix(matrix)
+    if imageData := volumeNode.GetImageData():
+        corner = matrix.MultiplyPoint([*imageData.GetExtent()[::2], 1])
+        for row in range(3):
+            matrix.SetElement(row, 3, corner[row])
+    return matrix
 
 
 def _checkKind(volumeNode, name: str) -> None:

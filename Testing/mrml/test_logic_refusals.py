@@ -79,7 +79,7 @@ def test_a_segmentation_of_surfaces_is_no_output(scene, bench, volumeNode):
     sphere.Update()
     node.AddSegmentFromClosedSurfaceRepresentation(sphere.GetOutput(), "ball", [1, 0, 0])
     message = refusal(bench, volumeNode, OutputError, outputNode=node)
-    assert message == "bones consists of surfaces, not of voxels."
+    assert message == "bones consists of surfaces or fractions, not of voxels."
 
 
 def test_a_segmentation_made_on_another_grid_is_no_output(scene, bench, volumeNode):
