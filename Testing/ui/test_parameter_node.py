@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import os
 import pathlib
 from typing import Annotated
 
@@ -22,10 +21,6 @@ from slicer.parameterNodeWrapper import (
     RangeBounds,
     WithinRange,
     parameterNodeWrapper,
-)
-
-ours = pytest.mark.skipif(
-    "GDLA_SLICER_PYTHON" in os.environ, reason="with Slicer's own files, there is nothing missing"
 )
 
 
@@ -162,12 +157,6 @@ def test_a_range_writes_what_changes_in_it(parameters, node):
 def test_a_type_that_slicer_cannot_keep_is_refused_with_the_class(desktop, annotation):
     with pytest.raises(Exception, match="Unable to create serializer for .* member member"):
         parameterNodeWrapper(type("Wrong", (), {"__annotations__": {"member": annotation}}))
-
-
-@ours
-def test_a_type_that_only_slicer_keeps_says_so(desktop):
-    with pytest.raises(NotImplementedError, match="this does not"):
-        parameterNodeWrapper(type("Lists", (), {"__annotations__": {"names": list[str]}}))
 
 
 def test_a_reserved_name_is_refused(desktop):

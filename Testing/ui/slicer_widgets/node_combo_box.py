@@ -139,7 +139,7 @@ class NodeComboBox(Behaviour):
         label = self.nodeTypeLabel(types[0] if len(types) == 1 else "")
         actions: list[tuple[str, Callable[[], object]]] = []
         if self.values.get("renameEnabled"):
-            actions.append((f"Rename current {label}", self.renameCurrentNode))
+            actions.append((f"Rename current {label}", lambda: self.widget.renameCurrentNode()))
         if self.values.get("editEnabled"):
             actions.append((f"Edit current {label}", self.editCurrentNode))
         if self.values["addEnabled"]:
@@ -293,9 +293,6 @@ class NodeComboBox(Behaviour):
 
     def editCurrentNode(self) -> None:
         self.emit("nodeAboutToBeEdited(vtkMRMLNode*)", self.currentNode())
-
-    def renameCurrentNode(self) -> None:
-        raise NotImplementedError("renameCurrentNode asks the user: the stand-in does not")
 
 
 declare("qMRMLNodeComboBox", NodeComboBox)
