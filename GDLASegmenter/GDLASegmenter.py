@@ -22,6 +22,9 @@ if os.path.isdir(os.path.join(os.path.dirname(__file__), os.pardir, "GDLACore"))
     sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
+OLDEST_SLICER = (5, 12)
+
+
 class GDLASegmenter(ScriptedLoadableModule):
     """What Slicer shows in its list of modules."""
 
@@ -49,17 +52,40 @@ def registerSampleData():
     registerSampleCT()
 
 
+def labelForOldSlicer():
+    """Return what is shown instead of the panel where the panel cannot work."""
+    import qt
+
+    label = qt.QLabel(
+        _(
+            "GDLA Segmenter needs 3D Slicer {oldest} or newer; this is {version}. "
+            "Get a newer one from https://download.slicer.org."
+        ).format(
+            oldest=".".join(str(number) for number in OLDEST_SLICER),
+            version=slicer.app.applicationVersion,
+        )
+    )
+    label.wordWrap = True
+    label.toolTip = _("Both versions of 3D Slicer can be installed side by side.")
+    return label
+
+
 class GDLASegmenterWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """Tells the panel when the module is opened and closed, and which parameters there are."""
 
     def __init__(self, parent=None):
-        ScriptedLoadableModuleWidget.__init__(self, parent)
+        # Without a parent, setup() is called before the next line but one is done.
         VTKObservationMixin.__init__(self)
         self.logic = None
         self.panel = None
+        self._isOpen = False
+        ScriptedLoadableModuleWidget.__init__(self, parent)
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
+        if (slicer.app.majorVersion, slicer.app.minorVersion) < OLDEST_SLICER:
+            self.layout.addWidget(labelForOldSlicer())
+            return
         from GDLASegmenterLib.Panel import Panel
 
         widget = slicer.util.loadUI(self.resourcePath("UI/GDLASegmenter.ui"))
@@ -71,7 +97,7 @@ class GDLASegmenterWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
         slicer.app.connect("aboutToQuit()", self.onQuit)
-        self.panel.setParameters(self.logic.getParameterNode())
+        self._open()
 
     def cleanup(self):
         self.removeObservers()
@@ -81,21 +107,29 @@ class GDLASegmenterWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.panel = None
 
     def enter(self):
-        self.panel.setParameters(self.logic.getParameterNode())
-        self.panel.warmUp()
+        if self.panel is not None:
+            self._open()
+            self.panel.warmUp()
 
     def exit(self):
-        self.panel.setParameters(None)
+        self._isOpen = False
+        if self.panel is not None:
+            self.panel.setParameters(None)
 
     def onSceneStartClose(self, caller, event):
-        self.panel.setParameters(None)
+        self.panel.closeScene()
 
     def onSceneEndClose(self, caller, event):
-        if self.parent.isEntered:
-            self.panel.setParameters(self.logic.getParameterNode())
+        if self._isOpen:
+            self._open()
 
     def onQuit(self):
+        """Leave no process behind; cleanup() may be yet to come, or not come at all."""
         self.panel.cleanup()
+
+    def _open(self):
+        self._isOpen = True
+        self.panel.setParameters(self.logic.getParameterNode())
 
 
 class GDLASegmenterLogic(ScriptedLoadableModuleLogic):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -10,11 +11,14 @@ from slicer.i18n import tr as _
 
 from GDLACore import installation, storage
 from GDLACore.errors import GDLAError
+from GDLASegmenterLib.Parameters import Parameters
 from GDLASegmenterLib.SegmentationLogic import SegmentationLogic
 from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
 from GDLASegmenterLib.SegmentationRun import RunState
+from GDLASegmenterLib.SequenceRun import browserOf
 
 _ETA_AFTER_S = 1.0  # a guess from less is no guess
+_GIVEN_S = 0.01
 
 
 class Activity(Protocol):
@@ -94,6 +98,9 @@ class InstallationActivity:
         self._onLine = onLine
 
     def advance(self) -> None:
+        # Slicer keeps Python's lock while its window waits for the user: without this the
+        # installation would get hardly any time.
+        threading.Event().wait(_GIVEN_S)
         for event in self._installation.poll():
             if isinstance(event, installation.Line):
                 self._onLine(event.text)
@@ -113,17 +120,21 @@ class InstallationActivity:
 
 
 class SegmentationActivity:
-    """A run of the logic; ``allFrames`` segments the whole sequence that the volume is in."""
+    """A run of the logic for what ``request``, made of ``parameters``, asks for."""
 
     def __init__(
-        self, logic: SegmentationLogic, request: SegmentationRequest, allFrames: bool
+        self, logic: SegmentationLogic, request: SegmentationRequest, parameters: Parameters
     ) -> None:
+        self.parameters = parameters
         self._logic = logic
+        self._volumeNode = request.volumeNode
         self._volumeName = request.volumeNode.GetName()
+        # The choice stays when a volume is chosen that is not in a sequence.
+        allFrames = parameters.allFrames and browserOf(request.volumeNode) is not None
         begin = logic.segmentSequence if allFrames else logic.segment
         self.run = begin(request)
         self._begin = time.monotonic()
-        self._segmentingSince: float | None = None
+        self._firstSlices: tuple[float, int] | None = None  # when they came, and how many
 
     @property
     def warnings(self) -> list[str]:
@@ -135,7 +146,7 @@ class SegmentationActivity:
 
     @property
     def isOver(self) -> bool:
-        return self.run.isOver
+        return self.run.isOver and not self._logic.isBusy  # else the next run would be refused
 
     @property
     def isCancelled(self) -> bool:
@@ -166,8 +177,8 @@ class SegmentationActivity:
 
     def advance(self) -> None:
         self._logic.update()
-        if self._segmentingSince is None and self.run.phase == "segmenting":
-            self._segmentingSince = time.monotonic()
+        if self._firstSlices is None and self.run.phase == "segmenting":
+            self._firstSlices = time.monotonic(), self.run.done
 
     def cancel(self) -> None:
         self._logic.cancel(keepFinishedSlices=True)
@@ -180,6 +191,8 @@ class SegmentationActivity:
                 time=_inWords(time.monotonic() - self._begin),
                 device=run.device,
             )
+        if self._volumeNode.GetScene() is None:
+            return _("Stopped: {name} is not in the scene any more.").format(name=self._volumeName)
         if run.finishedSlices:
             return _("Stopped after {count} slices, which are kept.").format(
                 count=run.finishedSlices
@@ -187,11 +200,13 @@ class SegmentationActivity:
         return _("Stopped. Nothing was changed.")
 
     def _secondsLeft(self) -> float | None:
-        run = self.run
-        if self._segmentingSince is None or not run.done:
+        if self._firstSlices is None:
             return None
-        elapsed = time.monotonic() - self._segmentingSince
-        return elapsed / run.done * (run.total - run.done) if elapsed > _ETA_AFTER_S else None
+        since, before = self._firstSlices
+        elapsed, done = time.monotonic() - since, self.run.done - before
+        if elapsed < _ETA_AFTER_S or done <= 0:
+            return None
+        return elapsed / done * (self.run.total - self.run.done)
 
 
 def _inWords(seconds: float) -> str:

@@ -11,16 +11,16 @@ import slicer.util
 from slicer.i18n import tr as _
 
 from GDLACore import storage
+from GDLACore.errors import GDLAError
 from GDLACore.installation import (
+    Absent,
     Ready,
     RuntimeChoice,
     SystemFacts,
     detect_system,
     installed_builds,
-    runtime_choice,
-    runtime_choices,
 )
-from GDLACore.offline import offline_install
+from GDLACore.offline import install_from_folder
 from GDLASegmenterLib.Activities import InstallationActivity, TaskActivity
 from GDLASegmenterLib.Controller import Step
 from GDLASegmenterLib.Diagnostics import diagnostics
@@ -54,8 +54,8 @@ class EnvironmentPart:
 
     @property
     def device(self) -> str:
-        """The device that the user prefers: "auto", or a name of ``GDLACore.engine.DEVICES``."""
-        return slicer.util.settingsValue(_DEVICE_SETTING, "auto")
+        """The device that is chosen: "auto", or a name of ``GDLACore.engine.DEVICES``."""
+        return self._ui.deviceComboBox.itemData(self._ui.deviceComboBox.currentIndex)
 
     @property
     def isReady(self) -> bool:
@@ -76,8 +76,9 @@ class EnvironmentPart:
                 package=others[0].package, version=others[0].version
             )
         self._ui.runtimeLabel.text = _("ONNX Runtime: {text}").format(text=text)
-        self._ui.installButton.text = _("Reinstall") if isThere else _("Install")
-        self._ui.removeRuntimeButton.enabled = isThere
+        isAbsent = isinstance(state, Absent)
+        self._ui.installButton.text = _("Install") if isAbsent else _("Reinstall")
+        self._ui.removeRuntimeButton.enabled = not isAbsent
         self._ui.modelsLabel.text = _("Checkpoints: {size} MB in {folder}").format(
             size=round(storage.size_on_disk(self.modelFolder) / 1e6), folder=self.modelFolder
         )
@@ -99,17 +100,23 @@ class EnvironmentPart:
 
     def onRemove(self, checked: bool = False) -> None:
         if slicer.util.confirmOkCancelDisplay(
-            _("Remove ONNX Runtime from this computer? It is needed to segment.")
+            _("Remove ONNX Runtime from this computer? It is needed to segment."),
+            _("Remove ONNX Runtime"),
         ):
             self._stopWorker()
-            with slicer.util.tryWithErrorDisplay(_("It could not be removed.")):
+            try:
                 self._runtime.remove()
+            except GDLAError as error:
+                slicer.util.errorDisplay(str(error), _("Remove ONNX Runtime"))
             self.update()
 
     def onOpenModels(self, checked: bool = False) -> None:
-        with slicer.util.tryWithErrorDisplay(_("The folder could not be opened.")):
+        try:
             storage.ensure_folder(self.modelFolder)
-            qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self.modelFolder)))
+        except GDLAError as error:
+            slicer.util.errorDisplay(str(error), _("Open folder"))
+            return
+        qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self.modelFolder)))
 
     def copyDiagnostics(self, device: str, log: str) -> None:
         """Put what a report of a problem needs onto the clipboard."""
@@ -129,7 +136,7 @@ class EnvironmentPart:
         return ""
 
     def _installAfterAsking(self) -> InstallationActivity | None:
-        choice = runtime_choice(self._system)
+        choice = self._runtime.choices(self._system)[0]
         if not slicer.util.confirmOkCancelDisplay(
             self._question(choice), _("Install ONNX Runtime")
         ):
@@ -150,13 +157,10 @@ class EnvironmentPart:
         )
 
     def _installWheels(self, folder: Path) -> InstallationActivity:
+        choices = self._runtime.choices(self._system)
         self._stopWorker()
-        system = self._system
         return InstallationActivity(
-            self._runtime.install_wheels(
-                lambda: offline_install(folder, runtime_choices(system), system)
-            ),
-            self._ui.logText.appendPlainText,
+            install_from_folder(self._runtime, folder, choices), self._ui.logText.appendPlainText
         )
 
     def _listDevices(self) -> None:
@@ -169,7 +173,8 @@ class EnvironmentPart:
         }
         for name in _DEVICES:
             self._ui.deviceComboBox.addItem(names[name], name)
-        self._ui.deviceComboBox.setCurrentIndex(self._ui.deviceComboBox.findData(self.device))
+        preferred = slicer.util.settingsValue(_DEVICE_SETTING, _DEVICES[0])
+        self._ui.deviceComboBox.setCurrentIndex(max(0, self._ui.deviceComboBox.findData(preferred)))
 
     def _onDeviceSelected(self, index: int) -> None:
         if index >= 0:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import qt
-import slicer
 import slicer.util
 from slicer.i18n import tr as _
 
 from GDLACore import storage
-from GDLACore.errors import ModelFileError
+from GDLACore.errors import GDLAError, ModelFileError
 from GDLASegmenterLib.Activities import TaskActivity
+from GDLASegmenterLib.ChoiceDialog import chosenFromList
 from GDLASegmenterLib.Controller import Step
 
 
@@ -33,12 +32,12 @@ class GettingModels:
             )
         remote = storage.remote_file(model.entry)
         question = _(
-            "{title} is not on this computer. Download it from {url}?\n\nLicence: {licence}\n\n"
+            "{title} is not on this computer. Download it from {url}?\n\nLicense: {license}\n\n"
             "Intended use: {use}"
         ).format(
             title=model.title,
             url=remote.url,
-            licence=model.card.provenance.licence,
+            license=model.card.provenance.licence,
             use=model.card.provenance.intended_use,
         )
         if not slicer.util.confirmOkCancelDisplay(question, _("Download checkpoint")):
@@ -75,28 +74,26 @@ class GettingModels:
         )
         if not slicer.util.confirmOkCancelDisplay(question, _("Remove checkpoint")):
             return False
-        with slicer.util.tryWithErrorDisplay(_("It could not be removed.")):
+        try:
             storage.remove_model(model, self._folder)
-            return True
-        return False
+        except GDLAError as error:
+            slicer.util.errorDisplay(str(error), _("Remove checkpoint"))
+            return False
+        return True
 
     def _chosen(self, examination: storage.Examination) -> storage.Candidate | None:
         """Return the model that the file is, as the user confirms; None if he does not."""
         candidates = examination.candidates
         candidate = candidates[0]
         if len(candidates) > 1:
-            titles = [one.card.title for one in candidates]
-            title = qt.QInputDialog.getItem(
-                slicer.util.mainWindow(),
+            index = chosenFromList(
                 _("Import checkpoint"),
                 _("Several models have such a network. Which one is it?"),
-                titles,
-                0,
-                False,
+                [one.card.title for one in candidates],
             )
-            if not title:
+            if index is None:
                 return None
-            candidate = candidates[titles.index(title)]
+            candidate = candidates[index]
         agreed = slicer.util.confirmOkCancelDisplay(candidate.sentence, _("Import checkpoint"))
         return candidate if agreed else None
 

@@ -21,32 +21,32 @@ from GDLASegmenterLib.ViewedSlice import sliceAxis
 from GDLASegmenterLib.VolumeInput import readVolume
 
 
-class InputsPart:
+class InputsPart(slicer.util.VTKObservationMixin):
     """Keeps the choices together: the modality with the volume, the checkpoint with the modality.
 
     ``update`` is to be called whenever the parameters have changed; ``begin`` does steps.
     """
 
     def __init__(self, ui, modelFolder: Path, begin: Callable[[list[Step]], None]) -> None:
+        slicer.util.VTKObservationMixin.__init__(self)
         self._ui = ui
         self._modelFolder = modelFolder
         self._getting = GettingModels(modelFolder)
         self._begin = begin
         self._parameters: Parameters | None = None
         self._models: dict[str, storage.StoredModel] = {}
-        self._shown: tuple | None = None
-        self._volumeID: str | None = None
+        self._listed: Modality | None = None
         ui.modelComboBox.connect("currentIndexChanged(int)", self._onModelSelected)
         ui.importModelButton.connect("clicked(bool)", self.onImport)
         ui.removeModelButton.connect("clicked(bool)", self.onRemove)
 
     def setParameters(self, parameters: Parameters | None) -> None:
         self._parameters = parameters
-        self._shown = None
-        # A volume that comes with the parameters, from a file, comes with its modality.
-        volume = parameters.inputVolume if parameters else None
-        self._volumeID = volume.GetID() if volume else None
-        if parameters:
+        self._listed = None
+        self.removeObservers()
+        if parameters is not None:
+            if parameters.inputVolume is None:
+                parameters.inputVolume = _likelyVolume()
             self.update()
 
     @property
@@ -54,9 +54,14 @@ class InputsPart:
         """The checkpoint that is chosen."""
         return self._models.get(self._parameters.modelName) if self._parameters else None
 
+    def storedModel(self, name: str) -> storage.StoredModel | None:
+        """Return the checkpoint called ``name`` as it is now: it may just have come."""
+        models = storage.list_models(self._modelFolder)
+        return next((model for model in models if model.name == name), None)
+
     def refresh(self, select: str | None = None) -> None:
         """Look again which checkpoints there are, and choose the one called ``select``."""
-        self._shown = None
+        self._listed = None
         if select is not None:
             self._parameters.modelName = select
         self.update()
@@ -92,26 +97,35 @@ class InputsPart:
             )
             self.refresh(model.name)
 
-    def update(self) -> None:
+    def update(self, caller=None, event=None) -> None:
         """Show what fits the parameters, and correct what does not."""
         parameters = self._parameters
         volumeNode = parameters.inputVolume
-        volumeID = volumeNode.GetID() if volumeNode else None
-        if volumeID != self._volumeID:
-            self._volumeID = volumeID
-            if volumeNode is not None:
-                self._guessModality(volumeNode)
-        if self._shown != (parameters.modality,):
-            self._shown = (parameters.modality,)
+        self._watch(volumeNode)
+        if volumeNode is not None and volumeNode is not parameters.modalityKnownOf:
+            self._guessModality(volumeNode)
+        if self._listed is not parameters.modality:
+            self._listed = parameters.modality
             self._listModels()
         self._showModel()
         self._showPart(volumeNode)
 
+    def _watch(self, volumeNode) -> None:
+        """Look again when the volume gets its voxels: it may be chosen before."""
+        event = slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent
+        if volumeNode is None or not self.hasObserver(volumeNode, event, self.update):
+            self.removeObservers()
+            if volumeNode is not None:
+                self.addObserver(volumeNode, event, self.update)
+
     def _guessModality(self, volumeNode) -> None:
         try:
-            self._parameters.modality = Modality[guessModality(readVolume(volumeNode))]
+            modality = Modality[guessModality(readVolume(volumeNode))]
         except GDLAError:
-            pass  # said when it is to be segmented
+            return  # said when it is to be segmented
+        with slicer.util.NodeModify(self._parameters.parameterNode):
+            self._parameters.modalityKnownOf = volumeNode
+            self._parameters.modality = modality
 
     def _listModels(self) -> None:
         """Offer the checkpoints for the modality, those on this computer first."""
@@ -177,6 +191,18 @@ class InputsPart:
             self._parameters.modelName = self._ui.modelComboBox.itemData(index)
 
 
+def _likelyVolume():
+    """Return the volume that the user is most likely to mean: the one that the views show."""
+    selectionNode = slicer.app.applicationLogic().GetSelectionNode()
+    volumeNodes = [
+        node
+        for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+        if not node.IsA("vtkMRMLLabelMapVolumeNode") and not node.GetHideFromEditors()
+    ]
+    active = [one for one in volumeNodes if one.GetID() == selectionNode.GetActiveVolumeID()]
+    return next(iter(active or volumeNodes), None)
+
+
 def _itemText(model: storage.StoredModel) -> str:
     if model.state == storage.READY:
         return model.title
@@ -190,7 +216,11 @@ def _note(model: storage.StoredModel) -> str:
     lines = [", ".join(label.name for label in card.labels) + "."]
     if model.problem:
         lines.append(model.problem)
-    lines.append(_("Licence: {licence}.").format(licence=card.provenance.licence))
+    lines.append(_("License: {license}").format(license=_asSentence(card.provenance.licence)))
     lines += card.provenance.caveats[:1]
     lines.append(_("Not for clinical use."))
     return " ".join(lines)
+
+
+def _asSentence(text: str) -> str:
+    return text if text.endswith(".") else f"{text}."

@@ -5,6 +5,8 @@ from __future__ import annotations
 from GDLASegmenterLib.Controller import Controller
 from GDLASegmenterLib.PanelState import PanelState
 
+_OVERLAP = 400  # characters; of a long log the worker keeps the end
+
 
 class LogPart:
     """Adds a line for each result, warning and error, and those that the worker writes."""
@@ -32,9 +34,9 @@ class LogPart:
         log = self._worker.log()
         if log == self._workerLog:
             return
-        known = self._workerLog
+        known = self._workerLog[-_OVERLAP:]
         self._workerLog = log
-        new = log[len(known) :] if log.startswith(known) else log
+        new = log[log.rfind(known) + len(known) :] if known and known in log else log
         if new.strip():
             self._add(new.rstrip())
 

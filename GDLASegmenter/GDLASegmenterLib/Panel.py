@@ -62,15 +62,18 @@ class Panel(slicer.util.VTKObservationMixin):
             self.parameters.disconnectGui(self._guiTag)
             self.removeObserver(self.parameters, vtk.vtkCommand.ModifiedEvent, self.onModified)
         self.parameters = parameters
-        if parameters is not None:
-            if parameters.inputVolume is None:
-                parameters.inputVolume = slicer.mrmlScene.GetFirstNodeByClass(
-                    "vtkMRMLScalarVolumeNode"
-                )
-            self._guiTag = parameters.connectGui(self.ui)
-            self.addObserver(parameters, vtk.vtkCommand.ModifiedEvent, self.onModified)
         self.inputs.setParameters(parameters)
         self.result.setParameters(parameters)
+        if parameters is not None:
+            self._guiTag = parameters.connectGui(self.ui)
+            self.addObserver(parameters, vtk.vtkCommand.ModifiedEvent, self.onModified)
+        self._render()
+
+    def closeScene(self) -> None:
+        """Let go of the scene, which is being closed; an installation goes on."""
+        self.setParameters(None)
+        self._activity = None
+        self.controller.forget()
         self._render()
 
     def warmUp(self) -> None:
@@ -100,18 +103,21 @@ class Panel(slicer.util.VTKObservationMixin):
 
     def onSegment(self, checked: bool = False) -> None:
         """Get ready what is missing, if the user agrees, and segment."""
-        install = self.environment.stepsToInstall()
-        download = None if install is None else self.inputs.stepsToDownload()
-        if install is not None and download is not None:
-            self.begin([*install, *download, self._segmentation])
+        parameters, volumeNode = self.parameters, self.parameters.inputVolume
+        self.begin(
+            [
+                *self.environment.stepsToInstall(),
+                *self.inputs.stepsToDownload(),
+                lambda: self._segmentation(parameters, volumeNode),
+            ]
+        )
 
     def onCancel(self, checked: bool = False) -> None:
         self.controller.cancel()
         self._render()
 
     def onDiagnostics(self, checked: bool = False) -> None:
-        device = self._activity.run.device if self._activity else self._device
-        self.environment.copyDiagnostics(device, self.worker.log())
+        self.environment.copyDiagnostics(self._device, self.worker.log())
 
     def onModified(self, caller=None, event=None) -> None:
         """Show the parameters as they are now."""
@@ -127,20 +133,24 @@ class Panel(slicer.util.VTKObservationMixin):
         self._followResult()
         self._render()
 
-    def _segmentation(self) -> SegmentationActivity:
-        request = requestOfParameters(self.parameters, self.inputs.model, self.environment.device)
-        self._activity = SegmentationActivity(self.logic, request, self.parameters.allFrames)
+    def _segmentation(self, parameters: Parameters, volumeNode) -> SegmentationActivity | None:
+        if parameters.inputVolume is not volumeNode:  # removed while something was installed
+            return None
+        model = self.inputs.storedModel(parameters.modelName)
+        request = requestOfParameters(parameters, model, self.environment.device)
+        self._activity = SegmentationActivity(self.logic, request, parameters)
         return self._activity
 
     def _followResult(self) -> None:
-        """Show the segmentation as soon as there is one."""
-        if self._activity is None:
+        """Note the segmentation as soon as there is one, also while the module is not open."""
+        activity = self._activity
+        if activity is None:
             return
-        node = self._activity.run.segmentationNode
-        if node is not None and self.parameters is not None and self.parameters.result is not node:
-            self.parameters.result = node
-        self._device = self._activity.run.device
-        if self._activity.isOver:
+        node = activity.run.segmentationNode
+        if node is not None and activity.parameters.result is not node:
+            activity.parameters.result = node
+        self._device = activity.run.device
+        if activity.isOver:
             self._activity = None
 
     def _render(self) -> None:

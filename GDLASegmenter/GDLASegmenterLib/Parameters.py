@@ -47,18 +47,21 @@ class SegmentedPart(Enum):
 class Parameters:
     """``segmentation``: where to write, None for a new one; ``result``: what was made last.
 
+    ``modalityKnownOf`` is the volume that ``modality`` is about: it was guessed, or chosen, for it.
     ``modelName`` tells a checkpoint from others. ``batchSize``: 0 leaves it to the device.
-    ``firstSlice`` and ``lastSlice`` count stored slices along the checkpoint's slice axis.
+    ``firstSlice`` and ``lastSlice`` count stored slices along the checkpoint's slice axis; what is
+    beyond the last of a volume means the last.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
     modality: Modality = Modality.CT
+    modalityKnownOf: vtkMRMLScalarVolumeNode
     modelName: str = ""
     segmentation: vtkMRMLSegmentationNode
     result: vtkMRMLSegmentationNode
     part: SegmentedPart = SegmentedPart.WHOLE_VOLUME
     firstSlice: int = 0
-    lastSlice: int = 0
+    lastSlice: int = 99999
     region: vtkMRMLMarkupsROINode
     allFrames: bool = False
     smoothBorders: bool = True

@@ -32,6 +32,11 @@ def requestOfParameters(
         raise ModelFileError(
             _("No checkpoint is chosen."), _("Choose the modality of the image, or import one.")
         )
+    if model.path is None:
+        raise ModelFileError(
+            _("{title} is not on this computer.").format(title=model.title),
+            _("Import its file, or choose another checkpoint."),
+        )
     volume = readVolume(volumeNode)
     axis = sliceAxis(volume, model.card)
     point = viewedPoint(volumeNode.GetScene(), volume, axis)
@@ -45,7 +50,8 @@ def requestOfParameters(
         current = sliceAt(volume, axis, point)
         slices = range(current, current + 1)
     elif parameters.part is SegmentedPart.SLICE_RANGE:
-        ends = sorted((parameters.firstSlice, parameters.lastSlice))
+        count = volume.shape[axis]
+        ends = sorted(min(n, count - 1) for n in (parameters.firstSlice, parameters.lastSlice))
         slices = range(ends[0], ends[1] + 1)
     elif parameters.part is SegmentedPart.REGION:
         regionNode = parameters.region

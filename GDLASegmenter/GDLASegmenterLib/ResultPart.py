@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import slicer
+import slicer.util
+from slicer.i18n import tr as _
 
+from GDLACore.errors import GDLAError
 from GDLASegmenterLib.Parameters import Parameters
 from GDLASegmenterLib.VolumesTable import addVolumesTable
 
@@ -30,15 +33,17 @@ class ResultPart:
     def update(self, enabled: bool) -> None:
         """Show the segmentation; ``enabled``: whether it may be edited and measured now."""
         node = self.segmentationNode
-        self._ui.segmentsTable.setSegmentationNode(node)
-        self._ui.show3DButton.setSegmentationNode(node)
-        for button in (self._ui.show3DButton, self._ui.editButton, self._ui.volumesButton):
+        if self._ui.segmentsTable.segmentationNode() is not node:  # it would be filled anew
+            self._ui.segmentsTable.setSegmentationNode(node)
+            self._ui.show3DButton.setSegmentationNode(node)
+        self._ui.show3DButton.locked = not enabled
+        for button in (self._ui.editButton, self._ui.volumesButton):
             button.enabled = enabled and node is not None
 
     def onEdit(self, checked: bool = False) -> None:
-        """Open Segment Editor with the segmentation and the volume selected."""
+        """Open Segment Editor with the segmentation and its volume selected."""
         segmentationNode = self.segmentationNode
-        volumeNode = self._parameters.inputVolume
+        volumeNode = self._volumeNode()
         slicer.util.selectModule("SegmentEditor")
         editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
         editor.setSegmentationNode(segmentationNode)
@@ -46,12 +51,20 @@ class ResultPart:
 
     def onVolumes(self, checked: bool = False) -> None:
         """Put the volumes into a table and show it, where there is a layout to show it in."""
-        tableNode = addVolumesTable(self.segmentationNode)
-        selectionNode = slicer.app.applicationLogic().GetSelectionNode()
-        selectionNode.SetReferenceActiveTableID(tableNode.GetID())
+        try:
+            tableNode = addVolumesTable(self.segmentationNode)
+        except GDLAError as error:
+            slicer.util.errorDisplay(str(error), _("Volumes"))
+            return
+        applicationLogic = slicer.app.applicationLogic()
+        applicationLogic.GetSelectionNode().SetActiveTableID(tableNode.GetID())
         layoutManager = slicer.app.layoutManager()
         if layoutManager is not None:
-            layout = layoutManager.layoutLogic().GetLayoutNode().GetViewArrangement()
-            withTable = slicer.modules.tables.logic().GetLayoutWithTable(layout)
-            layoutManager.setLayout(withTable)
-            slicer.app.applicationLogic().PropagateTableSelection()
+            layout = slicer.modules.tables.logic().GetLayoutWithTable(layoutManager.layout)
+            layoutManager.setLayout(layout)
+            applicationLogic.PropagateTableSelection()
+
+    def _volumeNode(self):
+        """Return the volume that the segmentation was made of, which need not be the chosen one."""
+        role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+        return self.segmentationNode.GetNodeReference(role) or self._parameters.inputVolume

@@ -7,24 +7,42 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
-from GDLASegmenterLib.LabelLayer import layersOf
+from GDLACore.errors import OutputError
+from GDLASegmenterLib.Extent import isEmpty
+from GDLASegmenterLib.LabelLayer import LABELMAP, LabelLayer, layersOf
 
 
 def addVolumesTable(segmentationNode):
     """Add a table with the name and the volume (mL) of every segment, and return its node.
 
-    The voxels are counted as they are stored; a parent transform that scales counts too.
+    The voxels are counted as they are stored; parent transforms that scale count too. Raises
+    OutputError if there are no voxels to count, or a transform bends them.
     """
     segmentation = segmentationNode.GetSegmentation()
+    name = segmentationNode.GetName()
+    if not segmentation.ContainsRepresentation(LABELMAP):
+        raise OutputError(
+            _("{name} has no voxels to count.").format(name=name),
+            _("In the Segmentations module, create its binary labelmap first."),
+        )
+    scale = _scale(segmentationNode) / 1000
     volumes = {}
     for layer in layersOf(segmentation, segmentation.GetSegmentIDs()):
-        voxels = _voxelVolume(layer.image) * _scale(segmentationNode) / 1000
-        array = layer.array().ravel() if layer.image.GetPointData().GetScalars() else ()
-        counts = np.bincount(array, minlength=1) if len(array) else np.zeros(1, int)
+        counts = _counts(layer)
         for segmentID in layer.segmentIDs:
-            value = segmentation.GetSegment(segmentID).GetLabelValue()
-            volumes[segmentID] = voxels * (counts[value] if value < len(counts) else 0)
+            count = counts.get(segmentation.GetSegment(segmentID).GetLabelValue(), 0)
+            volumes[segmentID] = count * _voxelVolume(layer.image) * scale
     return _tableNode(segmentationNode, volumes)
+
+
+def _counts(layer: LabelLayer) -> dict[int, int]:
+    """Return how many voxels have each value; slice by slice, for counting takes 8 bytes each."""
+    counts: dict[int, int] = {}
+    for voxels in () if isEmpty(layer.extent) else layer.array():
+        found = np.bincount(voxels.ravel())
+        for value in np.flatnonzero(found).tolist():
+            counts[value] = counts.get(value, 0) + int(found[value])
+    return counts
 
 
 def _voxelVolume(image) -> float:
@@ -35,10 +53,15 @@ def _voxelVolume(image) -> float:
 
 
 def _scale(segmentationNode) -> float:
-    """Return by what the segmentation's parent transforms, if linear, multiply volumes."""
+    """Return by what the segmentation's parent transforms multiply volumes."""
     transformNode = segmentationNode.GetParentTransformNode()
-    if transformNode is None or not transformNode.IsTransformToWorldLinear():
+    if transformNode is None:
         return 1.0
+    if not transformNode.IsTransformToWorldLinear():
+        raise OutputError(
+            _("{name} is under a transform that bends it.").format(name=segmentationNode.GetName()),
+            _("Harden the transform on a copy of the segmentation, and measure the copy."),
+        )
     matrix = vtk.vtkMatrix4x4()
     transformNode.GetMatrixTransformToWorld(matrix)
     return abs(matrix.Determinant())
@@ -52,12 +75,13 @@ def _tableNode(segmentationNode, volumes: dict[str, float]):
     segmentation = segmentationNode.GetSegmentation()
     for segmentID in segmentation.GetSegmentIDs():
         names.InsertNextValue(segmentation.GetSegment(segmentID).GetName())
-        numbers.InsertNextValue(round(float(volumes[segmentID]), 3))
+        numbers.InsertNextValue(round(volumes[segmentID], 3))
     scene = segmentationNode.GetScene()
     name = scene.GenerateUniqueName(_("{name} volumes").format(name=segmentationNode.GetName()))
     tableNode = scene.AddNewNodeByClass("vtkMRMLTableNode", name)
     tableNode.AddColumn(names)
     tableNode.AddColumn(numbers)
+    tableNode.SetUseColumnTitleAsColumnHeader(True)
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     item = hierarchy.GetItemByDataNode(tableNode)
     if item:

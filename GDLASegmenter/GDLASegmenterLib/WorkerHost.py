@@ -35,6 +35,7 @@ class WorkerHost:
         self._packages = packages
         self._client: WorkerClient | None = None
         self._isProcess = True
+        self._warning = ""  # for the next job
         self._request: tuple[Volume, ModelRequest, SegmentOptions] | None = None
         self._job = 0
 
@@ -61,7 +62,11 @@ class WorkerHost:
     def poll(self) -> list:
         if self._client is None:
             return []
-        return [found for event in self._client.poll() for found in self._heed(event)]
+        events = [found for event in self._client.poll() for found in self._heed(event)]
+        if self._warning and any(getattr(event, "job", None) for event in events):
+            events.insert(0, Warned(self._job, self._warning))
+            self._warning = ""
+        return events
 
     def log(self) -> str:
         return self._client.log() if self._client is not None else ""
@@ -97,15 +102,10 @@ class WorkerHost:
     def _goOnHere(self, event: Failed) -> list:
         """Do in a thread what no process could be started for."""
         self._isProcess = False
+        self._warning = _("{message} Segmenting inside Slicer instead.").format(
+            message=event.error.message
+        )
         self.close()
-        if event.job is None:
-            return []
-        self._current().segment(*self._request)
-        return [
-            Warned(
-                self._job,
-                _("{message} Segmenting inside Slicer instead.").format(
-                    message=event.error.message
-                ),
-            )
-        ]
+        if event.job is not None:
+            self._current().segment(*self._request)
+        return []
