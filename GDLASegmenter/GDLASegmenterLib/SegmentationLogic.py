@@ -96,7 +96,7 @@ class SegmentationLogic:
         """Let go of the scene and end the worker."""
         self._scene.RemoveObserver(self._closing)
         if self.run is not None:
-            self.run.abandon()
+            self.run.stop()
         self.worker.close()
 
     def _onSceneStartClose(self, caller, event) -> None:

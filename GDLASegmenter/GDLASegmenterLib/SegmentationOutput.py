@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Sequence
 
 import numpy as np
-import slicer
 
 from GDLACore.model.card import ModelCard
 from GDLASegmenterLib.Extent import EMPTY, Extent, intersection, isEmpty
-from GDLASegmenterLib.LabelLayer import LabelLayer, announce, boxOf
-from GDLASegmenterLib.ModelLayers import layersInSteps, modelLayers, valuesInLayer
+from GDLASegmenterLib.LabelLayer import LabelLayer, announce, boxOf, newImageInSteps
+from GDLASegmenterLib.ModelLayers import (
+    largestValue,
+    layersInSteps,
+    modelLayers,
+    valuesInLayer,
+)
 from GDLASegmenterLib.ModelSegments import addSegments, findSegments, tagVersion
 from GDLASegmenterLib.Region import Region
 from GDLASegmenterLib.VolumeGrid import VolumeGrid, adoptGrid
@@ -161,16 +165,19 @@ class SegmentationOutput:
         return layersInSteps(self._segmentation, self.card, self.grid, self._room)
 
     def _remember(self) -> Steps:
-        """Keep the layers as they are, for ``discard``, and go on with copies of them."""
+        """Keep copies of the layers as they are, for ``discard``."""
         room, self._room = self._room, EMPTY
         for layer in (yield from self._layers()):
             values = {
                 one: self._segmentation.GetSegment(one).GetLabelValue() for one in layer.segmentIDs
             }
-            copy = slicer.vtkOrientedImageData()
-            copy.DeepCopy(layer.image)
-            self._before.append((LabelLayer(copy, layer.segmentIDs), values))
-            yield
+            image = yield from newImageInSteps(
+                self.grid.IJKToRAS, layer.extent, largestValue(self._segmentation, layer)
+            )
+            copy = LabelLayer(image, layer.segmentIDs)
+            if not isEmpty(layer.extent):
+                copy.array()[:] = layer.array()
+            self._before.append((copy, values))
         self._room = room
 
     def _restore(self, layer: LabelLayer, slab: Extent, written: np.ndarray) -> None:

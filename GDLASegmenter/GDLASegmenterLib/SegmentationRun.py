@@ -132,6 +132,8 @@ class SegmentationRun:
             self._worker.cancel()
             self._end(RunState.CANCELLED)
 
+    stop = abandon  # what is finished stays, also where the run ends with its module
+
     def receive(self, event) -> None:
         """Queue ``event`` of the worker, if it is about this run."""
         if not self.isOver and getattr(event, "job", None) == self._job:

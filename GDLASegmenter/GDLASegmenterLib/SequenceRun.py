@@ -8,8 +8,10 @@ from collections.abc import Callable
 import slicer
 
 from GDLACore.errors import GDLAError, VolumeError
+from GDLASegmenterLib.SegmentationOutput import removeWithItsNodes
 from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
 from GDLASegmenterLib.SegmentationRun import RunState, SegmentationRun
+from GDLASegmenterLib.VolumeGrid import browserOf
 
 
 class SequenceRun:
@@ -46,9 +48,17 @@ class SequenceRun:
                 "Segment the volume itself, or choose one that a sequence browser shows.",
             )
         self._frames = self._browser.GetSequenceNode(request.volumeNode)
-        self._sources = (request.volumeNode, self._browser, self._frames)
+        self._sources = [request.volumeNode, self._browser, self._frames]
+        # By value: the user may remove frames meanwhile, which counts the others anew.
+        self._waiting = [
+            self._frames.GetNthIndexValue(index)
+            for index in range(self._frames.GetNumberOfDataNodes())
+        ]
+        self._count = len(self._waiting)
+        self._indexValue = ""
+        self._keepFinishedFrames = True
+        self._isCancelled = False
         self._results = None
-        self._frame = 0
         self._frameNode = None
         self._run: SegmentationRun | None = None
         self._begin()
@@ -60,37 +70,44 @@ class SequenceRun:
     def cancel(self, keepFinishedSlices: bool) -> None:
         """Stop; frames that are finished stay, or the new sequence is not made at all."""
         if self._run is not None:
-            self.state = RunState.CANCELLING
+            self.state, self._isCancelled = RunState.CANCELLING, True
+            self._keepFinishedFrames = keepFinishedSlices
             self._run.cancel(keepFinishedSlices=False)
-            if not keepFinishedSlices and self._results is not None:
-                self._scene.RemoveNode(self._results)
-                self._results = None
 
     def abandon(self) -> None:
+        """End at once, without touching the scene, which is closing."""
         if self._run is not None:
             self._run.abandon()
             self.state, self._run = RunState.CANCELLED, None
+
+    def stop(self) -> None:
+        """End at once, and leave no node that is only of use to the run."""
+        if self._run is not None:
+            run = self._run
+            run.abandon()
+            self._isCancelled = True
+            self._collect(run)
 
     def receive(self, event) -> None:
         if self._run is not None:
             self._run.receive(event)
 
     def advance(self) -> bool:
-        run = self._run
-        if run is None:
+        """Take one step; return False if there is nothing to do until the worker says more."""
+        if self._run is None:
             return False
         if not all(map(self._scene.IsNodePresent, self._sources)):
             self._drop()
             return True
+        run = self._run
         if not run.advance():
             return False
         self.phase, self.device = run.phase, run.device
         self.done, self.total = self._progress(run)
-        if run.segmentationNode is not None:
-            # It belongs to another frame than the one that is shown.
-            run.segmentationNode.SetDisplayVisibility(False)
         if run.state is RunState.RUNNING and self.state is RunState.PREPARING:
             self.state = RunState.RUNNING
+        if run.segmentationNode is not None:
+            _hide(run.segmentationNode, True)
         if run.isOver:
             self._collect(run)
         return True
@@ -99,21 +116,17 @@ class SequenceRun:
         """End without a result: there is nothing left that it could belong to."""
         name = self._request.volumeNode.GetName()
         self.warnings.append(f"{name} or its sequence was removed: its segmentation was stopped.")
-        node = self._run.segmentationNode
-        self.abandon()
-        if node is not None:
-            self._remove(node)
-        self._scene.RemoveNode(self._frameNode)
-        if self._results is not None:
-            self._scene.RemoveNode(self._results)
+        self._keepFinishedFrames = False
+        self.stop()
 
     def _progress(self, run: SegmentationRun) -> tuple[int, int]:
         if run.phase != "segmenting":
             return run.done, run.total
-        frames = self._frames.GetNumberOfDataNodes()
-        return self._frame * run.total + run.done, frames * run.total
+        finished = self._count - len(self._waiting) - 1
+        return finished * run.total + run.done, self._count * run.total
 
     def _begin(self) -> None:
+        self._indexValue = self._waiting.pop(0)
         self._frameNode = self._addFrameNode()
         try:
             self._run = SegmentationRun(
@@ -127,8 +140,8 @@ class SequenceRun:
 
     def _addFrameNode(self):
         """Return a volume node with the voxels of the frame, which it shares with the sequence."""
-        frame = self._frames.GetNthDataNode(self._frame)
-        node = slicer.mrmlScene.CreateNodeByClass(frame.GetClassName())
+        frame = self._frames.GetDataNodeAtValue(self._indexValue)
+        node = self._scene.CreateNodeByClass(frame.GetClassName())
         node.UnRegister(None)
         node.SetName(self._request.volumeNode.GetName())
         node.SetHideFromEditors(True)
@@ -140,24 +153,29 @@ class SequenceRun:
         return node
 
     def _collect(self, run: SegmentationRun) -> None:
+        """Keep what came of a frame, and go on with the next that there still is."""
         self.seconds += run.seconds
         self.warnings += [one for one in run.warnings if one not in self.warnings]
-        if run.state is RunState.DONE:
+        node = run.segmentationNode
+        isPresent = self._scene.IsNodePresent(self._frames)
+        wasKept = isPresent and self._frames.GetDataNodeAtValue(self._indexValue) is not None
+        if run.state is RunState.DONE and wasKept and not self._isCancelled:
             self.finishedSlices += run.finishedSlices
             self.structures = max(self.structures, run.structures)
-            self._store(run.segmentationNode)
-        elif run.segmentationNode is not None:
-            self._remove(run.segmentationNode)
+            self._store(node)
+        if node is not None:
+            removeWithItsNodes(node)
         self._scene.RemoveNode(self._frameNode)
-        self._frame += 1
-        if run.state is not RunState.DONE or self._frame == self._frames.GetNumberOfDataNodes():
-            self._end(run)
+        present = self._scene.IsNodePresent(self._frames)
+        while self._waiting and not (present and self._frames.GetDataNodeAtValue(self._waiting[0])):
+            self._waiting.pop(0)  # removed by the user
+        if self._isCancelled or run.state is not RunState.DONE or not self._waiting:
+            self._end(RunState.CANCELLED if self._isCancelled else run.state, run.error)
             return
         try:
             self._begin()
         except GDLAError as error:
-            self.error = error
-            self._end(run, RunState.FAILED)
+            self._end(RunState.FAILED, error)
 
     def _store(self, node) -> None:
         if self._results is None:
@@ -168,27 +186,27 @@ class SequenceRun:
             self._results.SetIndexName(self._frames.GetIndexName())
             self._results.SetIndexUnit(self._frames.GetIndexUnit())
             self._results.SetIndexType(self._frames.GetIndexType())
-        node.SetDisplayVisibility(True)
-        self._results.SetDataNodeAtValue(node, self._frames.GetNthIndexValue(self._frame))
-        self._remove(node)
+            self._sources.append(self._results)
+        _hide(node, False)
+        self._results.SetDataNodeAtValue(node, self._indexValue)
 
-    def _remove(self, node) -> None:
-        displayNode = node.GetDisplayNode()
-        self._scene.RemoveNode(node)
-        self._scene.RemoveNode(displayNode)
-
-    def _end(self, run: SegmentationRun, state: RunState | None = None) -> None:
-        self.error = self.error or run.error
+    def _end(self, state: RunState, error: GDLAError | None) -> None:
+        self.error = error
         self._run = None
-        if self._results is not None:
-            self._show()
-        self.state = state or run.state
+        if self._results is not None and self._scene.IsNodePresent(self._results):
+            if self._keepFinishedFrames:
+                self._show()
+            else:
+                self._scene.RemoveNode(self._results)
+        self.state = state
 
     def _show(self) -> None:
         """Let the browser show the segmentation of the frame that it shows."""
         self._browser.AddSynchronizedSequenceNode(self._results)
         slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(self._browser)
         node = self._browser.GetProxyNode(self._results)
+        if node is None:  # the frame that is shown has no result
+            return
         volumeNode = self._request.volumeNode
         node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
         node.SetNodeReferenceID(node.GetReferenceImageGeometryReferenceRole(), volumeNode.GetID())
@@ -200,9 +218,8 @@ class SequenceRun:
         self.segmentationNode = node
 
 
-def browserOf(volumeNode):
-    """Return the browser of the sequence that ``volumeNode`` is a frame of, None if there is none.
-
-    A volume in a sequence is segmented frame by frame; as it is, it counts as one volume.
-    """
-    return slicer.modules.sequences.logic().GetFirstBrowserNodeForProxyNode(volumeNode)
+def _hide(segmentationNode, hidden: bool) -> None:
+    """Keep out of sight and of saved scenes what belongs to another frame than is shown."""
+    segmentationNode.SetDisplayVisibility(not hidden)
+    segmentationNode.SetHideFromEditors(hidden)
+    segmentationNode.SetSaveWithScene(not hidden)
