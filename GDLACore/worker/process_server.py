@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import sys
 import threading
@@ -9,13 +10,16 @@ import traceback
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
-from GDLACore.worker.messages import Command, Report
+from GDLACore.worker.messages import Alive, Command, Report
 from GDLACore.worker.protocol import LONGEST_LINE, ProtocolError, decode_command, encode
 from GDLACore.worker.server import serve
 from GDLACore.worker.session_folder import clear_when_abandoned
 
 # How long a client that is ending may take from closing its pipes to letting go of its folder.
 _PATIENCE_S = 1.0
+
+# Twice what the client waits for a sign of life.
+_STUCK_S = 60.0
 
 
 def serve_streams(commands: BinaryIO, reports: BinaryIO) -> NoReturn:
@@ -54,6 +58,9 @@ class _Client:
         return decode_command(line)
 
     def send(self, report: Report) -> None:
+        if isinstance(report, Alive):
+            # Native code that holds Python's lock for ever would outlive the client too.
+            faulthandler.dump_traceback_later(_STUCK_S, exit=True)
         line = memoryview(encode(report))
         with self._turn:
             try:

@@ -30,11 +30,16 @@ class SessionFolder:
     def path(self) -> Path:
         """Return the folder; the first call makes it and clears those of dead owners away.
 
+        So does one after somebody, such as a cleaner of temporary files, has removed it.
+
         Raises WorkerError if it cannot be made, or the client was closed.
         """
         with self._turn:
             if self._closed:
                 raise WorkerError("The segmentation was closed.")
+            if self._owner is not None and not self._owner.path.is_dir():
+                self._owner.close()
+                self._owner = None
             if self._owner is None:
                 clear_abandoned(self._parent)
                 try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -196,3 +197,13 @@ def test_the_lock_is_not_inherited_by_programs_that_the_owner_starts(tmp_path):
         clear_abandoned(tmp_path)
         child.communicate(b"\n")
     assert not path.exists()
+
+
+def test_a_folder_that_a_cleaner_has_removed_is_made_again(tmp_path):
+    session = SessionFolder(tmp_path)
+    first = session.path
+    shutil.rmtree(first)
+    second = session.path
+    assert second.is_dir() and second != first
+    session.remove()
+    assert list(tmp_path.iterdir()) == []

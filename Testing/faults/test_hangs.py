@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from observer import FAULTY, MODEL, SLOW_MODEL, Observer, ct, is_running, wait_until
@@ -19,6 +21,9 @@ SLOW_HOLD, SLOW_COMPUTE = (
 )
 
 _SILENCE_S = 1.5  # longer than between two signs of life
+
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("fault", ["halt", SLOW_HOLD])
@@ -103,3 +108,25 @@ def test_a_worker_that_was_halted_while_idle_is_replaced_when_it_is_needed(obser
     os.kill(observer.client.pid, signal.SIGSTOP)
     assert isinstance(observer.segment(), Finished)
     assert not any(isinstance(event, Failed) for event in observer.events)
+
+
+@pytest.mark.slow
+def test_a_worker_whose_python_is_stuck_ends_by_itself_when_nobody_is_left_to_kill_it(tmp_path):
+    program = """
+import ctypes, sys
+from GDLACore.worker import process_server
+from GDLACore.worker.messages import Alive
+process_server._STUCK_S = 1.0
+client = process_server._Client(sys.stdin.buffer, open(sys.stdout.fileno(), "wb", 0))
+client.send(Alive())
+ctypes.PyDLL(None).sleep(600)  # holds Python's lock
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode != 0
+    assert b"Timeout" in done.stderr
