@@ -23,6 +23,8 @@ from GDLASegmenterLib.VolumeGrid import VolumeGrid
 
 CLOSED_SURFACE = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
 
+_LOOKED_AT_ONCE = 8 << 20  # voxels
+
 
 def finishingSteps(segmentation, card: ModelCard, grid: VolumeGrid) -> Generator[None, None, int]:
     """Crop the layers of ``card``'s model, note the segments' status, renew surfaces if shown.
@@ -36,10 +38,9 @@ def finishingSteps(segmentation, card: ModelCard, grid: VolumeGrid) -> Generator
     found = 0
     for segmentID in segmentIDs:
         segment = segmentation.GetSegment(segmentID)
-        if segment is not None and _holdsAnything(segment):
+        if segment is not None and (yield from _holdsAnything(segment)):
             found += 1
             _noteStatus(segment)
-        yield
     if segmentation.ContainsRepresentation(CLOSED_SURFACE):
         for segmentID in segmentIDs:
             yield
@@ -77,9 +78,16 @@ def _contentExtent(layer: LabelLayer) -> Extent:
     return tuple(int(n) for n in (i0 + i, i1 + i, j0 + j, j1 + j, k0 + k, k1 + k))
 
 
-def _holdsAnything(segment) -> bool:
+def _holdsAnything(segment) -> Generator[None, None, bool]:
     layer = LabelLayer(segment.GetRepresentation(LABELMAP), ())
-    return not isEmpty(layer.extent) and bool((layer.array() == segment.GetLabelValue()).any())
+    if isEmpty(layer.extent):
+        return False
+    voxels = layer.array().ravel()
+    for start in range(0, voxels.size, _LOOKED_AT_ONCE):
+        if (voxels[start : start + _LOOKED_AT_ONCE] == segment.GetLabelValue()).any():
+            return True
+        yield
+    return False
 
 
 def _noteStatus(segment) -> None:

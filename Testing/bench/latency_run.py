@@ -25,6 +25,7 @@ slicer_application.start()
 import numpy as np  # noqa: E402
 import slicer  # noqa: E402
 import slicer.util  # noqa: E402
+from nodes import add_segment  # noqa: E402
 from rounds import seconds  # noqa: E402
 
 from GDLACore.engine import load_engine  # noqa: E402
@@ -95,6 +96,12 @@ class Clicks:
         }
         return times, run.segmentationNode
 
+    def add_manual_segment(self, node: slicer.vtkMRMLSegmentationNode) -> None:
+        """Draw a block where nothing was found, which Slicer puts into the same layer."""
+        mask = np.zeros(self.volume.shape, bool)
+        mask[:, :40, :40] = True
+        add_segment(node, self.node, "by hand", mask)
+
     def alone(self, slices: range | None = None) -> float:
         """Return the seconds that the pipeline takes for the same slices in this process."""
         options = SegmentOptions(slices=slices)
@@ -125,6 +132,9 @@ def main() -> None:
         clicks.history.SetSegmentation(node.GetSegmentation())
         times, _ = clicks.click(outputNode=node)
         note("again into the same segmentation", clicks.alone, times)
+        clicks.add_manual_segment(node)
+        times, _ = clicks.click(outputNode=node)
+        note("again, beside a segment drawn by hand", clicks.alone, times)
         times, _ = clicks.click(outputNode=node, slices=one)
         note("the current slice again", lambda: clicks.alone(one), times)
         clicks.history.SetSegmentation(None)
