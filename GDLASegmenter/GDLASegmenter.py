@@ -95,7 +95,9 @@ class GDLASegmenterWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel = Panel(slicer.util.childWidgetVariables(widget), slicer.mrmlScene)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.StartImportEvent, self.onSceneStartImport)
+        for event in (scene.EndCloseEvent, scene.EndImportEvent):
+            self.addObserver(scene, event, self.onSceneReady)
         slicer.app.connect("aboutToQuit()", self.onQuit)
         self._open()
 
@@ -119,7 +121,11 @@ class GDLASegmenterWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneStartClose(self, caller, event):
         self.panel.closeScene()
 
-    def onSceneEndClose(self, caller, event):
+    def onSceneStartImport(self, caller, event):
+        """Let nobody change the parameters as long as half of the nodes is missing."""
+        self.panel.setParameters(None)
+
+    def onSceneReady(self, caller, event):
         if self._isOpen:
             self._open()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import qt
 import slicer
 import slicer.util
@@ -37,6 +38,7 @@ class InputsPart(slicer.util.VTKObservationMixin):
         self._models: dict[str, storage.StoredModel] = {}
         self._listed: Modality | None = None
         ui.modelComboBox.connect("currentIndexChanged(int)", self._onModelSelected)
+        ui.regionSelector.connect("nodeAddedByUserAction(vtkMRMLNode*)", self._onRegionAdded)
         ui.importModelButton.connect("clicked(bool)", self.onImport)
         ui.removeModelButton.connect("clicked(bool)", self.onRemove)
 
@@ -185,6 +187,16 @@ class InputsPart(slicer.util.VTKObservationMixin):
         last = int(volume.shape[sliceAxis(volume, self.model.card)]) - 1
         self._ui.firstSliceSpinBox.maximum = last
         self._ui.lastSliceSpinBox.maximum = last
+
+    def _onRegionAdded(self, regionNode) -> None:
+        """Put a new region around the whole volume, for the user to drag its sides."""
+        if self._parameters is None or self._parameters.inputVolume is None:
+            return
+        bounds = np.zeros(6)
+        self._parameters.inputVolume.GetRASBounds(bounds)
+        ends = bounds.reshape(3, 2)
+        regionNode.SetCenter(ends.mean(axis=1))
+        regionNode.SetSize(ends[:, 1] - ends[:, 0])
 
     def _onModelSelected(self, index: int) -> None:
         if self._parameters is not None and index >= 0:

@@ -62,11 +62,11 @@ class Panel(slicer.util.VTKObservationMixin):
             self.parameters.disconnectGui(self._guiTag)
             self.removeObserver(self.parameters, vtk.vtkCommand.ModifiedEvent, self.onModified)
         self.parameters = parameters
-        self.inputs.setParameters(parameters)
-        self.result.setParameters(parameters)
         if parameters is not None:
             self._guiTag = parameters.connectGui(self.ui)
             self.addObserver(parameters, vtk.vtkCommand.ModifiedEvent, self.onModified)
+        self.inputs.setParameters(parameters)
+        self.result.setParameters(parameters)
         self._render()
 
     def closeScene(self) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Annotated
 
 from slicer import vtkMRMLMarkupsROINode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
-from slicer.parameterNodeWrapper import parameterNodeWrapper
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+
+# Without a range, a connected spin box is given that of all whole numbers, negative ones too.
+SliceNumber = Annotated[int, WithinRange(0, 99999)]
 
 
 class Modality(Enum):
@@ -60,10 +64,10 @@ class Parameters:
     segmentation: vtkMRMLSegmentationNode
     result: vtkMRMLSegmentationNode
     part: SegmentedPart = SegmentedPart.WHOLE_VOLUME
-    firstSlice: int = 0
-    lastSlice: int = 99999
+    firstSlice: SliceNumber = 0
+    lastSlice: SliceNumber = 99999
     region: vtkMRMLMarkupsROINode
     allFrames: bool = False
     smoothBorders: bool = True
     largestComponent: bool = False
-    batchSize: int = 0
+    batchSize: Annotated[int, WithinRange(0, 64)] = 0
