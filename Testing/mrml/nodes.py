@@ -144,7 +144,20 @@ def add_segment(
     name: str,
     mask: np.ndarray,
 ) -> str:
-    """Add a segment drawn by hand and return its ID."""
+    """Add a segment drawn by hand, in the shared layer unless it overlaps; return its ID."""
+    segment_id = node.GetSegmentation().AddEmptySegment("", name)
+    paint(node, volume, segment_id, mask)
+    return segment_id
+
+
+def paint(
+    node: slicer.vtkMRMLSegmentationNode,
+    volume: slicer.vtkMRMLVolumeNode,
+    segment_id: str,
+    mask: np.ndarray,
+    mode: int = slicer.vtkSlicerSegmentationsModuleLogic.MODE_REPLACE,
+) -> None:
+    """Make ``mask`` [k, j, i] the segment, or add it (MODE_MERGE_MAX), as Segment Editor does."""
     image = slicer.vtkOrientedImageData()
     matrix = vtk.vtkMatrix4x4()
     volume.GetIJKToRASMatrix(matrix)
@@ -153,10 +166,8 @@ def add_segment(
     image.SetDimensions(i, j, k)
     image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
     vtk_to_numpy(image.GetPointData().GetScalars())[:] = mask.ravel()
-    segment_id = node.GetSegmentation().AddEmptySegment("", name)
     logic = slicer.vtkSlicerSegmentationsModuleLogic
-    assert logic.SetBinaryLabelmapToSegment(image, node, segment_id, logic.MODE_REPLACE)
-    return segment_id
+    assert logic.SetBinaryLabelmapToSegment(image, node, segment_id, mode)
 
 
 def separate_layers(node: slicer.vtkMRMLSegmentationNode) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import slicer
 import slicer.util
-import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +28,7 @@ LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresen
 MODEL = ModelRequest("abdomen")
 
 
-def valuesAsLabels(volume: Volume) -> np.ndarray:
+def values_as_labels(volume: Volume) -> np.ndarray:
     """Find in a volume the labels that are its values."""
     return np.asarray(volume.array).astype(np.uint8)
 
@@ -40,28 +39,31 @@ class Bench:
     def __init__(
         self,
         scene: slicer.vtkMRMLScene,
-        labels: Callable[[Volume], np.ndarray] = valuesAsLabels,
+        labels: Callable[[Volume], np.ndarray] = values_as_labels,
         card: ModelCard | None = None,
         batch: int = 2,
+        save_state_for_undo: Callable[[slicer.vtkMRMLSegmentationNode], None] | None = None,
     ) -> None:
         self.card = card or make_card()
         self.worker = ScriptedWorker(labels, self.card, batch=batch)
-        self.undoStates: list[slicer.vtkMRMLSegmentationNode] = []
-        self.logic = SegmentationLogic(self.worker, scene, self.undoStates.append)
+        self.undo_states: list[slicer.vtkMRMLSegmentationNode] = []
+        self.logic = SegmentationLogic(
+            self.worker, scene, save_state_for_undo or self.undo_states.append
+        )
 
-    def request(self, volumeNode: slicer.vtkMRMLVolumeNode, **options) -> SegmentationRequest:
-        return SegmentationRequest(volumeNode, MODEL, self.card, **options)
+    def request(self, volume_node: slicer.vtkMRMLVolumeNode, **options) -> SegmentationRequest:
+        return SegmentationRequest(volume_node, MODEL, self.card, **options)
 
-    def begin(self, volumeNode: slicer.vtkMRMLVolumeNode, **options) -> SegmentationRun:
-        return self.logic.segment(self.request(volumeNode, **options))
+    def begin(self, volume_node: slicer.vtkMRMLVolumeNode, **options) -> SegmentationRun:
+        return self.logic.segment(self.request(volume_node, **options))
 
-    def segment(self, volumeNode: slicer.vtkMRMLVolumeNode, **options) -> SegmentationRun:
+    def segment(self, volume_node: slicer.vtkMRMLVolumeNode, **options) -> SegmentationRun:
         """Segment to the end, which must be a good one."""
-        run = self.toTheEnd(self.begin(volumeNode, **options))
+        run = self.to_the_end(self.begin(volume_node, **options))
         assert run.error is None, run.error
         return run
 
-    def toTheEnd(self, run: SegmentationRun) -> SegmentationRun:
+    def to_the_end(self, run: SegmentationRun) -> SegmentationRun:
         for _ in range(1000):
             if run.isOver:
                 return run
@@ -93,7 +95,7 @@ def voxels(node: slicer.vtkMRMLSegmentationNode, name: str, shape: tuple[int, ..
     return whole
 
 
-def labelMap(
+def label_map(
     node: slicer.vtkMRMLSegmentationNode, card: ModelCard, shape: tuple[int, ...]
 ) -> np.ndarray:
     """Return the labels [k, j, i] of the card's structures, found by the segments' names."""
@@ -101,24 +103,3 @@ def labelMap(
     for label in card.labels:
         labels[voxels(node, label.name, shape)] = label.value
     return labels
-
-
-def addManualSegment(
-    node: slicer.vtkMRMLSegmentationNode,
-    volumeNode: slicer.vtkMRMLVolumeNode,
-    name: str,
-    mask: np.ndarray,
-) -> str:
-    """Add a segment as the Segment Editor does: into the shared layer where it overlaps nothing."""
-    segmentation = node.GetSegmentation()
-    segmentID = segmentation.AddEmptySegment("", name)
-    image = slicer.vtkOrientedImageData()
-    matrix = vtk.vtkMatrix4x4()
-    volumeNode.GetIJKToRASMatrix(matrix)
-    image.SetImageToWorldMatrix(matrix)
-    image.SetExtent(0, mask.shape[2] - 1, 0, mask.shape[1] - 1, 0, mask.shape[0] - 1)
-    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
-    vtk_to_numpy(image.GetPointData().GetScalars())[:] = mask.ravel()
-    logic = slicer.vtkSlicerSegmentationsModuleLogic
-    assert logic.SetBinaryLabelmapToSegment(image, node, segmentID, logic.MODE_REPLACE)
-    return segmentID

@@ -37,7 +37,7 @@ def _cancelled(bench: Bench, keep: bool) -> None:
     run = bench.begin(add_volume(LABELS))
     bench.until(lambda: run.finishedSlices > 0)
     bench.logic.cancel(keepFinishedSlices=keep)
-    bench.toTheEnd(run)
+    bench.to_the_end(run)
 
 
 def _volume_removed_meanwhile(bench: Bench, scene: slicer.vtkMRMLScene) -> None:
@@ -45,7 +45,7 @@ def _volume_removed_meanwhile(bench: Bench, scene: slicer.vtkMRMLScene) -> None:
     run = bench.begin(volume)
     bench.until(lambda: run.finishedSlices > 0)
     scene.RemoveNode(volume)
-    bench.toTheEnd(run)
+    bench.to_the_end(run)
 
 
 def _scene_closed_meanwhile(bench: Bench, scene: slicer.vtkMRMLScene) -> None:
@@ -75,7 +75,7 @@ def test_no_node_outlives_its_scene(
     bench.logic.update()
     assert bench.logic.worker.requests, "nothing was segmented"
     bench.worker.requests.clear()  # these two only tests keep
-    bench.undoStates.clear()
+    bench.undo_states.clear()
     scene.Clear(0)
     bench.logic.update()
     assert watch.leaked() == []

@@ -56,11 +56,11 @@ def test_every_labelled_voxel_is_in_its_place(scene, kind, plane, placed):
         matrix = ijk_to_ras(kind, plane, flips)
         if placed == "under a transform":
             matrix = np.linalg.solve(PLACED, matrix)
-        volumeNode = add_volume(np.zeros(shape(kind, plane), np.int16), matrix)
+        volume_node = add_volume(np.zeros(shape(kind, plane), np.int16), matrix)
         if placed == "under a transform":
-            volumeNode.SetAndObserveTransformNodeID(add_linear_transform(PLACED).GetID())
-        expected = scan(volumeNode)
-        run = Bench(scene, labels=through_the_pipeline, batch=7).segment(volumeNode)
+            volume_node.SetAndObserveTransformNodeID(add_linear_transform(PLACED).GetID())
+        expected = scan(volume_node)
+        run = Bench(scene, labels=through_the_pipeline, batch=7).segment(volume_node)
         check_segments(run.segmentationNode, NAMES, expected)
         scene.Clear(0)
 
@@ -68,13 +68,13 @@ def test_every_labelled_voxel_is_in_its_place(scene, kind, plane, placed):
 @pytest.mark.parametrize(("kind", "plane"), list(product(KINDS, PLANES)))
 def test_so_is_every_voxel_of_some_slices_written_again(scene, kind, plane):
     for flips in FLIPS:
-        volumeNode = add_volume(
+        volume_node = add_volume(
             np.zeros(shape(kind, plane), np.int16), ijk_to_ras(kind, plane, flips)
         )
-        expected = scan(volumeNode)
+        expected = scan(volume_node)
         bench = Bench(scene, labels=through_the_pipeline, batch=3)
-        node = bench.segment(volumeNode, slices=range(2, 6)).segmentationNode
-        bench.segment(volumeNode, outputNode=node, slices=range(4))
-        bench.segment(volumeNode, outputNode=node)
+        node = bench.segment(volume_node, slices=range(2, 6)).segmentationNode
+        bench.segment(volume_node, outputNode=node, slices=range(4))
+        bench.segment(volume_node, outputNode=node)
         check_segments(node, NAMES, expected)
         scene.Clear(0)

@@ -8,24 +8,24 @@ import slicer
 import slicer.util
 import vtk
 from phantom import make_card
-from segmenting import Bench, labelMap, voxels
+from segmenting import Bench, label_map, voxels
 
 SHAPE = (6, 7, 8)
 LABELS = np.random.default_rng(3).integers(0, 4, SHAPE).astype(np.uint8)
 
 
 @pytest.fixture
-def volumeNode(scene):
+def volume_node(scene):
     return slicer.util.addVolumeFromArray(LABELS.astype(np.int16), name="CT of Ann")
 
 
 def test_every_label_becomes_a_segment_with_the_names_colours_and_codes_of_the_card(
-    scene, volumeNode
+    scene, volume_node
 ):
     bench = Bench(scene)
-    node = bench.segment(volumeNode).segmentationNode
+    node = bench.segment(volume_node).segmentationNode
     assert node.GetName() == "CT of Ann abdomen"
-    np.testing.assert_array_equal(labelMap(node, bench.card, SHAPE), LABELS)
+    np.testing.assert_array_equal(label_map(node, bench.card, SHAPE), LABELS)
     segmentation = node.GetSegmentation()
     assert segmentation.GetNumberOfLayers() == 1
     for index, label in enumerate(bench.card.labels):
@@ -39,10 +39,10 @@ def test_every_label_becomes_a_segment_with_the_names_colours_and_codes_of_the_c
         assert segment.GetTag("GDLA.Model", tag) and tag == "abdomen:1.2"
 
 
-def test_nothing_is_in_the_scene_before_the_first_slices_are_done(scene, volumeNode):
+def test_nothing_is_in_the_scene_before_the_first_slices_are_done(scene, volume_node):
     bench = Bench(scene)
     nodes = scene.GetNumberOfNodes()
-    run = bench.begin(volumeNode)
+    run = bench.begin(volume_node)
     bench.until(lambda: run.state.value == "running")
     assert scene.GetNumberOfNodes() == nodes
     assert run.segmentationNode is None
@@ -51,61 +51,61 @@ def test_nothing_is_in_the_scene_before_the_first_slices_are_done(scene, volumeN
 
 
 def test_finished_slices_are_visible_while_the_rest_is_computed_the_current_one_first(
-    scene, volumeNode
+    scene, volume_node
 ):
     bench = Bench(scene, batch=1)
-    run = bench.begin(volumeNode, focusRAS=(0, 0, 4.2))
+    run = bench.begin(volume_node, focusRAS=(0, 0, 4.2))
     bench.until(lambda: run.finishedSlices == 1)
     expected = np.zeros_like(LABELS)
     expected[4] = LABELS[4]
-    np.testing.assert_array_equal(labelMap(run.segmentationNode, bench.card, SHAPE), expected)
+    np.testing.assert_array_equal(label_map(run.segmentationNode, bench.card, SHAPE), expected)
     bench.until(lambda: run.finishedSlices == 3)
     expected[3:6] = LABELS[3:6]
-    np.testing.assert_array_equal(labelMap(run.segmentationNode, bench.card, SHAPE), expected)
-    bench.toTheEnd(run)
-    np.testing.assert_array_equal(labelMap(run.segmentationNode, bench.card, SHAPE), LABELS)
+    np.testing.assert_array_equal(label_map(run.segmentationNode, bench.card, SHAPE), expected)
+    bench.to_the_end(run)
+    np.testing.assert_array_equal(label_map(run.segmentationNode, bench.card, SHAPE), LABELS)
 
 
-def test_a_structure_that_is_not_found_stays_as_an_empty_segment(scene, volumeNode):
+def test_a_structure_that_is_not_found_stays_as_an_empty_segment(scene, volume_node):
     bench = Bench(scene, labels=lambda volume: np.where(LABELS == 2, 0, LABELS))
-    node = bench.segment(volumeNode).segmentationNode
+    node = bench.segment(volume_node).segmentationNode
     assert node.GetSegmentation().GetNumberOfSegments() == 3
     assert not voxels(node, "spleen", SHAPE).any()
 
 
-def test_a_volume_in_which_nothing_is_found_gives_empty_segments(scene, volumeNode):
+def test_a_volume_in_which_nothing_is_found_gives_empty_segments(scene, volume_node):
     bench = Bench(scene, labels=lambda volume: np.zeros(SHAPE, np.uint8))
-    node = bench.segment(volumeNode).segmentationNode
-    assert not labelMap(node, bench.card, SHAPE).any()
+    node = bench.segment(volume_node).segmentationNode
+    assert not label_map(node, bench.card, SHAPE).any()
 
 
-def test_only_the_slices_asked_for_are_filled(scene, volumeNode):
+def test_only_the_slices_asked_for_are_filled(scene, volume_node):
     bench = Bench(scene)
-    node = bench.segment(volumeNode, slices=range(1, 3)).segmentationNode
+    node = bench.segment(volume_node, slices=range(1, 3)).segmentationNode
     expected = np.zeros_like(LABELS)
     expected[1:3] = LABELS[1:3]
-    np.testing.assert_array_equal(labelMap(node, bench.card, SHAPE), expected)
+    np.testing.assert_array_equal(label_map(node, bench.card, SHAPE), expected)
 
 
-def test_the_segment_editor_edits_and_exports_on_the_volumes_own_grid(scene, volumeNode):
-    node = Bench(scene).segment(volumeNode).segmentationNode
+def test_the_segment_editor_edits_and_exports_on_the_volumes_own_grid(scene, volume_node):
+    node = Bench(scene).segment(volume_node).segmentationNode
     role = node.GetReferenceImageGeometryReferenceRole()
-    assert node.GetNodeReference(role) is volumeNode
+    assert node.GetNodeReference(role) is volume_node
     expected = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
-    expected.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
+    expected.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
     name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
     assert node.GetSegmentation().GetConversionParameter(
         name
     ) == expected.GetSegmentation().GetConversionParameter(name)
 
 
-def test_it_is_under_the_volumes_transform_and_in_its_folder(scene, volumeNode):
+def test_it_is_under_the_volumes_transform_and_in_its_folder(scene, volume_node):
     hierarchy = scene.GetSubjectHierarchyNode()
     study = hierarchy.CreateStudyItem(hierarchy.GetSceneItemID(), "Study")
-    hierarchy.SetItemParent(hierarchy.GetItemByDataNode(volumeNode), study)
+    hierarchy.SetItemParent(hierarchy.GetItemByDataNode(volume_node), study)
     transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
-    volumeNode.SetAndObserveTransformNodeID(transform.GetID())
-    node = Bench(scene).segment(volumeNode).segmentationNode
+    volume_node.SetAndObserveTransformNodeID(transform.GetID())
+    node = Bench(scene).segment(volume_node).segmentationNode
     assert node.GetParentTransformNode() is transform
     assert hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)) == study
 
@@ -113,14 +113,14 @@ def test_it_is_under_the_volumes_transform_and_in_its_folder(scene, volumeNode):
 def test_the_layer_is_no_larger_than_what_was_found(scene):
     labels = np.zeros((9, 10, 11), np.uint8)
     labels[2:5, 3:7, 4:9] = 1
-    volumeNode = slicer.util.addVolumeFromArray(labels.astype(np.int16))
-    node = Bench(scene).segment(volumeNode).segmentationNode
+    volume_node = slicer.util.addVolumeFromArray(labels.astype(np.int16))
+    node = Bench(scene).segment(volume_node).segmentationNode
     image = node.GetSegmentation().GetNthSegment(0).GetRepresentation("Binary labelmap")
     assert image.GetExtent() == (4, 8, 3, 6, 2, 4)
 
 
-def test_segments_that_hold_something_are_in_progress_and_none_is_completed(scene, volumeNode):
-    run = Bench(scene, labels=lambda volume: np.where(LABELS == 2, 0, LABELS)).segment(volumeNode)
+def test_segments_that_hold_something_are_in_progress_and_none_is_completed(scene, volume_node):
+    run = Bench(scene, labels=lambda volume: np.where(LABELS == 2, 0, LABELS)).segment(volume_node)
     assert run.structures == 2
     segmentation = run.segmentationNode.GetSegmentation()
     logic = slicer.vtkSlicerSegmentationsModuleLogic
@@ -128,10 +128,10 @@ def test_segments_that_hold_something_are_in_progress_and_none_is_completed(scen
     assert found == [logic.InProgress, logic.NotStarted, logic.InProgress]
 
 
-def test_two_runs_give_two_nodes_of_different_names(scene, volumeNode):
+def test_two_runs_give_two_nodes_of_different_names(scene, volume_node):
     bench = Bench(scene)
-    first = bench.segment(volumeNode).segmentationNode
-    second = bench.segment(volumeNode).segmentationNode
+    first = bench.segment(volume_node).segmentationNode
+    second = bench.segment(volume_node).segmentationNode
     assert first is not second
     assert first.GetName() != second.GetName()
 
@@ -139,9 +139,9 @@ def test_two_runs_give_two_nodes_of_different_names(scene, volumeNode):
 def test_more_than_255_structures_are_told_apart(scene):
     card = make_card(tuple(f"part {number}" for number in range(300)))
     labels = np.arange(6 * 7 * 8).reshape(SHAPE) % 301
-    volumeNode = slicer.util.addVolumeFromArray(labels.astype(np.int16))
+    volume_node = slicer.util.addVolumeFromArray(labels.astype(np.int16))
     bench = Bench(scene, labels=lambda volume: labels.astype(np.uint16), card=card)
-    node = bench.segment(volumeNode).segmentationNode
+    node = bench.segment(volume_node).segmentationNode
     for value in (1, 255, 256, 300):
         np.testing.assert_array_equal(voxels(node, f"part {value - 1}", SHAPE), labels == value)
 
@@ -149,26 +149,26 @@ def test_more_than_255_structures_are_told_apart(scene):
 def test_a_colour_picture_of_one_slice_works_like_a_volume(scene):
     labels = np.random.default_rng(5).integers(0, 4, (1, 9, 12)).astype(np.uint8)
     colours = np.repeat(labels[..., None], 3, axis=3) * np.array([1, 2, 3], np.uint8)
-    volumeNode = slicer.util.addVolumeFromArray(
+    volume_node = slicer.util.addVolumeFromArray(
         colours, nodeClassName="vtkMRMLVectorVolumeNode", name="mole"
     )
-    bench = Bench(scene, labels=lambda volume: volume.array[..., 0], card=_colourCard())
-    node = bench.segment(volumeNode).segmentationNode
-    np.testing.assert_array_equal(labelMap(node, bench.card, labels.shape), labels)
+    bench = Bench(scene, labels=lambda volume: volume.array[..., 0], card=_color_card())
+    node = bench.segment(volume_node).segmentationNode
+    np.testing.assert_array_equal(label_map(node, bench.card, labels.shape), labels)
 
 
 def test_an_alpha_channel_is_left_out(scene):
     picture = np.random.default_rng(5).integers(0, 4, (1, 9, 12, 4)).astype(np.uint8)
-    volumeNode = slicer.util.addVolumeFromArray(
+    volume_node = slicer.util.addVolumeFromArray(
         picture, nodeClassName="vtkMRMLVectorVolumeNode", name="screenshot"
     )
-    bench = Bench(scene, labels=lambda volume: volume.array[..., 0], card=_colourCard())
-    bench.segment(volumeNode)
+    bench = Bench(scene, labels=lambda volume: volume.array[..., 0], card=_color_card())
+    bench.segment(volume_node)
     volume, _, _ = bench.worker.requests[0]
     np.testing.assert_array_equal(volume.array, picture[..., :3])
 
 
-def _colourCard():
+def _color_card():
     import dataclasses
 
     return dataclasses.replace(make_card(), modality="RGB", in_channels=3)

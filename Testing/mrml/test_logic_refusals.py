@@ -7,7 +7,8 @@ import pytest
 import slicer
 import slicer.util
 import vtk
-from segmenting import Bench, addManualSegment, labelMap
+from nodes import add_segment
+from segmenting import Bench, label_map
 
 from GDLACore.errors import OutputError, VolumeError
 
@@ -17,7 +18,7 @@ MASK = LABELS == 1
 
 
 @pytest.fixture
-def volumeNode(scene):
+def volume_node(scene):
     return slicer.util.addVolumeFromArray(LABELS.astype(np.int16), name="CT")
 
 
@@ -26,11 +27,11 @@ def bench(scene):
     return Bench(scene)
 
 
-def refusal(bench, volumeNode, error, **options) -> str:
+def refusal(bench, volume_node, error, **options) -> str:
     """Return what is said, after seeing that nothing was added to the scene and nothing asked."""
     nodes = bench.logic._scene.GetNumberOfNodes()
     with pytest.raises(error) as caught:
-        bench.begin(volumeNode, **options)
+        bench.begin(volume_node, **options)
     assert bench.logic._scene.GetNumberOfNodes() == nodes
     assert not bench.logic.isBusy and bench.worker.requests == []
     assert caught.value.hint
@@ -56,59 +57,59 @@ def test_a_volume_of_two_values_per_voxel_is_refused(scene, bench):
     assert "field has 2 values per voxel" in refusal(bench, node, VolumeError)
 
 
-def test_a_volume_under_a_transform_that_bends_it_is_refused(scene, bench, volumeNode):
+def test_a_volume_under_a_transform_that_bends_it_is_refused(scene, bench, volume_node):
     transform = scene.AddNewNodeByClass("vtkMRMLBSplineTransformNode", "warp")
     transform.SetAndObserveTransformToParent(vtk.vtkThinPlateSplineTransform())
-    volumeNode.SetAndObserveTransformNodeID(transform.GetID())
-    assert "under the transform warp, which bends it" in refusal(bench, volumeNode, VolumeError)
+    volume_node.SetAndObserveTransformNodeID(transform.GetID())
+    assert "under the transform warp, which bends it" in refusal(bench, volume_node, VolumeError)
 
 
-def test_a_volume_squashed_flat_by_its_transform_is_refused(scene, bench, volumeNode):
+def test_a_volume_squashed_flat_by_its_transform_is_refused(scene, bench, volume_node):
     transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
     matrix = vtk.vtkMatrix4x4()
     matrix.SetElement(2, 2, 0.0)
     transform.SetMatrixTransformToParent(matrix)
-    volumeNode.SetAndObserveTransformNodeID(transform.GetID())
-    assert "singular" in refusal(bench, volumeNode, VolumeError)
+    volume_node.SetAndObserveTransformNodeID(transform.GetID())
+    assert "singular" in refusal(bench, volume_node, VolumeError)
 
 
-def test_a_segmentation_of_surfaces_is_no_output(scene, bench, volumeNode):
+def test_a_segmentation_of_surfaces_is_no_output(scene, bench, volume_node):
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "bones")
     node.GetSegmentation().SetSourceRepresentationName("Closed surface")
     sphere = vtk.vtkSphereSource()
     sphere.Update()
     node.AddSegmentFromClosedSurfaceRepresentation(sphere.GetOutput(), "ball", [1, 0, 0])
-    message = refusal(bench, volumeNode, OutputError, outputNode=node)
+    message = refusal(bench, volume_node, OutputError, outputNode=node)
     assert message == "bones consists of surfaces or fractions, not of voxels."
 
 
-def test_a_segmentation_made_on_another_grid_is_no_output(scene, bench, volumeNode):
+def test_a_segmentation_made_on_another_grid_is_no_output(scene, bench, volume_node):
     other = slicer.util.addVolumeFromArray(LABELS.astype(np.int16), name="MR")
     other.SetSpacing(0.9, 1, 1)
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "of the MR")
     node.SetReferenceImageGeometryParameterFromVolumeNode(other)
-    addManualSegment(node, other, "by hand", MASK)
-    message = refusal(bench, volumeNode, OutputError, outputNode=node)
+    add_segment(node, other, "by hand", MASK)
+    message = refusal(bench, volume_node, OutputError, outputNode=node)
     assert message == "of the MR was made on another voxel grid than that of CT."
 
 
-def test_a_segmentation_under_another_transform_is_no_output(scene, bench, volumeNode):
+def test_a_segmentation_under_another_transform_is_no_output(scene, bench, volume_node):
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "moved")
-    node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
-    addManualSegment(node, volumeNode, "by hand", MASK)
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
+    add_segment(node, volume_node, "by hand", MASK)
     transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
     node.SetAndObserveTransformNodeID(transform.GetID())
-    bench.segment(volumeNode, outputNode=node)  # the identity moves nothing
+    bench.segment(volume_node, outputNode=node)  # the identity moves nothing
     bench.worker.requests.clear()
     matrix = vtk.vtkMatrix4x4()
     matrix.SetElement(0, 3, 1.0)
     transform.SetMatrixTransformToParent(matrix)
-    message = refusal(bench, volumeNode, OutputError, outputNode=node)
+    message = refusal(bench, volume_node, OutputError, outputNode=node)
     assert message == "moved and CT are under different transforms."
 
 
 def test_a_segmentation_whose_grid_counts_from_another_corner_is_an_output(
-    scene, bench, volumeNode
+    scene, bench, volume_node
 ):
     flipped = slicer.util.addVolumeFromArray(np.ascontiguousarray(LABELS[::-1]).astype(np.int16))
     matrix = vtk.vtkMatrix4x4()
@@ -116,11 +117,11 @@ def test_a_segmentation_whose_grid_counts_from_another_corner_is_an_output(
     matrix.SetElement(2, 3, SHAPE[0] - 1)
     flipped.SetIJKToRASMatrix(matrix)
     node = bench.segment(flipped).segmentationNode
-    bench.segment(volumeNode, outputNode=node, slices=range(2))
-    np.testing.assert_array_equal(labelMap(node, bench.card, SHAPE), LABELS)
+    bench.segment(volume_node, outputNode=node, slices=range(2))
+    np.testing.assert_array_equal(label_map(node, bench.card, SHAPE), LABELS)
 
 
 @pytest.mark.parametrize("slices", [range(4, 9), range(2, 2), range(-1, 3), range(10**18)])
-def test_slices_that_the_volume_does_not_have_are_refused(bench, volumeNode, slices):
-    message = refusal(bench, volumeNode, VolumeError, slices=slices)
+def test_slices_that_the_volume_does_not_have_are_refused(bench, volume_node, slices):
+    message = refusal(bench, volume_node, VolumeError, slices=slices)
     assert "is no range of slices of CT, which has 6" in message

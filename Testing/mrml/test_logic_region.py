@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import slicer
 from nodes import add_linear_transform, add_roi, add_volume
-from segmenting import Bench, labelMap
+from segmenting import Bench, label_map
 from world import voxel_positions
 
 from GDLACore.errors import VolumeError
@@ -29,17 +29,17 @@ PLACES = {
 @pytest.fixture(params=list(PLACES))
 def place(scene, request):
     """A volume and a box over a part of it, each perhaps under a transform."""
-    ofVolume, ofBox = PLACES[request.param]
-    volumeNode = add_volume(FIRST.astype(np.int16), np.diag([1.0, -1.0, 2.0, 1.0]))
+    of_volume, of_box = PLACES[request.param]
+    volume_node = add_volume(FIRST.astype(np.int16), np.diag([1.0, -1.0, 2.0, 1.0]))
     box = add_roi((5.2, -6.3, 8.1), (5.0, 7.0, 6.0))
-    volumeNode.SetAndObserveTransformNodeID(add_linear_transform(ofVolume).GetID())
-    box.SetAndObserveTransformNodeID(add_linear_transform(ofBox).GetID())
-    return volumeNode, box
+    volume_node.SetAndObserveTransformNodeID(add_linear_transform(of_volume).GetID())
+    box.SetAndObserveTransformNodeID(add_linear_transform(of_box).GetID())
+    return volume_node, box
 
 
-def inside(volumeNode, box) -> np.ndarray:
+def inside(volume_node, box) -> np.ndarray:
     """Return which voxels [k, j, i] are in the box, as Slicer says."""
-    points = voxel_positions(volumeNode)
+    points = voxel_positions(volume_node)
     return np.array(
         [box.IsPointInROIWorld(point) for point in points.reshape(-1, 3)], bool
     ).reshape(SHAPE)
@@ -52,57 +52,57 @@ def bench(scene):
 
 
 def test_a_new_segmentation_holds_only_what_is_in_the_box(bench, place):
-    volumeNode, box = place
-    within = inside(volumeNode, box)
+    volume_node, box = place
+    within = inside(volume_node, box)
     assert 50 < within.sum() < within.size / 2
-    node = bench.segment(volumeNode, regionNode=box).segmentationNode
-    np.testing.assert_array_equal(labelMap(node, bench.card, SHAPE), np.where(within, FIRST, 0))
+    node = bench.segment(volume_node, regionNode=box).segmentationNode
+    np.testing.assert_array_equal(label_map(node, bench.card, SHAPE), np.where(within, FIRST, 0))
 
 
 def test_in_an_existing_segmentation_everything_outside_the_box_stays(bench, place):
-    volumeNode, box = place
-    whole = bench.segment(volumeNode)
+    volume_node, box = place
+    whole = bench.segment(volume_node)
     node = whole.segmentationNode
-    run = bench.segment(volumeNode, regionNode=box, outputNode=node)
-    within = inside(volumeNode, box)
+    run = bench.segment(volume_node, regionNode=box, outputNode=node)
+    within = inside(volume_node, box)
     expected = np.where(within, SECOND, FIRST)
-    np.testing.assert_array_equal(labelMap(node, bench.card, SHAPE), expected)
+    np.testing.assert_array_equal(label_map(node, bench.card, SHAPE), expected)
     assert run.finishedSlices < whole.finishedSlices, (
         "only the slices that the box meets are computed"
     )
 
 
 def test_a_run_in_a_box_can_be_taken_back(bench, place):
-    volumeNode, box = place
-    node = bench.segment(volumeNode).segmentationNode
-    run = bench.begin(volumeNode, regionNode=box, outputNode=node)
+    volume_node, box = place
+    node = bench.segment(volume_node).segmentationNode
+    run = bench.begin(volume_node, regionNode=box, outputNode=node)
     bench.until(lambda: run.finishedSlices == 3)
     bench.logic.cancel(keepFinishedSlices=False)
-    bench.toTheEnd(run)
-    np.testing.assert_array_equal(labelMap(node, bench.card, SHAPE), FIRST)
+    bench.to_the_end(run)
+    np.testing.assert_array_equal(label_map(node, bench.card, SHAPE), FIRST)
 
 
 def test_a_box_beside_the_volume_is_refused(scene, bench):
-    volumeNode = add_volume(FIRST.astype(np.int16))
+    volume_node = add_volume(FIRST.astype(np.int16))
     box = add_roi((500, 0, 0), (5, 5, 5), "there")
     with pytest.raises(VolumeError, match="there and CT have no voxel in common"):
-        bench.begin(volumeNode, regionNode=box)
+        bench.begin(volume_node, regionNode=box)
 
 
 def test_a_box_that_was_not_placed_is_refused(scene, bench):
-    volumeNode = add_volume(FIRST.astype(np.int16))
+    volume_node = add_volume(FIRST.astype(np.int16))
     box = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "box")
     with pytest.raises(VolumeError, match="box has not been placed"):
-        bench.begin(volumeNode, regionNode=box)
+        bench.begin(volume_node, regionNode=box)
 
 
 def test_the_box_counts_as_it_was_at_the_click(scene, bench):
-    volumeNode = add_volume(FIRST.astype(np.int16))
+    volume_node = add_volume(FIRST.astype(np.int16))
     box = add_roi((5, 6, 4), (5, 5, 5))
-    within = inside(volumeNode, box)
-    run = bench.begin(volumeNode, regionNode=box)
+    within = inside(volume_node, box)
+    run = bench.begin(volume_node, regionNode=box)
     box.SetCenter(0, 0, 0)
     slicer.mrmlScene.RemoveNode(box)
-    bench.toTheEnd(run)
-    found = labelMap(run.segmentationNode, bench.card, SHAPE)
+    bench.to_the_end(run)
+    found = label_map(run.segmentationNode, bench.card, SHAPE)
     np.testing.assert_array_equal(found, np.where(within, FIRST, 0))

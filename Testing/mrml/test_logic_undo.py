@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import slicer
 import slicer.util
-from segmenting import Bench, addManualSegment, labelMap, voxels
+from nodes import add_segment
+from segmenting import Bench, label_map, voxels
 
 SHAPE = (6, 7, 8)
 GENERATOR = np.random.default_rng(3)
@@ -15,33 +16,36 @@ MANUAL = (GENERATOR.integers(0, 2, SHAPE) == 1) & (FIRST == 0)
 
 
 @pytest.fixture
-def volumeNode(scene):
+def volume_node(scene):
     return slicer.util.addVolumeFromArray(FIRST.astype(np.int16), name="CT")
 
 
 @pytest.fixture
-def bench(scene):
-    results = iter([FIRST, SECOND, FIRST, SECOND])
-    return Bench(scene, labels=lambda volume: next(results))
-
-
-@pytest.fixture
-def node(bench, volumeNode):
-    node = bench.segment(volumeNode).segmentationNode
-    addManualSegment(node, volumeNode, "by hand", MANUAL)
-    return node
-
-
-@pytest.fixture
-def editor(scene, bench, volumeNode, node):
-    """The history behind the Segment Editor's Undo button, on the segmentation."""
+def editor(scene, volume_node):
+    """The history behind the Segment Editor's Undo button."""
     logic = slicer.vtkSlicerSegmentEditorLogic()
     logic.SetMRMLScene(scene)
     logic.SetSegmentEditorNode(scene.AddNewNodeByClass("vtkMRMLSegmentEditorNode"))
-    logic.SetSegmentationNode(node)
-    logic.SetSourceVolumeNode(volumeNode)
-    bench.logic._saveStateForUndo = lambda segmentationNode: logic.SaveStateForUndo()
+    logic.SetSourceVolumeNode(volume_node)
     return logic
+
+
+@pytest.fixture
+def bench(scene, editor):
+    results = iter([FIRST, SECOND, FIRST, SECOND])
+    return Bench(
+        scene,
+        labels=lambda volume: next(results),
+        save_state_for_undo=lambda node: editor.SaveStateForUndo(),
+    )
+
+
+@pytest.fixture
+def node(bench, volume_node, editor):
+    node = bench.segment(volume_node).segmentationNode
+    add_segment(node, volume_node, "by hand", MANUAL)
+    editor.SetSegmentationNode(node)
+    return node
 
 
 def mixed(slices):
@@ -50,49 +54,50 @@ def mixed(slices):
     return labels
 
 
-def test_one_undo_takes_a_whole_run_back_and_redo_brings_it_again(bench, volumeNode, node, editor):
+def test_one_undo_takes_a_whole_run_back_and_redo_brings_it_again(bench, volume_node, node, editor):
     assert not editor.CanUndo()
-    bench.segment(volumeNode, outputNode=node)
+    bench.segment(volume_node, outputNode=node)
     assert editor.CanUndo()
     editor.Undo()
     assert not editor.CanUndo(), "one state per run"
-    np.testing.assert_array_equal(labelMap(node, bench.card, SHAPE), FIRST)
+    np.testing.assert_array_equal(label_map(node, bench.card, SHAPE), FIRST)
     np.testing.assert_array_equal(voxels(node, "by hand", SHAPE), MANUAL)
     editor.Redo()
     assert not editor.CanRedo()
-    np.testing.assert_array_equal(labelMap(node, bench.card, SHAPE), SECOND)
+    np.testing.assert_array_equal(label_map(node, bench.card, SHAPE), SECOND)
     np.testing.assert_array_equal(voxels(node, "by hand", SHAPE), MANUAL)
 
 
-def test_every_run_is_undone_by_itself(bench, volumeNode, node, editor):
-    bench.segment(volumeNode, outputNode=node, slices=range(2))
-    bench.segment(volumeNode, outputNode=node, slices=range(1))
+def test_every_run_is_undone_by_itself(bench, volume_node, node, editor):
+    bench.segment(volume_node, outputNode=node, slices=range(2))
+    bench.segment(volume_node, outputNode=node, slices=range(1))
     editor.Undo()
-    np.testing.assert_array_equal(labelMap(node, bench.card, SHAPE), mixed(slice(0, 2)))
+    np.testing.assert_array_equal(label_map(node, bench.card, SHAPE), mixed(slice(0, 2)))
     editor.Undo()
-    np.testing.assert_array_equal(labelMap(node, bench.card, SHAPE), FIRST)
+    np.testing.assert_array_equal(label_map(node, bench.card, SHAPE), FIRST)
 
 
-def test_a_run_after_an_undo_writes_to_what_the_undo_restored(bench, volumeNode, node, editor):
-    bench.segment(volumeNode, outputNode=node)
+def test_a_run_after_an_undo_writes_to_what_the_undo_restored(bench, volume_node, node, editor):
+    bench.segment(volume_node, outputNode=node)
     editor.Undo()
-    bench.segment(volumeNode, outputNode=node)  # finds FIRST again
-    bench.segment(volumeNode, outputNode=node, slices=range(2, 4))
-    np.testing.assert_array_equal(labelMap(node, bench.card, SHAPE), mixed(slice(2, 4)))
+    bench.segment(volume_node, outputNode=node)  # finds FIRST again
+    bench.segment(volume_node, outputNode=node, slices=range(2, 4))
+    np.testing.assert_array_equal(label_map(node, bench.card, SHAPE), mixed(slice(2, 4)))
 
 
 def test_an_undo_in_the_middle_of_a_run_does_not_stop_the_slices_after_it(
-    bench, volumeNode, node, editor
+    bench, volume_node, node, editor
 ):
-    run = bench.begin(volumeNode, outputNode=node)
+    run = bench.begin(volume_node, outputNode=node)
     bench.until(lambda: run.finishedSlices == 2)
     editor.Undo()
-    bench.toTheEnd(run)
+    bench.to_the_end(run)
     assert run.error is None
-    np.testing.assert_array_equal(labelMap(node, bench.card, SHAPE), mixed(slice(2, 6)))
+    np.testing.assert_array_equal(label_map(node, bench.card, SHAPE), mixed(slice(2, 6)))
     np.testing.assert_array_equal(voxels(node, "by hand", SHAPE), MANUAL)
 
 
-def test_a_new_node_needs_no_undo_state(scene, bench, volumeNode):
-    bench.segment(volumeNode)
-    assert bench.undoStates == []
+def test_a_new_node_needs_no_undo_state(scene, volume_node):
+    bench = Bench(scene)
+    bench.segment(volume_node)
+    assert bench.undo_states == []

@@ -12,7 +12,7 @@ import pytest
 import slicer
 import slicer.util
 from node_watch import NodeWatch
-from segmenting import Bench, labelMap
+from segmenting import Bench, label_map
 
 from GDLACore.engine import load_engine
 from GDLACore.imaging.reading import read_volume
@@ -44,7 +44,7 @@ def expected(volume):
 
 
 @pytest.fixture
-def volumeNode(scene, volume):
+def volume_node(scene, volume):
     return slicer.util.addVolumeFromArray(volume.array, volume.ijk_to_ras, "CT")
 
 
@@ -61,11 +61,11 @@ class RealBench(Bench):
         self.worker.close()
         self.worker = self.logic.worker = client
 
-    def request(self, volumeNode, **options):
+    def request(self, volume_node, **options):
         from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
 
         options.setdefault("slices", SLICES)
-        return SegmentationRequest(volumeNode, ModelRequest("demo-ct"), CARD, **options)
+        return SegmentationRequest(volume_node, ModelRequest("demo-ct"), CARD, **options)
 
     def until(self, condition):
         end = time.monotonic() + DEADLINE_S
@@ -74,7 +74,7 @@ class RealBench(Bench):
             self.logic.update()
             tick()
 
-    def toTheEnd(self, run):
+    def to_the_end(self, run):
         self.until(lambda: run.isOver)
         return run
 
@@ -88,43 +88,43 @@ def bench(scene, tmp_path, request):
 
 
 @pytest.mark.parametrize("largest", [False, True])
-def test_the_node_holds_exactly_what_the_pipeline_finds(bench, volumeNode, expected, largest):
-    run = bench.segment(volumeNode, largestComponent=largest)
-    found = labelMap(run.segmentationNode, CARD, expected[largest].shape)
+def test_the_node_holds_exactly_what_the_pipeline_finds(bench, volume_node, expected, largest):
+    run = bench.segment(volume_node, largestComponent=largest)
+    found = label_map(run.segmentationNode, CARD, expected[largest].shape)
     np.testing.assert_array_equal(found, expected[largest])
     assert run.finishedSlices == len(SLICES)
     assert "CPU" in run.device
     assert run.structures == np.count_nonzero(np.bincount(expected[largest].ravel())[1:])
 
 
-def test_a_killed_worker_costs_one_run_and_no_more(scene, tmp_path, volumeNode, expected):
+def test_a_killed_worker_costs_one_run_and_no_more(scene, tmp_path, volume_node, expected):
     bench = RealBench(scene, WorkerClient(folder=tmp_path))
-    node = bench.segment(volumeNode).segmentationNode
-    before = labelMap(node, CARD, expected[False].shape)
-    run = bench.begin(volumeNode, outputNode=node, slices=None)
+    node = bench.segment(volume_node).segmentationNode
+    before = label_map(node, CARD, expected[False].shape)
+    run = bench.begin(volume_node, outputNode=node, slices=None)
     bench.until(lambda: run.finishedSlices > 0)
     os.kill(bench.worker.pid, signal.SIGKILL)
-    bench.toTheEnd(run)
+    bench.to_the_end(run)
     assert run.state.value == "failed"
     assert "SIGKILL" in run.error.message
-    after = labelMap(node, CARD, before.shape)
+    after = label_map(node, CARD, before.shape)
     np.testing.assert_array_equal(after[SLICES.start : SLICES.stop], before[6:14])
-    bench.segment(volumeNode, outputNode=node)
+    bench.segment(volume_node, outputNode=node)
     bench.logic.cleanup()
 
 
-def test_cancelling_again_and_again_leaves_no_node_behind(scene, tmp_path, volumeNode):
+def test_cancelling_again_and_again_leaves_no_node_behind(scene, tmp_path, volume_node):
     bench = RealBench(scene, WorkerClient(folder=tmp_path))
     moments = np.random.default_rng(0).integers(0, 12, 25)
     nodes = scene.GetNumberOfNodes()
     watch = NodeWatch(scene)
     for ticks in moments:
-        run = bench.begin(volumeNode, slices=None)
+        run = bench.begin(volume_node, slices=None)
         for _ in range(ticks):
             bench.logic.update()
             tick()  # the cancel is to come at another moment each time
         bench.logic.cancel(keepFinishedSlices=False)
-        bench.toTheEnd(run)
+        bench.to_the_end(run)
         bench.until(lambda: not bench.logic.isBusy)
         assert run.error is None
         assert scene.GetNumberOfNodes() == nodes
