@@ -96,14 +96,14 @@ def scripted(module: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Scri
 
 
 @pytest.fixture
-def worker(scripted: list[ScriptedHost], widget: Any) -> ScriptedHost:
+def worker(widget: Any, scripted: list[ScriptedHost]) -> ScriptedHost:
     """The scripted worker of ``widget``."""
     return scripted[0]
 
 
 @pytest.fixture
-def widget(desktop: Any, module: Any) -> Any:
-    """The module's panel, shown. With ``worker``, its worker is a scripted one."""
+def widget(desktop: Any, module: Any, scripted: list[ScriptedHost]) -> Any:
+    """The module's panel, shown, with a scripted worker."""
     return desktop.show(module)
 
 
