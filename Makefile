@@ -2,6 +2,7 @@
 # make test    run the whole test suite
 # make test-runtime   run the tests that need no PyTorch where there is none
 # make lint    check the style
+# make screenshots   use the module as a new user does and draw the pictures of docs/
 # make bench-gpu   measure on an NVIDIA GPU, with PyTorch
 # make demo-model   train the demonstration model anew (hours on a CPU)
 # make clean   remove the environment and what demo, test and lint wrote
@@ -22,7 +23,7 @@ PACKAGING := pyproject.toml setup.py constraints.txt
 
 DEMO := demo-output/ct-abdomen
 
-.PHONY: demo test test-runtime lint bench-gpu demo-model clean
+.PHONY: demo test test-runtime lint screenshots bench-gpu demo-model clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo-ready
@@ -39,6 +40,9 @@ test-runtime: $(RUNTIME)/.ready
 
 lint: $(VENV)/.test-ready
 	$(BIN)/ruff check .
+
+screenshots: $(VENV)/.test-ready
+	$(BIN)/python docs/make_screenshots.py
 
 bench-gpu: $(VENV)/.test-ready
 	$(BIN)/python Testing/bench/gpu.py --docs

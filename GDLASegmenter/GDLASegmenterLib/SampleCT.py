@@ -15,12 +15,16 @@ def registerSampleCT() -> None:
     """Add the CT to the Sample Data module."""
     import SampleData
 
+    from GDLACore.resources import resource_path
+
     logic = SampleData.SampleDataLogic
     logic.registerCustomSampleDataCategory(_CATEGORY, title=_("GDLA Segmenter"))
     icons = Path(__file__).resolve().parents[1] / "Resources" / "Icons"
     logic.registerCustomSampleDataSource(
         category=_CATEGORY,
         sampleName=NAME,
+        # Not fetched, for there is a downloader; but Slicer refuses a source without an address.
+        uris=resource_path("samples", "ct-abdomen-dicom").as_uri(),
         thumbnailFileName=str(icons / "GDLAAbdominalCT.png"),
         nodeNames=_("GDLA abdominal CT"),
         customDownloader=loadSampleCT,
