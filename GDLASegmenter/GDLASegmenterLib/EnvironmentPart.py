@@ -120,7 +120,8 @@ class EnvironmentPart:
 
     def copyDiagnostics(self, device: str, log: str) -> None:
         """Put what a report of a problem needs onto the clipboard."""
-        text = diagnostics(self._runtime.state().text, device or self.device, log)
+        state, folder = self._runtime.state(), self._runtime.parent
+        text = diagnostics(state.text, folder, device or self.device, log)
         slicer.app.clipboard().setText(text)
 
     def _look(self) -> TaskActivity:
