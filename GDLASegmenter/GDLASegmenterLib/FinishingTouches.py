@@ -50,6 +50,8 @@ def finishingSteps(segmentation, card: ModelCard, grid: VolumeGrid) -> Generator
 
 def _crop(segmentation, layer: LabelLayer) -> Generator[None, None, None]:
     """Leave out what is empty around the layer's content, as Slicer itself does."""
+    if not layer.isCurrent(segmentation):  # the user was at it while another was cropped
+        return
     extent = _contentExtent(layer)
     if extent == layer.extent:
         return
@@ -57,8 +59,8 @@ def _crop(segmentation, layer: LabelLayer) -> Generator[None, None, None]:
     layer.image.GetImageToWorldMatrix(matrix)
     state = layer.state
     image = yield from newImageInSteps(matrix, extent, largestValue(segmentation, layer))
-    isAlone = layer.isCurrent(segmentation) and not layer.others(segmentation)
-    if isAlone and layer.state == state:  # nobody has painted meanwhile
+    isUntouched = layer.isUntouched(segmentation, state)
+    if isUntouched and not layer.others(segmentation):
         announce(segmentation, movedTo(segmentation, layer, image))
 
 

@@ -51,6 +51,10 @@ class LabelLayer:
             for one in self.segmentIDs
         )
 
+    def isUntouched(self, segmentation, state: int) -> bool:
+        """Whether it is current, and nobody has written to it since it was in ``state``."""
+        return self.isCurrent(segmentation) and self.state == state
+
     def others(self, segmentation) -> tuple[str, ...]:
         """Return the segments that are in the image beside its own."""
         return tuple(
@@ -141,6 +145,8 @@ def separatedInSteps(segmentation, layer: LabelLayer) -> Generator[None, None, N
     values = [segmentation.GetSegment(segmentID).GetLabelValue() for segmentID in layer.segmentIDs]
     state = layer.state
     image = yield from newImageInSteps(_matrix(layer.image), layer.extent, max(values))
+    if not layer.isUntouched(segmentation, state):
+        return
     rest = None
     if not isEmpty(layer.extent):
         shared, own = layer.array().ravel(), _array(image).ravel()
@@ -151,7 +157,7 @@ def separatedInSteps(segmentation, layer: LabelLayer) -> Generator[None, None, N
             np.multiply(shared[chunk], inside, out=own[chunk], casting="unsafe")
             np.subtract(shared[chunk], own[chunk], out=rest[chunk], casting="unsafe")
             yield
-    if not layer.isCurrent(segmentation) or layer.state != state:
+    if not layer.isUntouched(segmentation, state):
         return
     if rest is not None:
         layer.array().ravel()[:] = rest

@@ -83,5 +83,5 @@ def _makeReady(
     image = yield from newImageInSteps(
         grid.IJKToRAS, union(layer.extent, room), largestValue(segmentation, layer)
     )
-    if layer.isCurrent(segmentation) and layer.state == state:
+    if layer.isUntouched(segmentation, state):
         movedTo(segmentation, layer, image)

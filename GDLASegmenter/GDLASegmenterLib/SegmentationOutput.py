@@ -167,18 +167,33 @@ class SegmentationOutput:
     def _remember(self) -> Steps:
         """Keep copies of the layers as they are, for ``discard``."""
         room, self._room = self._room, EMPTY
-        for layer in (yield from self._layers()):
-            values = {
-                one: self._segmentation.GetSegment(one).GetLabelValue() for one in layer.segmentIDs
-            }
+        while not (yield from self._copyLayers()):
+            pass
+        self._room = room
+
+    def _copyLayers(self) -> Generator[None, None, bool]:
+        """Return whether the copies are of one and the same moment: the user may be painting."""
+        self._before.clear()
+        segmentation = self._segmentation
+        layers = yield from self._layers()
+        states = [layer.state for layer in layers]
+        for layer, state in zip(layers, states, strict=True):
+            if not layer.isUntouched(segmentation, state):
+                return False
+            values = {one: segmentation.GetSegment(one).GetLabelValue() for one in layer.segmentIDs}
             image = yield from newImageInSteps(
-                self.grid.IJKToRAS, layer.extent, largestValue(self._segmentation, layer)
+                self.grid.IJKToRAS, layer.extent, largestValue(segmentation, layer)
             )
+            if not layer.isUntouched(segmentation, state):
+                return False
             copy = LabelLayer(image, layer.segmentIDs)
             if not isEmpty(layer.extent):
                 copy.array()[:] = layer.array()
             self._before.append((copy, values))
-        self._room = room
+        return all(
+            layer.isUntouched(segmentation, state)
+            for layer, state in zip(layers, states, strict=True)
+        )
 
     def _restore(self, layer: LabelLayer, slab: Extent, written: np.ndarray) -> None:
         """Put what was before into the voxels of ``slab`` that still are as they were written."""

@@ -12,15 +12,7 @@ import numpy as np
 from GDLACore.errors import GDLAError, OutputError, VolumeError
 from GDLACore.imaging.view import check_slices, slice_view
 from GDLACore.options import SegmentOptions
-from GDLACore.worker import (
-    Failed,
-    Finished,
-    Phase,
-    SlicesDone,
-    Started,
-    Stopped,
-    Warned,
-)
+from GDLACore.worker import Failed, Finished, Phase, SlicesDone, Started, Stopped, Warned
 from GDLASegmenterLib.FinishingTouches import finishingSteps
 from GDLASegmenterLib.Region import Region, readRegion
 from GDLASegmenterLib.SegmentationOutput import SegmentationOutput, Steps
@@ -123,8 +115,9 @@ class SegmentationRun:
             self.state = RunState.CANCELLING
             self._worker.cancel()
         elif self.state is RunState.FINISHING and not keepFinishedSlices:
-            self._keepFinishedSlices = False
-            self._finish(RunState.CANCELLED)
+            if self._keepFinishedSlices:  # else it is being taken back already
+                self._keepFinishedSlices = False
+                self._finish(RunState.CANCELLED)
 
     def abandon(self) -> None:
         """End at once, without touching the scene, which may be closing."""

@@ -103,3 +103,19 @@ def label_map(
     for label in card.labels:
         labels[voxels(node, label.name, shape)] = label.value
     return labels
+
+
+def stray_values(node: slicer.vtkMRMLSegmentationNode) -> set[int]:
+    """Return the values in layers of ``node`` that belong to no segment there.
+
+    The next segment that gets such a value would have those voxels from the start.
+    """
+    segmentation = node.GetSegmentation()
+    segments = [segmentation.GetSegment(one) for one in segmentation.GetSegmentIDs()]
+    stray: set[int] = set()
+    for image in {segment.GetRepresentation(LABELMAP) for segment in segments}:
+        owned = [s.GetLabelValue() for s in segments if s.GetRepresentation(LABELMAP) is image]
+        scalars = image.GetPointData().GetScalars()
+        found = np.unique(vtk_to_numpy(scalars)) if image.GetNumberOfPoints() else []
+        stray |= {int(value) for value in found} - {0, *owned}
+    return stray
