@@ -77,7 +77,7 @@ def test_it_fails_if_the_result_lies_on_the_wrong_side(run, output, monkeypatch)
     write = output.write
 
     def write_mirrored(self, labels, axis, indices):
-        write(self, labels[:, :, ::-1], axis, indices)
+        yield from write(self, labels[:, :, ::-1], axis, indices)
 
     monkeypatch.setattr(output, "write", write_mirrored)
     before = node_ids()
@@ -91,7 +91,7 @@ def test_it_fails_if_slices_outside_the_range_are_written(run, output, monkeypat
     def write_one_more(self, labels, axis, indices):
         labels = labels.copy()
         labels[0, 200:210, 200:210] = 1
-        write(self, labels, axis, (0, *indices))
+        yield from write(self, labels, axis, (0, *indices))
 
     monkeypatch.setattr(output, "write", write_one_more)
     assert "is outside the range" in failures(run())
@@ -101,7 +101,7 @@ def test_it_fails_if_a_run_cannot_be_undone(run, output, monkeypatch):
     begin = output.open
 
     def begin_without_saving(self, axis, slices, save):
-        begin(self, axis, slices, lambda node: None)
+        yield from begin(self, axis, slices, lambda node: None)
 
     monkeypatch.setattr(output, "open", begin_without_saving)
     assert "there is nothing to undo" in failures(run())
