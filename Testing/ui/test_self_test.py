@@ -91,6 +91,7 @@ def test_it_fails_if_slices_outside_the_range_are_written(run, output, monkeypat
     def write_one_more(self, labels, axis, indices):
         labels = labels.copy()
         labels[0, 200:210, 200:210] = 1
+        self._room = self.grid.extent
         yield from write(self, labels, axis, (0, *indices))
 
     monkeypatch.setattr(output, "write", write_one_more)
