@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import slicer.util
-from nodes import add_segment
+from nodes import add_roi, add_segment
 from segmenting import Bench, label_map, voxels
 from vtk.util.numpy_support import vtk_to_numpy
 
@@ -62,6 +62,16 @@ def test_outside_the_slices_asked_for_small_parts_stay(scene, volume_node):
     np.testing.assert_array_equal(label_map(node, bench.card, SHAPE), expected)
     np.testing.assert_array_equal(voxels(node, "by hand", SHAPE), WHOLE == 0)
     assert run.structures == 2
+
+
+def test_outside_the_box_small_parts_stay(scene, volume_node):
+    bench = Bench(scene)
+    node = bench.segment(volume_node).segmentationNode
+    box = add_roi((3.5, 5.5, 2.5), (9, 6, 9))  # all but the first rows
+    bench.segment(volume_node, outputNode=node, largestComponent=True, regionNode=box)
+    expected = LARGEST.copy()
+    expected[:, :3] = WHOLE[:, :3]
+    np.testing.assert_array_equal(label_map(node, bench.card, SHAPE), expected)
 
 
 def test_segments_whose_values_are_not_the_cards_are_cleaned_alike(scene, volume_node):

@@ -7,7 +7,7 @@ import pytest
 import slicer
 import slicer.util
 import vtk
-from nodes import add_segment
+from nodes import add_segment, add_segmentation, add_volume_sequence
 from segmenting import Bench, label_map
 
 from GDLACore.errors import OutputError, VolumeError
@@ -81,6 +81,33 @@ def test_a_segmentation_of_surfaces_is_no_output(scene, bench, volume_node):
     node.AddSegmentFromClosedSurfaceRepresentation(sphere.GetOutput(), "ball", [1, 0, 0])
     message = refusal(bench, volume_node, OutputError, outputNode=node)
     assert message == "bones consists of surfaces or fractions, not of voxels."
+
+
+def test_a_segmentation_of_fractions_is_no_output(scene, bench, volume_node):
+    node = add_segmentation(volume_node, {"by hand": MASK}, "partial volumes")
+    segmentation = node.GetSegmentation()
+    assert segmentation.CreateRepresentation("Fractional labelmap")
+    segmentation.SetSourceRepresentationName("Fractional labelmap")
+    message = refusal(bench, volume_node, OutputError, outputNode=node)
+    assert message == "partial volumes consists of surfaces or fractions, not of voxels."
+
+
+def test_a_segmentation_with_a_segment_without_voxels_is_no_output(scene, bench, volume_node):
+    node = bench.segment(volume_node).segmentationNode
+    node.SetName("damaged")
+    node.GetSegmentation().GetNthSegment(1).RemoveRepresentation("Binary labelmap")
+    bench.worker.requests.clear()
+    message = refusal(bench, volume_node, OutputError, outputNode=node)
+    assert message == "damaged has a segment without voxels."
+
+
+def test_a_frame_of_a_sequence_of_segmentations_is_no_output(scene, bench):
+    frame = LABELS.astype(np.int16)
+    _, volume_node = add_volume_sequence([frame, frame])
+    run = bench.to_the_end(bench.logic.segmentSequence(bench.request(volume_node)))
+    bench.worker.requests.clear()
+    message = refusal(bench, volume_node, OutputError, outputNode=run.segmentationNode)
+    assert "is a frame of a sequence, which may change to another" in message
 
 
 def test_a_segmentation_made_on_another_grid_is_no_output(scene, bench, volume_node):

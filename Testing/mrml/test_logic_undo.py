@@ -101,3 +101,29 @@ def test_a_new_node_needs_no_undo_state(scene, volume_node):
     bench = Bench(scene)
     bench.segment(volume_node)
     assert bench.undo_states == []
+
+
+def test_undo_of_a_stroke_after_a_clean_up_does_not_bring_small_parts_back(
+    scene, volume_node, editor
+):
+    whole = np.full(SHAPE, 3, np.uint8)  # so that the layer is not cropped at the end
+    whole[1:5, 1:6, 1:7] = 0
+    whole[2:4, 2:4, 2:4] = 1
+    whole[4, 5, 6] = 1
+    bench = Bench(
+        scene,
+        labels=lambda volume: whole,
+        save_state_for_undo=lambda node: editor.SaveStateForUndo(),
+    )
+    node = bench.segment(volume_node).segmentationNode
+    editor.SetSegmentationNode(node)
+    run = bench.begin(volume_node, outputNode=node, largestComponent=True)
+    bench.until(lambda: run.finishedSlices == SHAPE[0])
+    editor.SaveStateForUndo()  # a stroke before the clean-up, of which the history keeps a copy
+    bench.to_the_end(run)
+    clean = label_map(node, bench.card, SHAPE)
+    assert clean[4, 5, 6] == 0
+    editor.SaveStateForUndo()
+    add_segment(node, volume_node, "dot", whole == 0)
+    editor.Undo()
+    np.testing.assert_array_equal(label_map(node, bench.card, SHAPE), clean)
