@@ -31,8 +31,8 @@ from pythonqt.binding import QtWidgets  # noqa: E402
 from slicer_host import desktop as host  # noqa: E402
 from window_picture import Views, framed, note, save, scaled, window  # noqa: E402
 
-PANEL = (460, 900)  # pixels
-MARGINS = 20  # of the window around the panel
+PANEL = (440, 880)  # pixels: the panel, if it needs no more
+MARGINS = 20  # of the window around it
 MODULES = ROOT / "Testing/ui/slicer_host/modules"
 SAMPLE = "GDLA abdominal CT"
 THUMBNAIL = ROOT / "GDLASegmenter/Resources/Icons/GDLAAbdominalCT.png"
@@ -55,7 +55,6 @@ class Tutorial:
 
         EnvironmentPart.installed_builds = list
         self.desktop.application.startupCompleted.emit()
-        self.desktop.window.resize(*PANEL)
         self.desktop.window.show()
         self.views = Views()
         self.pictures: dict[Path, Image.Image] = {}  # written at the end: it takes its time
@@ -63,6 +62,10 @@ class Tutorial:
     def open(self) -> None:
         self.widget = self.desktop.show(self.module)
         self.ui = self.widget.panel.ui
+        needed = QtWidgets.QWidget.minimumSizeHint(self.widget.parent).width()
+        self.width = max(PANEL[0], needed)
+        self.desktop.window.resize(self.width + MARGINS, PANEL[1] + MARGINS)
+        self.desktop.process_events()
         self.picture("tutorial-1-open.png")
 
     def load_sample(self) -> None:
@@ -118,14 +121,16 @@ class Tutorial:
             f"Segmentation:    {editor.segmentationNode().GetName()}",
             f"Source volume:  {editor.sourceVolumeNode().GetName()}",
         ]
-        self.keep("tutorial-6-edit.png", note("Segment Editor", lines, PANEL[0] - MARGINS))
+        self.keep("tutorial-6-edit.png", note("Segment Editor", lines, self.width))
 
     def unfold(self) -> None:
         """Open the sections that are closed at first."""
         self.desktop.show(self.module)
         for section in ("inputs", "extent", "result", "advanced"):
             self.desktop.click(getattr(self.ui, f"{section}Section"))
-        path = self.desktop.picture(self.widget.parent, self.folder / "panel.png", PANEL[0])
+        path = self.desktop.picture(
+            self.widget.parent, self.folder / "panel.png", self.width + MARGINS
+        )
         self.pictures[DOCS / "panel-advanced.png"] = framed(Image.open(path).convert("RGB"))
 
     def picture(self, name: str, dialog: Image.Image | None = None) -> None:
@@ -134,7 +139,7 @@ class Tutorial:
 
     def panel(self) -> Image.Image:
         image = grab(self.widget.parent)
-        (width,) = scaled(PANEL[0] - MARGINS)
+        (width,) = scaled(self.width)
         assert image.width == width, (
             f"the panel is {image.width} wide, not {width}: it would scroll"
         )
