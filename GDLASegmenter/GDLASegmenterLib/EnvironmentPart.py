@@ -14,6 +14,7 @@ from GDLACore import storage
 from GDLACore.errors import GDLAError
 from GDLACore.installation import (
     Absent,
+    InstalledBuild,
     Ready,
     RuntimeChoice,
     SystemFacts,
@@ -44,6 +45,7 @@ class EnvironmentPart:
         self._stopWorker = stopWorker
         self._runtime = runtimeFolder()
         self._system: SystemFacts | None = None
+        self._inSlicer: tuple[InstalledBuild, ...] | None = None
         self.modelFolder = modelFolder()
         self._listDevices()
         ui.deviceComboBox.connect("currentIndexChanged(int)", self._onDeviceSelected)
@@ -60,7 +62,7 @@ class EnvironmentPart:
     @property
     def isReady(self) -> bool:
         """Whether networks can be run: by a build of our own, or one that Slicer has anyway."""
-        return self.packages() is not None or bool(installed_builds())
+        return self.packages() is not None or bool(self._others())
 
     def packages(self) -> Path | None:
         """Return the folder with the build of our own, if there is one."""
@@ -71,7 +73,7 @@ class EnvironmentPart:
         state = self._runtime.state()
         isThere = isinstance(state, Ready)
         text = state.text
-        if not isThere and (others := installed_builds()):
+        if not isThere and (others := self._others()):
             text = _("{package} {version}, which is among Slicer's packages").format(
                 package=others[0].package, version=others[0].version
             )
@@ -123,6 +125,15 @@ class EnvironmentPart:
         state, folder = self._runtime.state(), self._runtime.parent
         text = diagnostics(state.text, folder, device or self.device, log)
         slicer.app.clipboard().setText(text)
+
+    def _others(self) -> tuple[InstalledBuild, ...]:
+        """Return the builds among Slicer's packages, looked for once: it takes a tenth of a second.
+
+        What is put there later is found after Slicer was started again, as with all its packages.
+        """
+        if self._inSlicer is None:
+            self._inSlicer = installed_builds()
+        return self._inSlicer
 
     def _look(self) -> TaskActivity:
         """Find out what there is on this computer; asking graphics drivers may take a moment."""

@@ -2,90 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import slicer
 from nodes import add_volume
-from scripted_worker import ScriptedWorker
 from slicer_host import application
 
-from GDLACore.imaging.volume import Volume
-from GDLACore.model.catalogue import find
-from GDLACore.worker import Event, ModelRequest
+if TYPE_CHECKING:  # for tests of other things do not need it, and it takes its time
+    from scripted_host import ScriptedHost
 
 MODULE = Path(__file__).resolve().parents[2] / "GDLASegmenter" / "GDLASegmenter.py"
 SLICES = 12
 SPACING = np.diag([2.0, 3.0, 4.0, 1.0])
 
 
-class ScriptedHost(ScriptedWorker):
-    """In the place of ``WorkerHost``: what is bright is the model's first structure.
-
-    One slice is finished at each poll, unless ``hold()`` was called: then only as many steps are
-    done as ``let()`` allows. It can be used again after ``close()``, as the real one.
-    """
-
-    instances: list[ScriptedHost] = []
-
-    def __init__(self, packages: Callable[[], Path | None]) -> None:
-        super().__init__(_bright, find("demo-ct").card, batch=1)
-        self.loaded: list[ModelRequest] = []
-        self.lines = ""
-        self._allowed: int | None = None
-        ScriptedHost.instances.append(self)
-
-    def hold(self) -> None:
-        self._allowed = 0
-
-    def let(self, steps: int) -> None:
-        self._allowed = (self._allowed or 0) + steps
-
-    def go_on(self) -> None:
-        self._allowed = None
-
-    @property
-    def steps_left(self) -> int | None:
-        return self._allowed
-
-    def load(self, model: ModelRequest) -> None:
-        super().load(model)
-        self.loaded.append(model)
-
-    def log(self) -> str:
-        return self.lines
-
-    def poll(self) -> list[Event]:
-        if self._allowed is not None:
-            if self._allowed == 0:
-                return []
-            self._allowed -= 1
-        return super().poll()
-
-    def close(self) -> None:
-        super().close()
-        self._closed = False
-
-
-def _bright(volume: Volume) -> np.ndarray:
-    return (np.asarray(volume.array) > 0).astype(np.uint8)
-
-
 @pytest.fixture
 def module(desktop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The module, loaded but not shown, with a user's folder of its own."""
+    """The module, loaded but not shown, with a user's folder of its own.
+
+    There is ONNX Runtime among Slicer's packages, which needs not be looked for in every test.
+    """
     settings = tmp_path / "NA-MIC" / "Slicer.ini"
     monkeypatch.setattr(application._headless[0], "slicerUserSettingsFilePath", str(settings))
     monkeypatch.delenv("GDLA_MODEL_DIR", raising=False)
-    return desktop.load(MODULE)
+    module = desktop.load(MODULE)
+    from GDLACore.installation import InstalledBuild
+    from GDLASegmenterLib import EnvironmentPart
+
+    found = (InstalledBuild("onnxruntime", "1.30.0", True),)
+    monkeypatch.setattr(EnvironmentPart, "installed_builds", lambda: found)
+    return module
 
 
 @pytest.fixture
 def scripted(module: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[ScriptedHost]]:
     """The scripted workers of the panels to come, in order."""
+    from scripted_host import ScriptedHost
+
     from GDLASegmenterLib import Panel
 
     ScriptedHost.instances.clear()

@@ -163,17 +163,15 @@ def test_what_happens_while_it_is_installed(desktop, module, panel, ui, worker, 
     assert ui.installButton.text == "Reinstall"
 
 
-def test_a_build_among_slicers_own_packages_will_do(panel, ui, click, monkeypatch):
-    from GDLACore.installation import InstalledBuild
-    from GDLASegmenterLib import EnvironmentPart
-
-    found = (InstalledBuild("onnxruntime", "1.30.0", True),)
-    monkeypatch.setattr(EnvironmentPart, "installed_builds", lambda: found)
-    click(ui.segmentButton)
-    assert "1 structures" in ui.statusLabel.text
-    panel.environment.update()
-    assert "onnxruntime 1.30.0, which is among Slicer's packages" in ui.runtimeLabel.text
-    assert not ui.removeRuntimeButton.enabled
+def test_a_build_among_slicers_own_packages_will_do(desktop, widget):
+    add_ct()
+    panel = widget.panel
+    desktop.click(panel.ui.segmentButton)
+    desktop.wait_until(lambda: not panel.controller.isBusy)
+    panel.onTick()
+    assert "1 structures" in panel.ui.statusLabel.text
+    assert "onnxruntime 1.30.0, which is among Slicer's packages" in panel.ui.runtimeLabel.text
+    assert not panel.ui.removeRuntimeButton.enabled
 
 
 # The buttons
