@@ -43,7 +43,7 @@ ENGINE = """\
 ## 3. Install the engine
 
 The engine is ONNX Runtime: one Python package, and the few that it needs. In 3D Slicer, open the
-module *GDLASegmenter* and under *Environment* click *Install from folder...*; choose this folder.
+module *GDLA Segmenter* and under *Advanced* click *Install from folder…*; choose this folder.
 
 To install it for all users of a computer instead, run this command in this folder, as whoever may
 write to the folder of 3D Slicer:
@@ -70,7 +70,7 @@ and set the environment variable `GDLA_MODEL_DIR` to it. Users need not be able 
 - Linux: the line `GDLA_MODEL_DIR=/srv/gdla/models` in `/etc/environment`
 - macOS: `launchctl setenv GDLA_MODEL_DIR /Users/Shared/models` at login
 
-Or each user alone: in the module, click *Import...* and choose a file of `models`.
+Or each user alone: in the module, click *Import…* and choose a file of `models`.
 
 Models hold numbers only. They are checked before they are used, and nothing in them is executed.
 """
@@ -84,7 +84,7 @@ There are none in this folder. The extension brings a small one, `demo-ct`, to t
 LAST = """\
 ## 5. Try it
 
-In 3D Slicer, open *Segmentation > GDLASegmenter*, load *GDLA abdominal CT* from *Sample Data* and
+In 3D Slicer, open *Segmentation > GDLA Segmenter*, load *GDLA abdominal CT* from *Sample Data* and
 click *Segment*. A minute later at most there is a segmentation, and the line below the button says
 on which processor it was computed.
 
@@ -103,10 +103,10 @@ by Windows (NTLM, Kerberos) is not possible. If your network signs connections a
 - *No matching distribution found* or *Looking in links: wheels*, and no more: the command was not
   run in this folder, or its wheels are not here.
 - *The model folder ... cannot be read*: the user may not read what `GDLA_MODEL_DIR` names.
-- Anything else: *Environment > Copy diagnostics* copies what we need to help you. It holds nothing
+- Anything else: *Advanced > Copy diagnostics* copies what we need to help you. It holds nothing
   about patients.
 
-To remove everything, click *Remove* under *Environment*, uninstall the extension in the Extensions
+To remove everything, click *Remove* under *Advanced*, uninstall the extension in the Extensions
 Manager, and delete the folder of step 4. Where the command of step 3 was used, repeat it with
 `uninstall -y {package}` in place of `install` and all that follows.
 """
