@@ -35,6 +35,7 @@ class SegmentsTable(MRMLWidget):
         self._observers = Observers(self.widget)
         self._ids: list[str] = []
         self._hidden: tuple[str, ...] = ()
+        self._rows: dict[int, tuple] = {}  # what each shows
         self._table = qt.QTableWidget(0, len(_HEADINGS), self.widget)
         self._table.setHorizontalHeaderLabels(_HEADINGS)
         self._table.verticalHeader().hide()
@@ -146,6 +147,7 @@ class SegmentsTable(MRMLWidget):
         self._ids = [segment_id for segment_id in ids if segment_id not in self._hidden]
         blocker = QtCore.QSignalBlocker(self._table)
         self._table.rowCount = len(self._ids)
+        self._rows = {row: shown for row, shown in self._rows.items() if row < len(self._ids)}
         for row, segment_id in enumerate(self._ids):
             self._fill_row(row, segment_id, segmentation.GetSegment(segment_id))
         blocker.unblock()
@@ -155,12 +157,18 @@ class SegmentsTable(MRMLWidget):
 
     def _fill_row(self, row: int, segment_id: str, segment: slicer.vtkSegment) -> None:
         display = self._node.GetDisplayNode()
-        cells = [QtWidgets.QTableWidgetItem() for _ in _HEADINGS]
-        cells[_VISIBILITY].setText("●" if display and self._is_visible(segment_id) else "○")
-        cells[_COLOR].setBackground(QtGui.QColor.fromRgbF(*segment.GetColor()))
+        visible = "●" if display and self._is_visible(segment_id) else "○"
         opacity = display.GetSegmentOpacity3D(segment_id) if display else 1.0
+        color, name = QtGui.QColor.fromRgbF(*segment.GetColor()), segment.GetName()
+        content = (segment_id, visible, color.rgba(), opacity, name, self.values.get("readOnly"))
+        if self._rows.get(row) == content:
+            return  # Slicer's table, in C++, takes no time for this
+        self._rows[row] = content
+        cells = [QtWidgets.QTableWidgetItem() for _ in _HEADINGS]
+        cells[_VISIBILITY].setText(visible)
+        cells[_COLOR].setBackground(color)
         cells[_OPACITY].setText(f"{opacity:.2f}")
-        cells[_NAME].setText(segment.GetName())
+        cells[_NAME].setText(name)
         for column, cell in enumerate(cells):
             editable = column == _NAME and not self.values.get("readOnly")
             if not editable:
