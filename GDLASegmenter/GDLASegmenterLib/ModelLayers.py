@@ -83,5 +83,6 @@ def _makeReady(
     image = yield from newImageInSteps(
         grid.IJKToRAS, union(layer.extent, room), largestValue(segmentation, layer)
     )
-    if layer.isUntouched(segmentation, state):
+    isUntouched = layer.isUntouched(segmentation, state)
+    if isUntouched and not layer.others(segmentation):
         movedTo(segmentation, layer, image)

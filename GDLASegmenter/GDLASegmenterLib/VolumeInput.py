@@ -17,8 +17,7 @@ from GDLACore.imaging.volume import Volume
 class VolumeState:
     """What a result depends on: if it changed during the computation, so would the result."""
 
-    imageModifiedTime: int
-    dimensions: tuple[int, ...]
+    imageModifiedTime: int  # another one for every image, and whenever one is changed
     IJKToWorld: tuple[float, ...]
 
 
@@ -45,7 +44,6 @@ def volumeState(volumeNode) -> VolumeState:
     imageData = volumeNode.GetImageData()
     return VolumeState(
         imageData.GetMTime() if imageData else 0,
-        imageData.GetDimensions() if imageData else (0, 0, 0),
         tuple(IJKToWorldMatrix(volumeNode).ravel()),
     )
 
