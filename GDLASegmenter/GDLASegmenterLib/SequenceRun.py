@@ -107,7 +107,7 @@ class SequenceRun:
         if run.state is RunState.RUNNING and self.state is RunState.PREPARING:
             self.state = RunState.RUNNING
         if run.segmentationNode is not None:
-            _hide(run.segmentationNode, True)
+            _hide(run.segmentationNode)
         if run.isOver:
             self._collect(run)
         return True
@@ -187,7 +187,6 @@ class SequenceRun:
             self._results.SetIndexUnit(self._frames.GetIndexUnit())
             self._results.SetIndexType(self._frames.GetIndexType())
             self._sources.append(self._results)
-        _hide(node, False)
         self._results.SetDataNodeAtValue(node, self._indexValue)
 
     def _end(self, state: RunState, error: GDLAError | None) -> None:
@@ -218,8 +217,11 @@ class SequenceRun:
         self.segmentationNode = node
 
 
-def _hide(segmentationNode, hidden: bool) -> None:
-    """Keep out of sight and of saved scenes what belongs to another frame than is shown."""
-    segmentationNode.SetDisplayVisibility(not hidden)
-    segmentationNode.SetHideFromEditors(hidden)
-    segmentationNode.SetSaveWithScene(not hidden)
+def _hide(segmentationNode) -> None:
+    """Keep out of sight and of saved scenes what belongs to another frame than is shown.
+
+    What a sequence takes of a node is without these marks.
+    """
+    segmentationNode.SetDisplayVisibility(False)
+    segmentationNode.SetHideFromEditors(True)
+    segmentationNode.SetSaveWithScene(False)

@@ -146,10 +146,11 @@ def test_a_frame_that_is_being_segmented_is_not_seen_and_not_saved(scene, bench,
 
 
 def test_the_results_count_in_the_frames_index_and_are_saved_and_seen(bench, browser, frames, run):
+    frames.SetIndexName("phase")
+    frames.SetIndexUnit("%")
     bench.to_the_end(run)
     results = results_of(browser)
-    assert results.GetIndexName() == frames.GetIndexName() == "time"
-    assert results.GetIndexUnit() == frames.GetIndexUnit() == "s"
+    assert results.GetIndexName() == "phase" and results.GetIndexUnit() == "%"
     assert results.GetIndexType() == frames.GetIndexType()
     for index in range(3):
         node = results.GetNthDataNode(index)
