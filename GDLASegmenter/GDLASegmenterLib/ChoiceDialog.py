@@ -20,7 +20,8 @@ def chosenFromList(title: str, question: str, answers: Sequence[str]) -> int | N
     comboBox = qt.QComboBox()
     comboBox.addItems(answers)
     comboBox.toolTip = question
-    buttons = qt.QDialogButtonBox(qt.QDialogButtonBox.Ok | qt.QDialogButtonBox.Cancel)
+    buttons = qt.QDialogButtonBox()
+    buttons.setStandardButtons(qt.QDialogButtonBox.Ok | qt.QDialogButtonBox.Cancel)
     buttons.connect("accepted()", dialog.accept)
     buttons.connect("rejected()", dialog.reject)
     layout = qt.QVBoxLayout(dialog)

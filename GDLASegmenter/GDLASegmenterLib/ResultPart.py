@@ -36,7 +36,8 @@ class ResultPart:
         if self._ui.segmentsTable.segmentationNode() is not node:  # it would be filled anew
             self._ui.segmentsTable.setSegmentationNode(node)
             self._ui.show3DButton.setSegmentationNode(node)
-        self._ui.show3DButton.locked = not enabled
+        if self._ui.show3DButton.locked == enabled:
+            self._ui.show3DButton.locked = not enabled
         for button in (self._ui.editButton, self._ui.volumesButton):
             button.enabled = enabled and node is not None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import qt
 import slicer
-from panels import SLICES, add_ct, segment_voxels, state_of
+from panels import SLICES, add_ct, ct_array, segment_voxels, state_of
 
 from GDLACore.errors import WorkerError
 
@@ -253,6 +253,22 @@ def test_segment_editor_gets_the_volume_of_the_result_even_if_another_is_chosen(
     editor = slicer.modules.SegmentEditorWidget.editor
     assert editor.segmentationNode() is result
     assert editor.sourceVolumeNode() is volume
+
+
+def test_undo_in_segment_editor_takes_a_whole_run_back(desktop, module, panel, begin, finish):
+    begin()
+    finish()
+    result = panel.parameters.result
+    desktop.click(panel.ui.editButton)
+    desktop.show(module)
+    panel.ui.segmentationSelector.setCurrentNode(result)
+    before = segment_voxels(result)
+    slicer.util.updateVolumeFromArray(panel.parameters.inputVolume, ct_array() * 0 + 60)
+    begin()
+    finish()
+    assert segment_voxels(result) > before
+    slicer.modules.SegmentEditorWidget.editor.undo()
+    assert segment_voxels(result) == before
 
 
 def test_surfaces_are_shown_and_hidden_by_their_button(desktop, panel, begin, finish):

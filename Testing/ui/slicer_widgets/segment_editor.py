@@ -11,6 +11,7 @@ from slicer_widgets.scene_widgets import MRMLWidget, require
 class SegmentEditorWidget(MRMLWidget):
     def start(self) -> None:
         self._editor_node: slicer.vtkMRMLSegmentEditorNode | None = None
+        self._history = slicer.vtkSegmentationHistory()
 
     def mrmlSegmentEditorNode(self) -> slicer.vtkMRMLSegmentEditorNode | None:
         return self._editor_node
@@ -20,11 +21,19 @@ class SegmentEditorWidget(MRMLWidget):
         self._editor_node = node
 
     def segmentationNode(self) -> slicer.vtkMRMLSegmentationNode | None:
-        return self._require_node().GetSegmentationNode()
+        return self._editor_node.GetSegmentationNode() if self._editor_node is not None else None
 
     def setSegmentationNode(self, node: slicer.vtkMRMLNode | None) -> None:
         require(node, slicer.vtkMRMLNode, "setSegmentationNode")
+        if node is not self.segmentationNode():
+            self._history.SetSegmentation(None if node is None else node.GetSegmentation())
         self._require_node().SetAndObserveSegmentationNode(node)
+
+    def saveStateForUndo(self) -> None:
+        self._history.SaveState()
+
+    def undo(self) -> None:
+        self._history.RestorePreviousState()
 
     def sourceVolumeNode(self) -> slicer.vtkMRMLNode | None:
         return self._require_node().GetSourceVolumeNode()
