@@ -82,7 +82,14 @@ def read_labels(path: str | Path, reference: Volume) -> np.ndarray:
     Slicer does for segmentations: what is missing is 0. Nothing is interpolated. Raises VolumeError
     if the label map's voxels are not voxels of ``reference``, or its values are not whole numbers.
     """
-    labels = read_volume(path)
+    return on_grid(read_volume(path), reference, Path(path).name)
+
+
+def on_grid(labels: Volume, reference: Volume, name: str) -> np.ndarray:
+    """Return the label map ``labels``, of the file ``name``, as [k, j, i] on ``reference``'s grid.
+
+    As ``read_labels``, which raises the same.
+    """
     array = _as_grey(labels)
     # From the file's (i, j, k) to the reference's: a signed permutation and an offset.
     step = np.linalg.solve(reference.ijk_to_ras, labels.ijk_to_ras)
@@ -92,7 +99,7 @@ def read_labels(path: str | Path, reference: Volume) -> np.ndarray:
     inside = (low >= 0).all() and (high < reference.shape[::-1]).all()
     if not inside or not _is_permutation(turn) or _drift(step, array.shape) > _MAX_DRIFT:
         raise VolumeError(
-            f"The label map {Path(path).name} is not on the grid of {reference.name}.",
+            f"The label map {name} is not on the grid of {reference.name}.",
             "Resample it to the image's geometry first, with nearest-neighbour interpolation.",
         )
     source = np.abs(turn).argmax(axis=1)  # reference axis i, j, k <- axis of the file
