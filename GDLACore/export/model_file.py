@@ -8,6 +8,7 @@ import numpy as np
 
 from GDLACore.atomic import replacing
 from GDLACore.errors import ModelFileError
+from GDLACore.export.decoder import BLOCKS
 from GDLACore.export.graph import Graph
 from GDLACore.export.network import network
 from GDLACore.model.bundle import CARD_KEY
@@ -27,9 +28,14 @@ def onnx_model(model: ModelWeights, precision: str = "fp32") -> bytes:
     the file and computes in half precision all but LayerNorm's statistics, the attention's sums,
     their difference and its RMSNorm.
 
-    Raises ModelFileError if a weight is too large for ``precision``.
+    Raises ModelFileError if a weight is too large for ``precision``, or for the ablations of GDLA.
     """
     card = model.card
+    if card.architecture.mixer not in BLOCKS:
+        raise ModelFileError(
+            f"{model.path} has the mixer {card.architecture.mixer}, which only PyTorch can run.",
+            "Choose the runtime torch, or a model with another mixer.",
+        )
     graph = Graph(card.name, _NUMBERS[precision])
     image = graph.input(INPUT, ["n", card.in_channels, "h", "w"])
     try:

@@ -28,6 +28,8 @@ SCHEMA_VERSION = 1
 
 ENCODERS = ("b0", "b1", "b2", "b3", "b4", "b5")
 MIXERS = ("gdla", "softmax", "differential", "linear")
+# "gdla" less one of its parts; GDLACore.network.ablations says which. They run in PyTorch only.
+ABLATIONS = ("gdla-no-gate", "gdla-no-difference", "gdla-no-local")
 MODALITIES = ("CT", "MR", "US", "RGB")
 INTENSITY_KINDS = ("ct_window", "zscore_volume", "minmax_volume", "minmax_image", "none")
 SLICE_AXES = ("axial", "acquisition", "auto")
@@ -67,7 +69,9 @@ class Architecture:
     @classmethod
     def from_dict(cls, data: Any) -> Architecture:
         fields = Fields(data)
-        architecture = cls(fields.choice("encoder", ENCODERS), fields.choice("mixer", MIXERS))
+        architecture = cls(
+            fields.choice("encoder", ENCODERS), fields.choice("mixer", MIXERS + ABLATIONS)
+        )
         fields.finish()
         return architecture
 

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from GDLACore.model.card import MIXERS
+from GDLACore.model.card import ABLATIONS, MIXERS
+from GDLACore.network.ablations import WithoutDifference, WithoutGate, WithoutLocalBranch
 from GDLACore.network.feedforward import MLP, GatedConvMLP, SwiGLU
 from GDLACore.network.gdla import GatedDifferentialLinearAttention
 from GDLACore.network.mixers import DifferentialAttention, LinearAttention, SoftmaxAttention
 
 
 class GDLABlock(nn.Module):
-    """The paper's GDLAM: a full 3 x 3 convolution before the attention, a gated MLP after it."""
+    """The paper's GDLAM: a full 3 x 3 convolution before the attention, a gated MLP after it.
 
-    def __init__(self, channels: int) -> None:
+    ``attention`` makes the token mixer for that many channels: GDLA, or GDLA less one part.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        attention: Callable[[int], nn.Module] = GatedDifferentialLinearAttention,
+    ) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(channels)
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
-        self.attn = GatedDifferentialLinearAttention(channels)
+        self.attn = attention(channels)
         self.norm2 = nn.LayerNorm(channels)
         self.mlp = GatedConvMLP(channels)
 
@@ -46,9 +56,9 @@ class TransformerBlock(nn.Module):
 
 
 def build_block(mixer: str, channels: int, depth: int) -> nn.Module:
-    """Return the decoder block of ``mixer`` (one of ``MIXERS``) for stage ``depth`` (1 = stride 4).
+    """Return the decoder block of ``mixer`` for stage ``depth`` (1 = stride 4).
 
-    Raises ValueError for an unknown mixer.
+    ``mixer`` is one of ``MIXERS`` or ``ABLATIONS``; ValueError otherwise.
     """
     if mixer == "gdla":
         return GDLABlock(channels)
@@ -58,4 +68,10 @@ def build_block(mixer: str, channels: int, depth: int) -> nn.Module:
         return TransformerBlock(channels, DifferentialAttention(channels, depth), SwiGLU(channels))
     if mixer == "linear":
         return TransformerBlock(channels, LinearAttention(channels), MLP(channels))
-    raise ValueError(f"mixer must be one of {', '.join(MIXERS)}, not {mixer!r}")
+    if mixer == "gdla-no-gate":
+        return GDLABlock(channels, WithoutGate)
+    if mixer == "gdla-no-difference":
+        return GDLABlock(channels, WithoutDifference)
+    if mixer == "gdla-no-local":
+        return GDLABlock(channels, WithoutLocalBranch)
+    raise ValueError(f"mixer must be one of {', '.join(MIXERS + ABLATIONS)}, not {mixer!r}")

@@ -27,8 +27,8 @@ class _SelfAttention(nn.Module, ABC):
         self.out_proj = nn.Linear(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self._attend(*_split_heads(self.qkv(x), 3, self.heads))
-        return self.out_proj(_join_heads(y.to(x.dtype), x))
+        y = self._attend(*split_heads(self.qkv(x), 3, self.heads))
+        return self.out_proj(join_heads(y.to(x.dtype), x))
 
     @abstractmethod
     def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -71,12 +71,12 @@ class DifferentialAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = self.qkv(x).chunk(3, dim=-1)
-        (q,), (k,) = _split_heads(q, 1, 2 * self.heads), _split_heads(k, 1, 2 * self.heads)
-        (v,) = _split_heads(v, 1, self.heads)
+        (q,), (k,) = split_heads(q, 1, 2 * self.heads), split_heads(k, 1, 2 * self.heads)
+        (v,) = split_heads(v, 1, self.heads)
         maps = F.scaled_dot_product_attention(rotate(q), rotate(k), v.repeat_interleave(2, dim=1))
         first, second = maps.float().unflatten(1, (self.heads, 2)).unbind(2)
         y = self.norm(first - self._lambda() * second) * (1.0 - self.lambda_init)
-        return self.out_proj(_join_heads(y.to(x.dtype), x))
+        return self.out_proj(join_heads(y.to(x.dtype), x))
 
     def _lambda(self) -> Tensor:
         first = torch.exp((self.lambda_q1 * self.lambda_k1).sum().float())
@@ -84,11 +84,11 @@ class DifferentialAttention(nn.Module):
         return first - second + self.lambda_init
 
 
-def _split_heads(x: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
+def split_heads(x: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
     """Return ``parts`` tensors [B, heads, N, D] from consecutive channel blocks of [B, H, W, C]."""
     return x.flatten(1, 2).unflatten(-1, (parts, heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
 
 
-def _join_heads(y: Tensor, like: Tensor) -> Tensor:
+def join_heads(y: Tensor, like: Tensor) -> Tensor:
     """Return [B, heads, N, D] as tokens shaped as ``like``, [B, H, W, C]."""
     return y.transpose(1, 2).reshape(like.shape)

@@ -38,7 +38,7 @@ class PVTGDLA(nn.Module):
         in_channels: 1 (grey) or 3 (colour).
         classes: number of output classes, background included.
         encoder: PVTv2 variant, "b0" ... "b5".
-        mixer: token mixer of the decoder: "gdla", "softmax", "differential" or "linear".
+        mixer: token mixer of the decoder, one of GDLACore.model.card.MIXERS or ABLATIONS.
         auxiliary_classes: classes of the training-only heads, where they are taught more
             structures than the output tells apart; None means as many as the output.
     """

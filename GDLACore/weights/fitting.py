@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from GDLACore.errors import ModelFileError
-from GDLACore.model.card import MIXERS, ModelCard
+from GDLACore.model.card import ABLATIONS, MIXERS, ModelCard
 from GDLACore.model.file_access import AGAIN, printable
 from GDLACore.weights.names import encoder_name
 from GDLACore.weights.shapes import Shapes
@@ -27,7 +27,10 @@ _VARIANCE = ".running_var"
 # weights: nothing but the card tells them apart.
 _MIXER_MARKS = (
     (".attn.lambda_main", ("gdla",)),
+    (".attn.lambdas", ("gdla-no-gate",)),
+    (".attn.lambda_", ("gdla-no-local",)),
     (".attn.lambda_q1", ("differential",)),
+    (".attn.qkvg.weight", ("gdla-no-difference",)),
     (".attn.qkv.weight", ("softmax", "linear")),
 )
 
@@ -150,7 +153,7 @@ def _mixers(weights: Weights) -> tuple[str, ...]:
     for mark, mixers in _MIXER_MARKS:
         if any(name.startswith("decoder.") and name.endswith(mark) for name in weights):
             return mixers
-    return MIXERS
+    return MIXERS + ABLATIONS
 
 
 def _encoder_size(shapes: Shapes) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from GDLACore.model.card import ENCODERS, MIXERS, Architecture
+from GDLACore.model.card import ABLATIONS, ENCODERS, MIXERS, Architecture
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -114,9 +114,9 @@ def _decoder_stage(inward: int, outward: int, mixer: str) -> Shapes:
 
 
 def _decoder_block(mixer: str, channels: int) -> Shapes:
-    if mixer == "gdla":
+    if mixer in _GDLA_ATTENTIONS:
         before = _at("conv", _conv(channels, channels, 3))
-        attention, mlp = _gdla(channels), _gated_conv_mlp(channels)
+        attention, mlp = _GDLA_ATTENTIONS[mixer](channels), _gated_conv_mlp(channels)
     elif mixer == "differential":
         before = {}
         attention, mlp = _differential_attention(channels), _mlp(channels, 8 * channels)
@@ -124,7 +124,7 @@ def _decoder_block(mixer: str, channels: int) -> Shapes:
         before = {}
         attention, mlp = _attention(channels), _mlp(channels, 4 * channels)
     else:
-        raise ValueError(f"mixer must be one of {', '.join(MIXERS)}, not {mixer!r}")
+        raise ValueError(f"mixer must be one of {', '.join(MIXERS + ABLATIONS)}, not {mixer!r}")
     return {
         **_at("norm1", _norm(channels)),
         **before,
@@ -138,12 +138,48 @@ def _gdla(channels: int) -> Shapes:
     return {
         "lambda_main": (channels // HEAD_WIDTH, HEAD_WIDTH),
         "lambda_local": (channels // HEAD_WIDTH, HEAD_WIDTH),
-        **_at("qkvg", _linear(channels, 4 * channels)),
-        **_at("local.0", _depthwise(4 * channels)),
-        **_at("local.1", _conv(4 * channels, 4 * channels, 1)),
+        **_gdla_without_difference(channels),
+    }
+
+
+def _gdla_without_gate(channels: int) -> Shapes:
+    return {
+        "lambdas": (2, channels // HEAD_WIDTH, HEAD_WIDTH),
+        **_at("qkv", _linear(channels, 3 * channels)),
+        **_at("local", _local(3 * channels)),
         "norm.weight": (HEAD_WIDTH,),
         **_at("out_proj", _linear(2 * channels, channels)),
     }
+
+
+def _gdla_without_difference(channels: int) -> Shapes:
+    return {
+        **_at("qkvg", _linear(channels, 4 * channels)),
+        **_at("local", _local(4 * channels)),
+        "norm.weight": (HEAD_WIDTH,),
+        **_at("out_proj", _linear(2 * channels, channels)),
+    }
+
+
+def _gdla_without_local_branch(channels: int) -> Shapes:
+    return {
+        "lambda_": (channels // HEAD_WIDTH, HEAD_WIDTH),
+        **_at("qkvg", _linear(channels, 4 * channels)),
+        "norm.weight": (HEAD_WIDTH,),
+        **_at("out_proj", _linear(channels, channels)),
+    }
+
+
+_GDLA_ATTENTIONS = {
+    "gdla": _gdla,
+    "gdla-no-gate": _gdla_without_gate,
+    "gdla-no-difference": _gdla_without_difference,
+    "gdla-no-local": _gdla_without_local_branch,
+}
+
+
+def _local(channels: int) -> Shapes:
+    return {**_at("0", _depthwise(channels)), **_at("1", _conv(channels, channels, 1))}
 
 
 def _attention(channels: int) -> Shapes:

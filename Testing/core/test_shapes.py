@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from GDLACore.model.card import ENCODERS, MIXERS, Architecture
+from GDLACore.model.card import ABLATIONS, ENCODERS, MIXERS, Architecture
 from GDLACore.weights.shapes import weight_shapes
 
 # Every encoder and every mixer once, with both numbers of channels: a part does not depend on
@@ -15,7 +15,7 @@ from GDLACore.weights.shapes import weight_shapes
 NETWORKS = [
     *((encoder, "gdla", 1, 9) for encoder in ENCODERS),
     *(("b0", mixer, 3, 2) for mixer in MIXERS),
-    *(("b2", mixer, 1, 4) for mixer in MIXERS),
+    *(("b2", mixer, 1, 4) for mixer in MIXERS + ABLATIONS),
 ]
 
 
