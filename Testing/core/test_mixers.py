@@ -95,7 +95,9 @@ def test_networks_with_different_mixers_differ_only_inside_the_decoder_blocks() 
 
 
 def test_an_unknown_mixer_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="gdla, softmax, differential, linear, gdla-no-gate, .*, not 'mamba'"):
+    with pytest.raises(
+        ValueError, match="gdla, softmax, differential, linear, gdla-no-gate, .*, not 'mamba'"
+    ):
         build_block("mamba", 64, depth=1)
 
 
