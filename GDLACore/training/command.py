@@ -26,7 +26,8 @@ from GDLACore.model.card import ModelCard
 from GDLACore.model.file_access import check_readable
 from GDLACore.network.checkpoint import build_network, load_initial_weights, save_model
 from GDLACore.network.pvt_gdla import PVTGDLA
-from GDLACore.training.dataset import Dataset, read_dataset, sha256
+from GDLACore.training.dataset import Dataset, read_dataset
+from GDLACore.training.file_hash import sha256
 from GDLACore.training.module import SegmentationTraining
 from GDLACore.training.recipe import TrainingPlan, read_plan
 from GDLACore.weights.torch_file import read_torch_file

@@ -4,7 +4,8 @@ A YAML or JSON file:
 
     structures: [liver, spleen]        # the names of the card's labels, in its order
     auxiliary: [colon]                 # taught to the deep-supervision heads only (may be missing)
-    validation_patients: [p2]
+    validation_patients: [p2]          # the best weights are chosen by them
+    test_patients: [p3]                # not looked at while training
     cases:
       - id: p1-ct
         patient: p1
@@ -22,79 +23,67 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from GDLACore.errors import TrainingError
-from GDLACore.imaging.reading import read_labels, read_volume
 from GDLACore.imaging.view import SliceView
 from GDLACore.imaging.volume import Volume
-from GDLACore.training.loss import IGNORED
+from GDLACore.training.case_cache import read_through_cache
+from GDLACore.training.cases import IGNORED, Case
+from GDLACore.training.labelled_image import LabelledImage
 from GDLACore.training.settings_file import check_fields, read_settings
 
 
 @dataclass(frozen=True)
-class Case:
-    """One image with its label map, not yet read."""
-
-    id: str
-    patient: str
-    image: Path
-    labels: Path
-    values: dict[str, tuple[int, ...]]
-    unknown: frozenset[str]
-    weight: float
-    slices: tuple[int, int] | None
-    validation_slices: tuple[int, int] | None
-
-    def description(self) -> dict[str, Any]:
-        """Return what the case teaches, with the SHA-256 of its files in place of their paths."""
-        return {
-            "patient": self.patient,
-            "image": sha256(self.image),
-            "labels": sha256(self.labels),
-            "values": self.values,
-            "unknown": sorted(self.unknown),
-            "weight": self.weight,
-            "slices": self.slices,
-            "validation_slices": self.validation_slices,
-        }
-
-
-@dataclass(frozen=True)
 class Dataset:
-    """The structures a network is taught and the cases that teach them."""
+    """The structures a network is taught and the cases that teach them.
+
+    ``test`` is neither learnt from nor looked at while training. Volumes are unpacked into the
+    folder ``cache`` once and mapped from there, if there is one.
+    """
 
     structures: tuple[str, ...]
     auxiliary: tuple[str, ...]
     training: tuple[Case, ...]
     validation: tuple[Case, ...]
+    test: tuple[Case, ...] = ()
+    cache: Path | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """All structures in the order of their class indices 1, 2, 3, ..."""
         return self.structures + self.auxiliary
 
-    def read(self, case: Case) -> tuple[Volume, np.ndarray]:
-        """Return the image and its class indices, uint8 [k, j, i].
+    @property
+    def split_sha256(self) -> str:
+        """SHA-256 over who is in which split: ids, patients and the contents of all files."""
+        splits = {
+            split: [[case.id, case.description()] for case in getattr(self, split)]
+            for split in ("training", "validation", "test")
+        }
+        content = json.dumps([self.names, splits], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
 
-        Raises VolumeError if a file cannot be read or the grids differ, TrainingError if the label
-        map holds nothing the case's ``values`` name.
+    def cached_in(self, folder: Path) -> Dataset:
+        """Return this dataset with its volumes unpacked into ``folder`` when they are first read.
+
+        What is there needs as much room as all its volumes unpacked, and may be deleted any time.
         """
-        volume = read_volume(case.image)
-        stored = read_labels(case.labels, volume)
-        classes = np.zeros(stored.shape, np.uint8)
-        for index, name in enumerate(self.names, start=1):
-            classes[np.isin(stored, case.values.get(name, ()))] = index
-        if not classes.any():
-            raise TrainingError(
-                f"The label map {case.labels} holds none of the values listed for case {case.id}.",
-                "Check the case's `values` in the dataset file.",
-            )
-        return volume, classes
+        return replace(self, cache=folder)
+
+    def read(self, case: Case) -> tuple[Volume, np.ndarray]:
+        """Return the image and its class indices, uint8 [k, j, i], 255 where nobody annotated.
+
+        The arrays may be read-only. Raises VolumeError or TrainingError, naming the file, if a file
+        cannot be read or does not fit the other, and OutputError if the cache cannot be written.
+        """
+        if self.cache is None:
+            return case.read(self.names)
+        return read_through_cache(case, self.names, self.cache)
 
     def hide_validation(self, case: Case, classes: np.ndarray, view: SliceView) -> np.ndarray:
         """Return ``classes`` with the case's validation slices, in ``view``, as not annotated."""
@@ -131,7 +120,9 @@ def read_dataset(path: Path) -> Dataset:
     Raises TrainingError, naming the field, if the file is missing, malformed or inconsistent, or if
     a patient is in both training and validation.
     """
-    data = read_settings(path, {"structures", "cases"}, {"auxiliary", "validation_patients"})
+    data = read_settings(
+        path, {"structures", "cases"}, {"auxiliary", "validation_patients", "test_patients"}
+    )
     structures, auxiliary = _names(data, "structures", path), _names(data, "auxiliary", path)
     if not structures:
         raise TrainingError(f"`structures` is missing or empty in {path}.")
@@ -139,22 +130,44 @@ def read_dataset(path: Path) -> Dataset:
         raise TrainingError(f"A structure is listed twice in {path}.")
     if len(structures + auxiliary) >= IGNORED:
         raise TrainingError(f"{path} lists more than {IGNORED - 1} structures.")
-    held_out = set(_names(data, "validation_patients", path))
-    cases = [_case(item, path, set(structures + auxiliary)) for item in data.get("cases") or []]
+    cases = tuple(
+        _case(item, path, set(structures + auxiliary)) for item in data.get("cases") or []
+    )
     if not cases:
         raise TrainingError(f"`cases` is missing or empty in {path}.")
     if len({case.id for case in cases}) < len(cases):
         raise TrainingError(f"Two cases have the same id in {path}.")
-    if missing := held_out - {case.patient for case in cases}:
-        raise TrainingError(f"validation_patients {sorted(missing)} have no case in {path}.")
-    training = tuple(case for case in cases if case.patient not in held_out)
+    held_out = {
+        split: _held_out(data, f"{split}_patients", path, cases) for split in ("validation", "test")
+    }
+    if both := held_out["validation"] & held_out["test"]:
+        raise TrainingError(
+            f"Patient {min(both)} is in both validation_patients and test_patients in {path}.",
+            "Take the patient out of one of them.",
+        )
+    training = tuple(c for c in cases if not any(c.patient in group for group in held_out.values()))
     if not training:
         raise TrainingError(f"Every patient in {path} is held out: nothing is left to learn from.")
-    validation = tuple(c for c in cases if c.patient in held_out or c.validation_slices is not None)
-    return Dataset(structures, auxiliary, training, validation)
+    validation = tuple(
+        c
+        for c in cases
+        if c.patient in held_out["validation"]
+        or (c.validation_slices is not None and c.patient not in held_out["test"])
+    )
+    test = tuple(case for case in cases if case.patient in held_out["test"])
+    return Dataset(structures, auxiliary, training, validation, test)
 
 
-def _case(item: Any, path: Path, names: set[str]) -> Case:
+def _held_out(
+    data: dict[str, Any], field: str, path: Path, cases: tuple[LabelledImage, ...]
+) -> set[str]:
+    patients = set(_names(data, field, path))
+    if missing := patients - {case.patient for case in cases}:
+        raise TrainingError(f"{field} {sorted(missing)} have no case in {path}.")
+    return patients
+
+
+def _case(item: Any, path: Path, names: set[str]) -> LabelledImage:
     where = f"A case in {path}"
     if isinstance(item, dict) and "id" in item:
         where = f"Case {item['id']} in {path}"
@@ -179,7 +192,7 @@ def _case(item: Any, path: Path, names: set[str]) -> Case:
     weight = item.get("weight", 1.0)
     if not isinstance(weight, (int, float)) or not 0 < weight < math.inf:
         raise TrainingError(f"`weight` of {where} must be a positive number, not {weight!r}.")
-    return Case(
+    return LabelledImage(
         id=str(item["id"]),
         patient=str(item["patient"]),
         values=values,
@@ -226,11 +239,3 @@ def _names(data: dict[str, Any], field: str, where: Path | str) -> tuple[str, ..
     if not isinstance(names, list) or not all(isinstance(name, (str, int)) for name in names):
         raise TrainingError(f"`{field}` in {where} must be a list of names.")
     return tuple(str(name) for name in names)
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, or of the names and contents of a folder's files."""
-    if path.is_dir():
-        listing = {file.name: sha256(file) for file in sorted(path.iterdir()) if file.is_file()}
-        return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
-    return hashlib.sha256(path.read_bytes()).hexdigest()
