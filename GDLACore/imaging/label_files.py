@@ -1,23 +1,22 @@
-"""Label maps as NRRD, NIfTI-1 and MetaImage bytes, with every error of the system reported.
+"""Label maps as NIfTI-1 and MetaImage bytes, with every error of the system reported.
 
 Written here and not by ITK because ITK 5.4 misses a full disk: its NIfTI writer truncates the file
 and reports success, the other two miss the last kilobytes. It also changes sheared NIfTI grids.
 
-``labels`` are [k, j, i], uint8 or uint16. Formats: teem.sourceforge.net/nrrd/format.html,
-nifti.nimh.nih.gov/nifti-1, itk.org/Wiki/MetaIO/Documentation.
+``labels`` are [k, j, i], uint8 or uint16. Formats: nifti.nimh.nih.gov/nifti-1,
+itk.org/Wiki/MetaIO/Documentation.
 """
 
 from __future__ import annotations
 
-import gzip
 import zlib
-from collections.abc import Mapping
 from typing import BinaryIO
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from GDLACore.errors import OutputError
+from GDLACore.imaging.nrrd_file import little_endian, write_gzip
 from GDLACore.imaging.volume import sitk_geometry
 
 # Label maps are mostly runs: higher levels cost up to ten times the time for kilobytes.
@@ -57,46 +56,23 @@ _NIFTI_LONGEST_AXIS = 32_767
 _SCANNER, _ALIGNED, _MILLIMETRES = 1, 2, 2
 
 
-def write_nrrd(
-    file: BinaryIO, labels: np.ndarray, ijk_to_ras: np.ndarray, fields: Mapping[str, str]
-) -> None:
-    """Write a gzipped NRRD with the key/value pairs ``fields``."""
-    origin, spacing, direction = sitk_geometry(ijk_to_ras)
-    axes = np.reshape(direction, (3, 3)) * spacing
-    lines = [
-        "NRRD0004",
-        f"type: {'unsigned char' if labels.itemsize == 1 else 'unsigned short'}",
-        "dimension: 3",
-        "space: left-posterior-superior",
-        f"sizes: {_words(labels.shape[::-1])}",
-        f"space directions: {' '.join(_vector(axis) for axis in axes.T)}",
-        "kinds: domain domain domain",
-        "endian: little",
-        "encoding: gzip",
-        f"space origin: {_vector(origin)}",
-    ]
-    lines += [f"{key}:={value}".replace("\\", "\\\\") for key, value in fields.items()]
-    file.write("\n".join([*lines, "", ""]).encode())
-    _write_gzip(file, b"", labels)
-
-
 def write_nifti(file: BinaryIO, labels: np.ndarray, ijk_to_ras: np.ndarray) -> None:
     """Write an uncompressed NIfTI-1 file."""
     file.write(_nifti_header(labels, ijk_to_ras))
-    for slice_ in _little_endian(labels):
+    for slice_ in little_endian(labels):
         file.write(slice_)
 
 
 def write_nifti_gzip(file: BinaryIO, labels: np.ndarray, ijk_to_ras: np.ndarray) -> None:
     """Write a gzipped NIfTI-1 file."""
-    _write_gzip(file, _nifti_header(labels, ijk_to_ras), labels)
+    write_gzip(file, _nifti_header(labels, ijk_to_ras), labels)
 
 
 def write_metaimage(file: BinaryIO, labels: np.ndarray, ijk_to_ras: np.ndarray) -> None:
     """Write a compressed MetaImage (.mha)."""
     origin, spacing, direction = sitk_geometry(ijk_to_ras)
     compressor = zlib.compressobj(_LEVEL)
-    data = [compressor.compress(slice_) for slice_ in _little_endian(labels)]
+    data = [compressor.compress(slice_) for slice_ in little_endian(labels)]
     data.append(compressor.flush())
     lines = [
         "ObjectType = Image",
@@ -149,20 +125,5 @@ def _nifti_header(labels: np.ndarray, ijk_to_ras: np.ndarray) -> bytes:
     return header.tobytes()
 
 
-def _write_gzip(file: BinaryIO, header: bytes, labels: np.ndarray) -> None:
-    with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=_LEVEL, filename="", mtime=0) as out:
-        out.write(header)
-        for slice_ in _little_endian(labels):
-            out.write(slice_)
-
-
-def _little_endian(labels: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(labels, labels.dtype.newbyteorder("<"))
-
-
 def _words(numbers: object) -> str:
     return " ".join(str(number) for number in np.asarray(numbers).tolist())
-
-
-def _vector(numbers: object) -> str:
-    return f"({_words(numbers).replace(' ', ',')})"

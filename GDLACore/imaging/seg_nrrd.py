@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from GDLACore.imaging.volume import Volume
 from GDLACore.model.card import Label, ModelCard
 
@@ -19,11 +21,11 @@ def label_tag(label: Label) -> str:
     return _one_line(label.name)
 
 
-def segmentation_header(card: ModelCard, volume: Volume) -> dict[str, str]:
+def segmentation_header(card: ModelCard, labels: Iterable[Label], volume: Volume) -> dict[str, str]:
     """Return the fields for a label map that covers the whole grid of ``volume``, as one layer.
 
-    Every structure of the card gets a segment, also those that no voxel has: a name missing from
-    Slicer's list would leave open whether the structure was looked for.
+    Each of ``labels``, some or all of the card's, gets a segment, also those that no voxel has: a
+    name missing from Slicer's list leaves open whether the structure was looked for.
     """
     fields = {
         "Segmentation_ContainedRepresentationNames": "Binary labelmap|",
@@ -32,7 +34,7 @@ def segmentation_header(card: ModelCard, volume: Volume) -> dict[str, str]:
         "Segmentation_ReferenceImageExtentOffset": "0 0 0",
     }
     extent = _extent(volume)
-    for index, label in enumerate(card.labels):
+    for index, label in enumerate(labels):
         for key, value in _segment(label, card, extent).items():
             fields[f"Segment{index}_{key}"] = value
     return fields

@@ -14,8 +14,8 @@ from GDLACore.imaging.label_files import (
     write_metaimage,
     write_nifti,
     write_nifti_gzip,
-    write_nrrd,
 )
+from GDLACore.imaging.nrrd_file import write_nrrd
 from GDLACore.imaging.seg_nrrd import segmentation_header
 from GDLACore.imaging.volume import Volume
 from GDLACore.model.card import ModelCard
@@ -52,7 +52,9 @@ def write_segmentation(
     with replacing(path) as part, part.open("wb") as file:
         match _suffix(path, LABEL_SUFFIXES):
             case ".seg.nrrd":
-                write_nrrd(file, labels, volume.ijk_to_ras, segmentation_header(card, volume))
+                write_nrrd(
+                    file, labels, volume.ijk_to_ras, segmentation_header(card, card.labels, volume)
+                )
             case ".nrrd":
                 write_nrrd(file, labels, volume.ijk_to_ras, {})
             case ".nii.gz":
