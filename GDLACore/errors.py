@@ -51,5 +51,9 @@ class TrainingError(GDLAError):
     """A data set or a training set-up cannot be used."""
 
 
+class EvaluationError(GDLAError):
+    """Segmentations cannot be scored."""
+
+
 class Cancelled(GDLAError):
     """The user stopped the computation."""
