@@ -1,10 +1,12 @@
-"""The stream of training batches: batch number i depends on the seed and i, and on nothing else.
+"""The stream of training batches: sample j of batch i depends on the seed, i and j alone.
 
-So a training that was killed goes on with exactly the batches it would have seen.
+So a training that was killed goes on with exactly the batches it would have seen, and several
+processes see together what one would.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -16,10 +18,18 @@ from GDLACore.errors import TrainingError
 from GDLACore.imaging.view import slice_view
 from GDLACore.model.card import ModelCard
 from GDLACore.training.dataset import Case, Dataset, slices_of
+from GDLACore.training.distributed import own_share
 from GDLACore.training.loss import IGNORED
 from GDLACore.training.published import PublishedSlices
+from GDLACore.training.recent import Recent
 from GDLACore.training.recipe import Recipe
 from GDLACore.training.resliced import ReslicedSlices
+
+_AUGMENTATIONS = {"published": PublishedSlices, "resliced": ReslicedSlices}
+
+# Of images and labels kept to draw from. Large volumes are mapped from disk besides.
+_KEPT_BYTES = 4 * 2**30
+_BYTES_PER_VOXEL = 8
 
 
 class Batch(NamedTuple):
@@ -38,48 +48,73 @@ class SliceSource(Protocol):
 
 
 class TrainingBatches(TorchDataset):
-    """The batches of a training, by number."""
+    """The batches of a training, by number; of each, the share of this process."""
 
     def __init__(self, dataset: Dataset, card: ModelCard, recipe: Recipe) -> None:
-        self.sizes = recipe.sizes or (card.input_size,)
-        self.batch_size = recipe.batch_size
-        self.seed = recipe.seed
-        self.count = recipe.iterations
-        self.sources = [_source(dataset, case, card, recipe) for case in dataset.training]
-        self.known = [torch.from_numpy(dataset.known(case)) for case in dataset.training]
-        self.weights = torch.tensor([case.weight for case in dataset.training])
+        self._dataset, self._card, self._recipe = dataset, card, recipe
+        self._sizes = recipe.sizes or (card.input_size,)
+        self._known = [torch.from_numpy(dataset.known(case)) for case in dataset.training]
+        self._weights = torch.tensor([case.weight for case in dataset.training])
+        self._sources: Recent[int, SliceSource] = Recent(_KEPT_BYTES)
+        for number, case in enumerate(dataset.training):
+            if case.validation_slices is not None:  # the file may leave nothing to learn from
+                self._source(number)
 
     def __len__(self) -> int:
-        return self.count
+        return self._recipe.iterations
 
     def __getitem__(self, index: int) -> Batch:
-        random = torch.Generator().manual_seed(_mixed(self.seed, index))
-        size = self.sizes[int(torch.randint(len(self.sizes), (1,), generator=random))]
-        cases = torch.multinomial(self.weights, self.batch_size, True, generator=random).tolist()
-        drawn = [self.sources[case].draw(size, random) for case in cases]
+        random = _generator(self._recipe.seed, index)
+        size = self._sizes[int(torch.randint(len(self._sizes), (1,), generator=random))]
+        cases = self._cases(index, random)
+        share = own_share(len(cases))
+        drawn = [
+            self._source(cases[j]).draw(size, _generator(self._recipe.seed, index, j))
+            for j in share
+        ]
         return Batch(
             images=torch.stack([image for image, _ in drawn]),
             target=torch.stack([target for _, target in drawn]),
-            known=torch.stack([self.known[case] for case in cases]),
+            known=torch.stack([self._known[cases[j]] for j in share]),
         )
 
+    def _cases(self, index: int, random: torch.Generator) -> list[int]:
+        """Return the number of each sample's case in batch ``index``."""
+        count = self._recipe.batch_size
+        if self._recipe.sampling == "weighted":
+            return torch.multinomial(self._weights, count, True, generator=random).tolist()
+        # Every case once per epoch in a new order; its last batch is filled up from its first.
+        cases = len(self._weights)
+        epoch, batch = divmod(index, -(-cases // count))
+        order = torch.randperm(cases, generator=_generator(self._recipe.seed, -1 - epoch)).tolist()
+        return [order[position % cases] for position in range(batch * count, (batch + 1) * count)]
 
-def _source(dataset: Dataset, case: Case, card: ModelCard, recipe: Recipe) -> SliceSource:
-    volume, classes = dataset.read(case)
-    view = slice_view(volume, card.slice_axis, card.view)
-    classes = dataset.hide_validation(case, classes, view)
-    drawn = slices_of(case.slices, case, view)
-    if (view.take(classes, drawn) == IGNORED).all():
+    def _source(self, number: int) -> SliceSource:
+        if (source := self._sources.get(number)) is None:
+            case = self._dataset.training[number]
+            volume, classes = self._dataset.read(case)
+            view = slice_view(volume, self._card.slice_axis, self._card.view)
+            classes = self._dataset.hide_validation(case, classes, view)
+            drawn = _annotated(case, classes, slices_of(case.slices, case, view), view.axes[0])
+            kind = _AUGMENTATIONS[self._recipe.augmentation]
+            source = kind(volume, classes, self._card, drawn)
+            self._sources.put(number, source, classes.size * _BYTES_PER_VOXEL)
+        return source
+
+
+def _annotated(case: Case, classes: np.ndarray, span: Sequence[int], axis: int) -> list[int]:
+    """Return the slices in ``span`` across ``axis`` of which something is annotated."""
+    drawn = [k for k in span if (classes.take(k, axis) != IGNORED).any()]
+    if not drawn:
         raise TrainingError(
-            f"Every slice that case {case.id} is to be learnt from is held back for validation.",
+            f"Every slice that case {case.id} is to be learnt from is held back for validation "
+            "or not annotated.",
             "Correct its `slices` or `validation_slices` in the dataset file.",
         )
-    kind = PublishedSlices if recipe.augmentation == "published" else ReslicedSlices
-    return kind(volume, classes, card, drawn)
+    return drawn
 
 
-def _mixed(seed: int, index: int) -> int:
-    """Return a generator seed in which neighbouring batches have nothing in common."""
-    return int(
-        np.random.SeedSequence((seed, index)).generate_state(1, np.uint64)[0] >> np.uint64(1)
-    )
+def _generator(seed: int, *numbers: int) -> torch.Generator:
+    """Return a generator that has nothing in common with that of neighbouring ``numbers``."""
+    mixed = np.random.SeedSequence((seed, *(n % 2**64 for n in numbers)))
+    return torch.Generator().manual_seed(int(mixed.generate_state(1, np.uint64)[0] >> np.uint64(1)))

@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as lightning
 import torch
-from lightning.pytorch.callbacks import (
-    Callback,
-    EMAWeightAveraging,
-    ModelCheckpoint,
-    TQDMProgressBar,
-)
-from lightning.pytorch.loggers import CSVLogger
-from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.callbacks import Callback
 
 from GDLACore import __version__
-from GDLACore.atomic import replacing, unwritable
-from GDLACore.errors import DeviceError, TrainingError
+from GDLACore.atomic import unwritable
+from GDLACore.errors import TrainingError
 from GDLACore.model.card import ModelCard
 from GDLACore.model.file_access import check_readable
 from GDLACore.network.checkpoint import build_network, load_initial_weights, save_model
@@ -30,18 +22,8 @@ from GDLACore.training.dataset import Dataset, read_dataset
 from GDLACore.training.file_hash import sha256
 from GDLACore.training.module import SegmentationTraining
 from GDLACore.training.recipe import TrainingPlan, read_plan
+from GDLACore.training.trainer import build_trainer
 from GDLACore.weights.torch_file import read_torch_file
-
-
-class WholeFiles(TorchCheckpointIO):
-    """Checkpoints that appear whole or not at all; a kill while saving leaves the last one."""
-
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
-    ) -> None:
-        with replacing(Path(path)) as part:
-            torch.save(checkpoint, part)
-
 
 # What of a card decides how a network is taught; its texts and colours do not.
 _DECISIVE = (
@@ -55,8 +37,40 @@ _DECISIVE = (
 )
 
 
-def train(plan_path: Path, folder: Path, *, device: str = "auto", resume: bool = False) -> Path:
-    """Train as ``plan_path`` says and return the model file of the final weights.
+def train(
+    plan_path: Path,
+    folder: Path,
+    *,
+    device: str = "auto",
+    resume: bool = False,
+    processes: int = 1,
+    nodes: int = 1,
+) -> Path:
+    """Train as the file ``plan_path`` says; see ``train_plan``."""
+    plan = read_plan(plan_path)
+    return train_plan(
+        plan,
+        read_dataset(plan.dataset),
+        folder,
+        device=device,
+        resume=resume,
+        processes=processes,
+        nodes=nodes,
+    )
+
+
+def train_plan(
+    plan: TrainingPlan,
+    dataset: Dataset,
+    folder: Path,
+    *,
+    device: str = "auto",
+    resume: bool = False,
+    processes: int = 1,
+    nodes: int = 1,
+    callbacks: Sequence[Callback] = (),
+) -> Path:
+    """Train on ``dataset`` as ``plan`` says and return the model file of the final weights.
 
     ``folder`` receives ``run.json`` (what decides the outcome), ``log/part-N/metrics.csv`` (one for
     every start), ``last.ckpt`` (to resume from, written at every validation) and, where there is
@@ -64,14 +78,15 @@ def train(plan_path: Path, folder: Path, *, device: str = "auto", resume: bool =
     with the card inside are made of them, ``final.safetensors`` and ``best.safetensors``, of the
     averaged weights if the recipe says so.
 
-    ``device`` is "auto", "cpu" or "cuda". Raises TrainingError, VolumeError or ModelFileError for
-    unusable input, DeviceError for a device that is not there, and TrainingError if the folder
-    holds a training and ``resume`` is not set, if it holds none and ``resume`` is set, or if the
-    settings or the data are not those it was started with.
+    ``device`` is "auto", "cpu" or "cuda". With several ``processes``, or ``nodes``, every process
+    runs this function and takes its share of each batch; the first one writes the files.
+
+    Raises TrainingError, VolumeError or ModelFileError for unusable input, DeviceError for a device
+    that is not there, and TrainingError if the folder holds a training and ``resume`` is not set,
+    if it holds none and ``resume`` is set, or if the settings or the data are not those it was
+    started with.
     """
-    plan = read_plan(plan_path)
-    dataset = read_dataset(plan.dataset)
-    _check(plan, dataset)
+    _check(plan, dataset, processes * nodes)
     if plan.initial_weights is not None:
         check_readable(plan.initial_weights)
     description = _description(plan, dataset)
@@ -86,31 +101,44 @@ def train(plan_path: Path, folder: Path, *, device: str = "auto", resume: bool =
             f"{folder} already holds a training.",
             "Go on with it (--resume) or choose another folder.",
         )
-    trainer = _trainer(plan, dataset, folder, _accelerator(device))
+    trainer = build_trainer(
+        plan.recipe,
+        folder,
+        device=device,
+        processes=processes,
+        nodes=nodes,
+        validated=bool(dataset.validation),
+        callbacks=callbacks,
+    )
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     lightning.seed_everything(plan.recipe.seed)
     network = build_network(plan.card, auxiliary_classes=1 + len(dataset.names))
     if plan.initial_weights is not None:
         load_initial_weights(network, plan.initial_weights)
+    dataset = dataset.cached_in(folder / "cache")
     module = SegmentationTraining(network, dataset, plan.card, plan.recipe)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "run.json").write_text(description, encoding="utf-8")
+        if trainer.is_global_zero:
+            (folder / "run.json").write_text(description, encoding="utf-8")
         trainer.fit(module, ckpt_path=last if resume else None)
     except OSError as error:
         raise unwritable(folder, error) from error
     except SystemExit:
         # Lightning has already turned Ctrl-C into an orderly exit; the caller counts on Ctrl-C.
         raise KeyboardInterrupt from None
-    best = folder / "best.ckpt"
-    if best.exists():
-        _export(best, network, plan.card)
-    return _export(last, network, plan.card)
+    final = folder / "final.safetensors"
+    if trainer.is_global_zero:
+        best = folder / "best.ckpt"
+        if best.exists():
+            _export(best, network, plan.card, best.with_suffix(".safetensors"))
+        _export(last, network, plan.card, final)
+    return final
 
 
-def _export(checkpoint: Path, network: PVTGDLA, card: ModelCard) -> Path:
-    """Write the model file of a training's checkpoint, and return its path.
+def _export(checkpoint: Path, network: PVTGDLA, card: ModelCard, path: Path) -> None:
+    """Write the model file of a training's checkpoint to ``path``.
 
     Not from the module: resuming a training that was complete leaves the weights there that were
     being trained, while a checkpoint's are always the averaged ones.
@@ -120,67 +148,21 @@ def _export(checkpoint: Path, network: PVTGDLA, card: ModelCard) -> Path:
     network.load_state_dict(
         {n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix)}
     )
-    name = "final" if checkpoint.stem == "last" else checkpoint.stem
-    return save_model(checkpoint.with_name(f"{name}.safetensors"), network, card)
+    save_model(path, network, card)
 
 
-def _accelerator(device: str) -> str:
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise DeviceError("No CUDA GPU can be used here.", "Choose the device cpu or auto.")
-    return device
-
-
-def _trainer(
-    plan: TrainingPlan, dataset: Dataset, folder: Path, accelerator: str
-) -> lightning.Trainer:
-    recipe = plan.recipe
-    # Without its counter: a "last-v1.ckpt" would never be resumed from.
-    kept = {"dirpath": folder, "enable_version_counter": False}
-    callbacks: list[Callback] = []
-    if dataset.validation:
-        callbacks.append(ModelCheckpoint(**kept, filename="best", monitor="dice", mode="max"))
-    # After "best": what is resumed from must know the best so far, the newest included.
-    callbacks.append(
-        ModelCheckpoint(**kept, filename="last", every_n_epochs=1, save_on_train_epoch_end=True)
-    )
-    shown = sys.stdout.isatty()
-    if shown:
-        callbacks.append(TQDMProgressBar(refresh_rate=20))
-    if recipe.average is not None:
-        callbacks.append(EMAWeightAveraging(decay=recipe.average))
-    return lightning.Trainer(
-        accelerator=accelerator,
-        devices=1,
-        max_steps=recipe.iterations,
-        max_epochs=-1,
-        reload_dataloaders_every_n_epochs=1,
-        gradient_clip_val=recipe.gradient_clip,
-        num_sanity_val_steps=-1,  # a fault in the validation data shows before hours of training
-        # On a GPU some operations have no deterministic form; they are named in a warning.
-        deterministic=True if accelerator == "cpu" else "warn",
-        logger=CSVLogger(folder, name="log", version=f"part-{_parts(folder) + 1}"),
-        log_every_n_steps=20,
-        callbacks=callbacks,
-        enable_model_summary=False,
-        enable_progress_bar=shown,
-        plugins=[WholeFiles()],
-    )
-
-
-def _parts(folder: Path) -> int:
-    """Return how many logs there are; Lightning empties a log's folder when it starts again."""
-    return len(list((folder / "log").glob("part-*")))
-
-
-def _check(plan: TrainingPlan, dataset: Dataset) -> None:
+def _check(plan: TrainingPlan, dataset: Dataset, processes: int) -> None:
     names = tuple(label.name for label in plan.card.labels)
     if names != dataset.structures:
         raise TrainingError(
             f"The card's labels {list(names)} are not the structures {list(dataset.structures)} "
             f"of {plan.dataset}.",
             "List the same names in the same order in both files.",
+        )
+    if plan.recipe.batch_size < processes:
+        raise TrainingError(
+            f"{processes} processes cannot share batches of {plan.recipe.batch_size}.",
+            "Start fewer processes, or raise `batch_size`.",
         )
 
 
@@ -194,6 +176,7 @@ def _description(plan: TrainingPlan, dataset: Dataset) -> str:
         "model": {name: card[name] for name in _DECISIVE},
         "initial weights": None if initial is None else sha256(initial),
         "auxiliary structures": dataset.auxiliary,
+        "split": dataset.split_sha256,
         "training data": {case.id: case.description() for case in dataset.training},
         "validation data": {case.id: case.description() for case in dataset.validation},
     }

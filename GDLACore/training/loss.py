@@ -10,7 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-IGNORED = 255
+from GDLACore.training.cases import IGNORED
+from GDLACore.training.distributed import total
+
 EPS = 1e-5
 LARGEST_ALPHA = 0.8
 
@@ -40,8 +42,11 @@ def segmentation_loss(
     """Return the BDoU loss plus ``cross_entropy`` times the mean cross-entropy.
 
     Arguments as for ``boundary_dou_loss``; the cross-entropy leaves out what is not annotated too.
+    In a distributed training the batch is that of all processes, and so is the loss.
     """
     classes = logits.shape[1]
+    # Sums over a hundred thousand pixels: never in half precision.
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     probability = logits.softmax(dim=1)
     if known is None:
         known = torch.ones(logits.shape[:2], dtype=torch.bool, device=logits.device)
@@ -52,17 +57,25 @@ def segmentation_loss(
     index = index * known.gather(1, index.flatten(1)).view_as(index)  # unknown is background
     at_target = probability.gather(1, index.unsqueeze(1)).squeeze(1)
 
-    intersection = _sum_by_class(at_target * counted, index, classes)
     squares = (probability * counted.unsqueeze(1)).square().sum(dim=(2, 3))
-    size = _sum_by_class(counted.to(probability.dtype), index, classes)
-    union = (squares * known).sum(dim=0) + size
-    alpha = _boundary_weight(index.where(counted, IGNORED), counted, index, size)
+    surprise = -at_target.clamp(min=_LEAST_PROBABILITY).log()
+    boundary = _boundary(index.where(counted, IGNORED)) & counted
+    sums = torch.stack(
+        [
+            _sum_by_class(at_target * counted, index, classes),
+            (squares * known).sum(dim=0),
+            _sum_by_class(counted.to(probability.dtype), index, classes),
+            _sum_by_class(boundary.to(probability.dtype), index, classes),
+            _sum_by_class(surprise * counted, index, classes),
+        ]
+    )
+    intersection, predicted, size, boundary_size, surprises = total(sums)
+    union = predicted + size
+    alpha = _boundary_weight(boundary_size, size)
     loss = (union - 2 * intersection + EPS) / (union - (1 + alpha) * intersection + EPS)
     if not cross_entropy:
         return loss.mean()
-    surprise = -at_target.clamp(min=_LEAST_PROBABILITY).log()
-    mean_surprise = (surprise * counted).sum() / counted.sum().clamp(min=1)
-    return loss.mean() + cross_entropy * mean_surprise
+    return loss.mean() + cross_entropy * surprises.sum() / size.sum().clamp(min=1)
 
 
 def _with_hidden_background(probability: Tensor, known: Tensor) -> Tensor:
@@ -75,14 +88,12 @@ def _sum_by_class(values: Tensor, index: Tensor, classes: int) -> Tensor:
     return values.new_zeros(classes).index_add(0, index.flatten(), values.flatten())
 
 
-@torch.no_grad()
-def _boundary_weight(target: Tensor, counted: Tensor, index: Tensor, size: Tensor) -> Tensor:
-    """Return alpha, [C]: up to 0.8 for large compact structures, down to -1 for absent ones.
+def _boundary(target: Tensor) -> Tensor:
+    """Return bool [B, H, W]: the pixels beside another class or the image's border.
 
-    A pixel is on the boundary if one of its four neighbours is of another class or outside the
-    image.
+    Two pixels are neighbours if they share a side.
     """
-    boundary = torch.ones_like(counted)
+    boundary = torch.ones_like(target, dtype=torch.bool)
     inner = target[:, 1:-1, 1:-1]
     neighbours = (
         target[:, :-2, 1:-1],
@@ -91,6 +102,10 @@ def _boundary_weight(target: Tensor, counted: Tensor, index: Tensor, size: Tenso
         target[:, 1:-1, 2:],
     )
     boundary[:, 1:-1, 1:-1] = torch.stack([n != inner for n in neighbours]).any(dim=0)
-    count = _sum_by_class((boundary & counted).to(size.dtype), index, len(size))
-    alpha = 2 * (1 - (count + EPS) / (size + EPS)) - 1
-    return alpha.clamp(max=LARGEST_ALPHA)
+    return boundary
+
+
+def _boundary_weight(boundary_size: Tensor, size: Tensor) -> Tensor:
+    """Return alpha, [C]: up to 0.8 for large compact structures, down to -1 for absent ones."""
+    alpha = 2 * (1 - (boundary_size + EPS) / (size + EPS)) - 1
+    return alpha.clamp(max=LARGEST_ALPHA).detach()

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import lightning.pytorch as lightning
 import numpy as np
 import torch
-from monai.metrics import DiceMetric
+from monai.metrics import compute_dice
 from monai.networks import one_hot
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -21,15 +21,21 @@ from GDLACore.options import SegmentOptions
 from GDLACore.pipeline import segment_volume
 from GDLACore.training.batches import Batch, TrainingBatches
 from GDLACore.training.dataset import Dataset, slices_of
+from GDLACore.training.distributed import gathered, own_share, share_norms
+from GDLACore.training.drop_path import DropPaths
 from GDLACore.training.loss import IGNORED, segmentation_loss
 from GDLACore.training.recipe import Recipe
+from GDLACore.training.trainer import loading_processes
+from GDLACore.training.trainer import loading_processes
+from GDLACore.training.trainer import loading_processes
 
 
 class SegmentationTraining(lightning.LightningModule):
     """Trains ``network`` by ``recipe``: deep supervision, AdamW, warm-up and cosine.
 
     The loss is the plain sum over the four heads. Logs ``loss``, ``learning_rate`` and, per
-    validation, ``dice`` (mean over structures) and ``dice/<structure>``.
+    validation, ``dice`` (mean over structures) and ``dice/<structure>``. The Dice of a structure is
+    the mean over the cases whose labels hold it.
     """
 
     def __init__(self, network: PVTGDLA, dataset: Dataset, card: ModelCard, recipe: Recipe) -> None:
@@ -37,21 +43,29 @@ class SegmentationTraining(lightning.LightningModule):
         self.network = network
         self.dataset, self.card, self.recipe = dataset, card, recipe
         self._batches: TrainingBatches | None = None
+        self._drop_paths = DropPaths(network)
+        share_norms(network)
 
     def train_dataloader(self) -> Iterable[Batch]:
         """Return the batches of the current epoch, which is a stretch between two validations."""
         self._batches = self._batches or TrainingBatches(self.dataset, self.card, self.recipe)
         start = self.current_epoch * self.recipe.validate_every
         stop = min(start + self.recipe.validate_every, self.recipe.iterations)
-        return DataLoader(self._batches, batch_size=None, sampler=range(start, stop))
+        return DataLoader(
+            self._batches,
+            batch_size=None,
+            sampler=range(start, stop),
+            num_workers=loading_processes(self.device.type == "cuda"),
+        )
 
     def val_dataloader(self) -> Iterable[int]:
-        """Return the numbers of the validation cases."""
-        return range(len(self.dataset.validation))
+        """Return the numbers of the validation cases that this process looks at."""
+        return own_share(len(self.dataset.validation))
 
     def training_step(self, batch: Batch) -> Tensor:
-        # Drop path draws from the global generator; a resumed training must draw the same.
-        torch.manual_seed(self.recipe.seed * 1_000_003 + self.global_step)
+        samples = self.recipe.batch_size
+        random = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.global_step)
+        self._drop_paths.draw(samples, own_share(samples), random)
         stride = self.recipe.supervision_stride
         *auxiliary, output = self.network.forward_with_supervision(batch.images, stride)
         loss = self._loss(output, batch.target, batch.known)
@@ -71,7 +85,8 @@ class SegmentationTraining(lightning.LightningModule):
         return segmentation_loss(logits, target, known[:, :classes], self.recipe.cross_entropy)
 
     def on_validation_epoch_start(self) -> None:
-        self._dice = DiceMetric(include_background=False, reduction="mean_batch", get_not_nans=True)
+        self._dice: list[np.ndarray] = []
+        self._engine: TorchEngine | None = None
 
     def validation_step(self, number: int) -> None:
         case = self.dataset.validation[number]
@@ -80,21 +95,27 @@ class SegmentationTraining(lightning.LightningModule):
         span = slices_of(case.validation_slices, case, view)
         # Published borders: what is measured should not depend on how results are drawn.
         options = SegmentOptions(slices=span, borders="published")
-        # A copy: the engine lays the weights out anew.
-        engine = TorchEngine(copy.deepcopy(self.network), self.card, self.device.type)
-        predicted = view.take(segment_volume(volume, engine, options), span)
+        if self._engine is None:
+            # A copy: the engine lays the weights out anew.
+            self._engine = TorchEngine(copy.deepcopy(self.network), self.card, self.device.type)
+        predicted = view.take(segment_volume(volume, self._engine, options), span)
         truth = view.take(classes, span)
+        predicted = np.where(truth == IGNORED, 0, predicted)
         truth = np.where(truth > len(self.card.labels), 0, truth)
-        self._dice(
-            y_pred=_one_hot(predicted, self.card.classes), y=_one_hot(truth, self.card.classes)
-        )
+        dice = compute_dice(
+            _one_hot(predicted, self.card.classes),
+            _one_hot(truth, self.card.classes),
+            include_background=False,
+        )[0].numpy()
+        known = self.dataset.known(case)[1 : self.card.classes]
+        self._dice.append(np.where(known, dice, np.nan))
 
     def on_validation_epoch_end(self) -> None:
-        dice, counts = self._dice.aggregate()
+        dice = np.array([row for rows in gathered(self._dice) for row in rows])
         found = {
-            label.name: float(value)
-            for label, value, count in zip(self.card.labels, dice, counts, strict=True)
-            if count > 0
+            label.name: float(np.nanmean(column))
+            for label, column in zip(self.card.labels, dice.T, strict=True)
+            if not np.isnan(column).all()
         }
         for name, value in found.items():
             self.log(f"dice/{name}", value)

@@ -13,7 +13,9 @@ from GDLACore.model.card import ModelCard
 from GDLACore.training.settings_file import check_fields, read_settings
 
 AUGMENTATIONS = ("published", "resliced")
+SAMPLINGS = ("weighted", "shuffled")
 STRIDES = (1, 2, 4, 8)
+PRECISIONS = ("fp32", "bf16", "auto")
 
 _NUMBER = (int, float)
 _MANY = 10**9
@@ -42,6 +44,10 @@ class Recipe:
     the auxiliary heads are compared on: 4 costs a sixth of 1. ``average`` is the decay of the
     exponential moving average of the weights that is evaluated and kept; None keeps the last
     weights. ``validate_every`` iterations a checkpoint is written, too.
+
+    ``sampling`` is "weighted" (each sample's case drawn anew, by weight) or "shuffled" (every case
+    once per epoch). ``precision`` is "fp32", "bf16" (PyTorch's autocast) or "auto" (bf16 on GPUs
+    that have it).
     """
 
     augmentation: str = "published"
@@ -58,6 +64,8 @@ class Recipe:
     average: float | None = None
     validate_every: int = 277
     seed: int = 42
+    sampling: str = "weighted"
+    precision: str = "fp32"
 
     def learning_rate_at(self, iteration: int) -> float:
         """Return the learning rate of ``iteration`` (from 0): linear warm-up, then half a cosine.
@@ -136,7 +144,12 @@ def _check_choices(recipe: Recipe, path: Path) -> None:
         and all(isinstance(size, int) and size > 0 and size % 32 == 0 for size in sizes)
     ):
         raise TrainingError(f"`sizes` in {path} must be a list of multiples of 32, not {sizes!r}.")
-    for name, allowed in (("augmentation", AUGMENTATIONS), ("supervision_stride", STRIDES)):
+    for name, allowed in (
+        ("augmentation", AUGMENTATIONS),
+        ("supervision_stride", STRIDES),
+        ("sampling", SAMPLINGS),
+        ("precision", PRECISIONS),
+    ):
         if getattr(recipe, name) not in allowed:
             raise TrainingError(
                 f"`{name}` in {path} must be one of {', '.join(map(str, allowed))}, "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -35,7 +37,9 @@ class ReslicedSlices:
     images these augmentations are true of.
     """
 
-    def __init__(self, volume: Volume, classes: np.ndarray, card: ModelCard, drawn: range) -> None:
+    def __init__(
+        self, volume: Volume, classes: np.ndarray, card: ModelCard, drawn: Sequence[int]
+    ) -> None:
         if (card.modality, card.slice_axis, card.view) != ("CT", "axial", "identity"):
             raise TrainingError(
                 f"The resliced augmentation is for axial CT in the radiological view, "
@@ -55,7 +59,7 @@ class ReslicedSlices:
             maps=torch.from_numpy(maps)[None],
             ras_to_ijk=torch.from_numpy(np.linalg.inv(volume.ijk_to_ras)).float(),
             slice_axis=2 - slice_view(volume, "axial", "identity").axes[0],
-            centres=torch.from_numpy(_slice_centres(volume)[drawn.start : drawn.stop]).float(),
+            centres=torch.from_numpy(_slice_centres(volume)[list(drawn)]).float(),
         )
 
     def draw(self, size: int, random: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -44,7 +44,7 @@ def test_a_batch_depends_on_seed_and_number_alone(tmp_path: Path, augmentation: 
 def test_image_and_target_move_together(tmp_path: Path, augmentation: str) -> None:
     batches = _batches(tmp_path, augmentation)
     seen = 0
-    for number in range(8):
+    for number in range(12):
         images, target, known = batches[number]
         assert images.dtype == torch.float32 and target.shape == images[:, 0].shape
         assert known.shape == (3, 4) and known.all()

@@ -149,9 +149,9 @@ KILLED_WHILE_SAVING = """
 import os, signal, sys
 from pathlib import Path
 import torch
-from GDLACore.training import command
+from GDLACore.training import command, trainer
 
-save, write, saved = torch.save, command.WholeFiles.save_checkpoint, []
+save, write, saved = torch.save, trainer.WholeFiles.save_checkpoint, []
 
 def noted(self, checkpoint, path, storage_options=None):
     saved.append(Path(path).name)
@@ -163,7 +163,7 @@ def killed_at_the_second_last(content, path, **options):
         os.kill(os.getpid(), signal.SIGKILL)
     save(content, path, **options)
 
-command.WholeFiles.save_checkpoint, torch.save = noted, killed_at_the_second_last
+trainer.WholeFiles.save_checkpoint, torch.save = noted, killed_at_the_second_last
 command.train(Path(sys.argv[1]), Path(sys.argv[2]), device="cpu")
 """
 
