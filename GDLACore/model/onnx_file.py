@@ -51,7 +51,7 @@ def read_onnx_card(path: Path) -> ModelCard:
     Raises ModelFileError if the file cannot be read, is not ONNX, is cut off, or carries no card
     or an invalid one.
     """
-    with _opened_model(path) as model:
+    with opened_model(path) as model:
         return _card(model, path)
 
 
@@ -65,7 +65,7 @@ def check_onnx_file(path: Path) -> ModelCard:
     it, or has an input or output that is not float32 [n, channels, h, w] with the channels of the
     card.
     """
-    with _opened_model(path) as model:
+    with opened_model(path) as model:
         card = _card(model, path)
         _check_versions(model, path)
         if model.numbers() & {_TRAINING, _FUNCTIONS}:
@@ -81,7 +81,7 @@ def check_onnx_file(path: Path) -> ModelCard:
 
 
 @contextmanager
-def _opened_model(path: Path) -> Iterator[Message]:
+def opened_model(path: Path) -> Iterator[Message]:
     """Yield the outermost message of the file; a WireError inside becomes a ModelFileError."""
     with opened(path) as file:
         size = os.fstat(file.fileno()).st_size
