@@ -7,7 +7,7 @@ processes see together what one would.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,12 +20,9 @@ from GDLACore.model.card import ModelCard
 from GDLACore.training.dataset import Case, Dataset, slices_of
 from GDLACore.training.distributed import own_share
 from GDLACore.training.loss import IGNORED
-from GDLACore.training.published import PublishedSlices
 from GDLACore.training.recent import Recent
 from GDLACore.training.recipe import Recipe
-from GDLACore.training.resliced import ReslicedSlices
-
-_AUGMENTATIONS = {"published": PublishedSlices, "resliced": ReslicedSlices}
+from GDLACore.training.slice_source import SliceSource, check_augmentation, slice_source
 
 # Of images and labels kept to draw from. Large volumes are mapped from disk besides.
 _KEPT_BYTES = 4 * 2**30
@@ -40,17 +37,11 @@ class Batch(NamedTuple):
     known: Tensor
 
 
-class SliceSource(Protocol):
-    """Draws training slices of one case."""
-
-    def draw(self, size: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return an image [C, size, size] as the network gets it and its target [size, size]."""
-
-
 class TrainingBatches(TorchDataset):
     """The batches of a training, by number; of each, the share of this process."""
 
     def __init__(self, dataset: Dataset, card: ModelCard, recipe: Recipe) -> None:
+        check_augmentation(dataset, card, recipe)
         self._dataset, self._card, self._recipe = dataset, card, recipe
         self._sizes = recipe.sizes or (card.input_size,)
         self._known = [torch.from_numpy(dataset.known(case)) for case in dataset.training]
@@ -96,8 +87,9 @@ class TrainingBatches(TorchDataset):
             view = slice_view(volume, self._card.slice_axis, self._card.view)
             classes = self._dataset.hide_validation(case, classes, view)
             drawn = _annotated(case, classes, slices_of(case.slices, case, view), view.axes[0])
-            kind = _AUGMENTATIONS[self._recipe.augmentation]
-            source = kind(volume, classes, self._card, drawn)
+            source = slice_source(
+                self._dataset, case, volume, classes, drawn, card=self._card, recipe=self._recipe
+            )
             self._sources.put(number, source, classes.size * _BYTES_PER_VOXEL)
         return source
 

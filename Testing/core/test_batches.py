@@ -17,9 +17,9 @@ from GDLACore.imaging.volume import Volume
 from GDLACore.training.arms import add_arms
 from GDLACore.training.batches import Batch, TrainingBatches
 from GDLACore.training.dataset import read_dataset
-from GDLACore.training.published import PublishedSlices
 from GDLACore.training.recipe import Recipe
 from GDLACore.training.resliced import ReslicedSlices
+from GDLACore.training.volume_slices import VolumeSlices
 
 
 def _batches(tmp_path: Path, augmentation: str) -> TrainingBatches:
@@ -66,7 +66,7 @@ def _slice_with_a_corner() -> tuple[Volume, np.ndarray]:
 
 def test_the_published_turns_are_only_the_four_reflections_or_a_small_rotation() -> None:
     volume, classes = _slice_with_a_corner()
-    slices = PublishedSlices(volume, classes, make_card(STRUCTURES), range(1))
+    slices = VolumeSlices(volume, classes, make_card(STRUCTURES), range(1))
     original = classes[0]
     reflections = {
         array.tobytes()
@@ -91,7 +91,7 @@ def test_the_published_turns_are_only_the_four_reflections_or_a_small_rotation()
 
 def test_the_published_image_turns_with_its_labels() -> None:
     volume, classes = _slice_with_a_corner()
-    slices = PublishedSlices(volume, classes, make_card(STRUCTURES), range(1))
+    slices = VolumeSlices(volume, classes, make_card(STRUCTURES), range(1))
     random = torch.Generator().manual_seed(1)
     for _ in range(20):
         image, target = slices.draw(64, random)

@@ -10,15 +10,6 @@ from GDLACore.errors import ModelFileError, TrainingError
 from GDLACore.training.recipe import Recipe, read_plan
 
 
-def test_the_learning_rate_follows_the_published_schedule() -> None:
-    # Synapse: 277 iterations, 200 epochs, 10 of warm-up; figures measured with timm's scheduler.
-    recipe = Recipe(iterations=55_400, warm_up=2_770)
-    assert recipe.learning_rate_at(0) == 1e-6
-    assert recipe.learning_rate_at(2_769) == pytest.approx(4.998e-4, abs=1e-7)
-    assert recipe.learning_rate_at(2_770) == pytest.approx(4.969e-4, abs=1e-7)
-    assert recipe.learning_rate_at(55_399) == pytest.approx(1.0e-6, abs=1e-9)
-
-
 def test_a_recipe_left_out_is_the_published_one(tmp_path: Path) -> None:
     plan = read_plan(write_plan(tmp_path))
     assert (plan.recipe.augmentation, plan.recipe.seed) == ("published", 42)

@@ -1,0 +1,68 @@
+"""Which augmentation a recipe means for the images of a card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from GDLACore.imaging.volume import Volume
+from GDLACore.model.card import ModelCard
+from GDLACore.training.cases import Case
+from GDLACore.training.dataset import Dataset
+from GDLACore.training.mirroring import exchanged_sides
+from GDLACore.training.picture_slices import PictureSlices
+from GDLACore.training.recipe import Recipe
+from GDLACore.training.resliced import ReslicedSlices
+from GDLACore.training.volume_slices import VolumeSlices
+
+
+class SliceSource(Protocol):
+    """Draws training slices of one case."""
+
+    def draw(self, size: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return an image [C, size, size] as the network gets it and its target [size, size]."""
+
+
+def check_augmentation(dataset: Dataset, card: ModelCard, recipe: Recipe) -> None:
+    """Raise TrainingError if ``recipe`` asks for mirror images whose labels cannot be told."""
+    if recipe.reflections == "left_right" and not _of_pictures(card):
+        exchanged_sides(card, dataset.auxiliary)
+
+
+def slice_source(
+    dataset: Dataset,
+    case: Case,
+    volume: Volume,
+    classes: np.ndarray,
+    drawn: Sequence[int],
+    *,
+    card: ModelCard,
+    recipe: Recipe,
+) -> SliceSource:
+    """Return what draws slices of ``case``, read as ``volume`` and ``classes``.
+
+    ``drawn`` are the stored slices that may be drawn. Raises TrainingError if the augmentation is
+    not for such images.
+    """
+    if recipe.augmentation == "resliced":
+        return ReslicedSlices(volume, classes, card, drawn)
+    ways = {"reflections": recipe.reflections, "rotation": recipe.rotation}
+    if _of_pictures(card):
+        return PictureSlices(volume, classes, card, drawn, masks=recipe.masks, **ways)
+    sides = None
+    if recipe.reflections == "left_right":
+        sides = exchanged_sides(card, dataset.auxiliary)
+        known = dataset.known(case)
+        # Where one kidney is not annotated, nobody knows the other's place in a mirror image.
+        if (known != known[sides[: len(known)]]).any():
+            sides = None
+    return VolumeSlices(volume, classes, card, drawn, sides=sides, **ways)
+
+
+def _of_pictures(card: ModelCard) -> bool:
+    """Return whether images are pictures, scaled one by one, and not slices of volumes."""
+    return card.intensity.kind == "minmax_image"
