@@ -94,12 +94,49 @@ def runtime(arguments: Namespace) -> None:
 def train(arguments: Namespace) -> None:
     """Train a model."""
     try:
+        from lightning.fabric.utilities.rank_zero import rank_zero_only
+
         from GDLACore.training.command import train as run
     except ImportError as error:
         raise TrainingError(
             f"Training needs a package that is not installed ({error.name}).",
-            "Install torch, timm, safetensors, lightning, monai and pyyaml with pip.",
+            "Install torch, timm, safetensors, lightning, monai, h5py and pyyaml with pip.",
         ) from error
-    path = run(arguments.config, arguments.output, device=arguments.device, resume=arguments.resume)
-    if not arguments.quiet:
+    path = run(
+        arguments.config,
+        arguments.output,
+        device=arguments.device,
+        resume=arguments.resume,
+        processes=arguments.processes,
+        nodes=arguments.nodes,
+    )
+    if not arguments.quiet and rank_zero_only.rank == 0:
         print(path)
+
+
+def compare(arguments: Namespace) -> None:
+    """Compare variants of a network."""
+    try:
+        from GDLACore.comparison.command import compare as run
+    except ImportError as error:
+        raise TrainingError(
+            f"Comparing needs a package that is not installed ({error.name}).",
+            "Install torch, timm, safetensors, lightning, monai, h5py and pyyaml with pip.",
+        ) from error
+
+    def say(line: str) -> None:
+        if not arguments.quiet:
+            print(line, flush=True)
+
+    say(str(run(arguments.comparison, arguments.output, device=arguments.device, say=say)))
+
+
+def evaluate(arguments: Namespace) -> None:
+    """Score a model."""
+    from GDLACore.evaluation.surfaces import check_monai
+
+    check_monai()  # its extra brings what else is needed to read a dataset
+    from GDLACore.cli.evaluate import run
+    from GDLACore.cli.stored_model import with_stored_model
+
+    run(with_stored_model(arguments) if arguments.segmentations is None else arguments)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from GDLACore import __version__
 from GDLACore.cli import commands
+from GDLACore.cli.compare_parser import add_compare
 from GDLACore.cli.options import (
     PRECISIONS,
     add_card,
@@ -18,6 +19,7 @@ from GDLACore.cli.options import (
     slice_range,
 )
 from GDLACore.cli.storage_parsers import add_bundle, add_models
+from GDLACore.cli.training_parsers import add_train
 
 _EXIT_CODES = """\
 exit codes:
@@ -72,7 +74,8 @@ def command_line() -> argparse.ArgumentParser:
     add_models(subparsers, common)
     add_bundle(subparsers, common)
     _add_runtime(subparsers, common)
-    _add_train(subparsers, common)
+    add_train(subparsers, common)
+    add_compare(subparsers, common)
     return parser
 
 
@@ -229,24 +232,3 @@ def _add_runtime(subparsers: argparse._SubParsersAction, common: argparse.Argume
     )
     parser.set_defaults(command=commands.runtime)
     add_json(parser)
-
-
-def _add_train(subparsers: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
-    parser = subparsers.add_parser(
-        "train",
-        parents=[common],
-        help="train a model",
-        description="Train a model as a YAML or JSON file says.",
-    )
-    parser.set_defaults(command=commands.train)
-    parser.add_argument("config", metavar="CONFIG", type=Path, help="the training file")
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="FOLDER",
-        type=Path,
-        required=True,
-        help="for checkpoints and logs",
-    )
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--resume", action="store_true", help="go on with the training in FOLDER")

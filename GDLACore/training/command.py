@@ -101,6 +101,8 @@ def train_plan(
             f"{folder} already holds a training.",
             "Go on with it (--resume) or choose another folder.",
         )
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     trainer = build_trainer(
         plan.recipe,
         folder,
@@ -110,8 +112,6 @@ def train_plan(
         validated=bool(dataset.validation),
         callbacks=callbacks,
     )
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
     lightning.seed_everything(plan.recipe.seed)
     network = build_network(plan.card, auxiliary_classes=1 + len(dataset.names))
     if plan.initial_weights is not None:

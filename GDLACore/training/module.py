@@ -29,6 +29,9 @@ from GDLACore.training.trainer import loading_processes
 from GDLACore.training.trainer import loading_processes
 from GDLACore.training.trainer import loading_processes
 
+# Lightning wants every process to have something to do.
+_NONE_LEFT = -1
+
 
 class SegmentationTraining(lightning.LightningModule):
     """Trains ``network`` by ``recipe``: deep supervision, AdamW, warm-up and cosine.
@@ -60,7 +63,8 @@ class SegmentationTraining(lightning.LightningModule):
 
     def val_dataloader(self) -> Iterable[int]:
         """Return the numbers of the validation cases that this process looks at."""
-        return own_share(len(self.dataset.validation))
+        count = len(self.dataset.validation)
+        return own_share(count) or [_NONE_LEFT] * min(count, 1)
 
     def training_step(self, batch: Batch) -> Tensor:
         samples = self.recipe.batch_size
@@ -89,6 +93,8 @@ class SegmentationTraining(lightning.LightningModule):
         self._engine: TorchEngine | None = None
 
     def validation_step(self, number: int) -> None:
+        if number == _NONE_LEFT:
+            return
         case = self.dataset.validation[number]
         volume, classes = self.dataset.read(case)
         view = slice_view(volume, self.card.slice_axis, self.card.view)
@@ -118,8 +124,9 @@ class SegmentationTraining(lightning.LightningModule):
             if not np.isnan(column).all()
         }
         for name, value in found.items():
-            self.log(f"dice/{name}", value)
-        self.log("dice", float(np.mean(list(found.values()))) if found else 0.0, prog_bar=True)
+            self.log(f"dice/{name}", value, sync_dist=True)
+        mean = float(np.mean(list(found.values()))) if found else 0.0
+        self.log("dice", mean, prog_bar=True, sync_dist=True)
 
     def configure_optimizers(self) -> dict:
         """AdamW without weight decay on vectors (norms, biases); per-iteration schedule."""

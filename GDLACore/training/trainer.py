@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -86,7 +87,7 @@ def build_trainer(
         # On a GPU some operations have no deterministic form; they are named in a warning.
         deterministic=True if accelerator == "cpu" else "warn",
         logger=CSVLogger(folder, name="log", version=f"part-{_parts(folder) + 1}"),
-        log_every_n_steps=20,
+        log_every_n_steps=min(20, recipe.validate_every),
         callbacks=used,
         enable_model_summary=False,
         enable_progress_bar=shown,
@@ -102,7 +103,9 @@ def loading_processes(on_gpu: bool) -> int:
 def _strategy(processes: int) -> str | Strategy:
     if processes == 1:
         return "auto"
-    # What the buffers hold, the batch statistics, is the same everywhere as it is.
+    # What the buffers hold, the batch statistics, is the same everywhere as it is. The successor of
+    # the setting does not exist in PyTorch 2.5.
+    warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
     return DDPStrategy(broadcast_buffers=False, timeout=_PATIENCE)
 
 
