@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from GDLACore.errors import TrainingError
+from GDLACore.errors import EvaluationError, TrainingError
 
 
 def segment(arguments: Namespace) -> None:
@@ -133,10 +133,13 @@ def compare(arguments: Namespace) -> None:
 
 def evaluate(arguments: Namespace) -> None:
     """Score a model."""
-    from GDLACore.evaluation.surfaces import check_monai
-
-    check_monai()  # its extra brings what else is needed to read a dataset
-    from GDLACore.cli.evaluate import run
+    try:
+        from GDLACore.cli.evaluate import run
+    except ImportError as error:
+        raise EvaluationError(
+            f"Evaluating needs a package that is not installed ({error.name}).",
+            "Install torch, monai, h5py and pyyaml with pip.",
+        ) from error
     from GDLACore.cli.stored_model import with_stored_model
 
     run(with_stored_model(arguments) if arguments.segmentations is None else arguments)

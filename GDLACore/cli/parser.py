@@ -8,6 +8,7 @@ from pathlib import Path
 from GDLACore import __version__
 from GDLACore.cli import commands
 from GDLACore.cli.compare_parser import add_compare
+from GDLACore.cli.evaluate_parser import add_evaluate
 from GDLACore.cli.options import (
     PRECISIONS,
     add_card,
@@ -75,6 +76,7 @@ def command_line() -> argparse.ArgumentParser:
     add_bundle(subparsers, common)
     _add_runtime(subparsers, common)
     add_train(subparsers, common)
+    add_evaluate(subparsers, common)
     add_compare(subparsers, common)
     return parser
 

@@ -1,0 +1,143 @@
+"""``gdla evaluate``: score a model or a folder of segmentations, and write the report."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from GDLACore.cli.progress import progress_bar
+from GDLACore.cli.tables import print_table
+from GDLACore.engine import load_engine
+from GDLACore.errors import EvaluationError
+from GDLACore.evaluation.evaluation import SPLITS, Evaluation, evaluate_cases
+from GDLACore.evaluation.intervals import FEWEST_PATIENTS, Mean
+from GDLACore.evaluation.predictions import predictions_in, predictions_of
+from GDLACore.evaluation.report_files import check_report_folder, scores_as_json, write_report
+from GDLACore.evaluation.surfaces import check_monai
+from GDLACore.model.bundle import read_card_file
+from GDLACore.model.card import ModelCard
+from GDLACore.model.catalogue import find, is_card_file
+from GDLACore.training.dataset import Dataset, read_dataset
+
+
+def run(arguments: Namespace) -> None:
+    """Evaluate as ``arguments`` say; raise GDLAError before anything is written or replaced."""
+    check_report_folder(arguments.output, overwrite=arguments.force)
+    check_monai()
+    with progress_bar(quiet=arguments.quiet) as report, ExitStack() as opened:
+        report("reading", 0, None)
+        dataset = read_dataset(arguments.dataset)
+        split = _split(dataset, arguments)
+        tolerances = _tolerances(dataset, arguments)
+        if arguments.segmentations is None:
+            report("loading", 0, None)
+            engine = opened.enter_context(
+                load_engine(
+                    arguments.model,
+                    device=arguments.device,
+                    card=arguments.card,
+                    runtime=arguments.runtime,
+                    threads=arguments.threads,
+                )
+            )
+            card: ModelCard | None = engine.card
+            predict = predictions_of(engine, dataset.structures)
+            scored = {"model": _model(engine.card), "device": engine.describe()}
+        else:
+            card = _card(arguments.card)
+            predict = predictions_in(arguments.segmentations, dataset.structures, card)
+            scored = {"segmentations": str(arguments.segmentations)}
+        evaluation = evaluate_cases(
+            dataset,
+            split,
+            predict,
+            protocol=arguments.protocol,
+            tolerances=tolerances,
+            slice_axis="axial" if card is None else card.slice_axis,
+            on_progress=lambda now: report(now.phase, now.done, now.total),
+        )
+        report("writing", 0, None)
+        cases = getattr(dataset, split)
+        facts = {
+            **scored,
+            "dataset": {"file": str(arguments.dataset), "split_sha256": dataset.split_sha256},
+            "cases": {"split": split, "count": len(cases)},
+        }
+        page = write_report(
+            arguments.output,
+            evaluation,
+            facts,
+            intensity=None if card is None else card.intensity,
+            overwrite=arguments.force,
+        )
+    if arguments.json:
+        told = {"report": str(page), **scores_as_json(evaluation, facts)}
+        print(json.dumps(told, indent=2))
+    elif not arguments.quiet:
+        _tell(evaluation, page)
+
+
+def _split(dataset: Dataset, arguments: Namespace) -> str:
+    if arguments.split is not None:
+        return arguments.split
+    for split in SPLITS[:2]:
+        if getattr(dataset, split):
+            return split
+    raise EvaluationError(
+        f"{arguments.dataset} holds back no cases, neither for test nor for validation.",
+        "Name test_patients in it, or score what the model has learnt from (--split training).",
+    )
+
+
+def _tolerances(dataset: Dataset, arguments: Namespace) -> dict[str, float]:
+    """Return what was asked for; a structure's own tolerance goes before that of all."""
+    everyone = {n: value for name, value in arguments.tolerance if name is None
+                for n in dataset.structures}  # fmt: skip
+    return everyone | {name: value for name, value in arguments.tolerance if name is not None}
+
+
+def _card(card: str | None) -> ModelCard | None:
+    if card is None:
+        return None
+    return read_card_file(Path(card)) if is_card_file(card) else find(card).card
+
+
+def _model(card: ModelCard) -> dict[str, Any]:
+    return {"name": card.name, "version": card.version, "sha256": card.sha256}
+
+
+def _tell(evaluation: Evaluation, page: Path) -> None:
+    units = " or ".join(sorted({row.unit for row in evaluation.rows}))
+    header = ["Structure", "Found", "Missed", "False", "Dice", f"HD95 {units}", "NSD",
+              f"ASSD {units}"]  # fmt: skip
+    paper = evaluation.protocol == "paper"
+    rows = []
+    for one in (*evaluation.summary(), evaluation.overall()):
+        counts = [str(one.outcomes[outcome]) for outcome in ("found", "missed", "false")]
+        means = [_mean(one.means[name], d) for name, d in _SHOWN.items()]
+        rows.append([one.structure, *counts, *means])
+        if paper:
+            rows[-1] += [_mean(one.paper_means["dice"], 3), _mean(one.paper_means["hd95_voxels"])]
+    if paper:
+        header += ["Paper Dice", "Paper HD95 voxels"]
+    print_table(header, rows, title=f"Evaluation on the {evaluation.split} cases")
+    patients = len({row.patient for row in evaluation.rows})
+    if patients < FEWEST_PATIENTS:
+        print(f"No confidence intervals: they need {FEWEST_PATIENTS} patients, not {patients}.")
+    print(f"Report: {page}")
+    print("Not for clinical use.")
+
+
+_SHOWN = {"dice": 3, "hd95": 2, "nsd": 3, "assd": 2}
+
+
+def _mean(mean: Mean | None, decimals: int = 2) -> str:
+    if mean is None:
+        return "-"
+    text = f"{mean.value:.{decimals}f}"
+    if mean.low is None or mean.high is None:
+        return text
+    return f"{text} ({mean.low:.{decimals}f}-{mean.high:.{decimals}f})"

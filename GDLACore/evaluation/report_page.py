@@ -1,0 +1,222 @@
+"""The page of an evaluation: one HTML file with its pictures inside, and no scripts."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from GDLACore import __version__
+from GDLACore.evaluation.definitions import (
+    INTERVALS,
+    NATIVE_DEFINITIONS,
+    OUTCOME_WORDS,
+    PAPER_DEFINITIONS,
+)
+from GDLACore.evaluation.evaluation import MEASURES, PAPER_MEASURES, Evaluation, Row, Summary
+from GDLACore.evaluation.intervals import FEWEST_PATIENTS, Mean
+from GDLACore.evaluation.scores import OUTCOMES
+from GDLACore.evaluation.worst import Picture
+
+_DECIMALS = {
+    "dice": 3,
+    "nsd": 3,
+    "hd95": 2,
+    "assd": 2,
+    "hd95_voxels": 2,
+    "volume_difference_ml": 1,
+    "volume_difference_percent": 1,
+}
+
+_STYLE = """
+body { font: 15px/1.45 system-ui, sans-serif; color: #1b1e24; background: #fff;
+       max-width: 1080px; margin: 2rem auto; padding: 0 1.2rem }
+h1 { font-size: 1.5rem; margin-bottom: .2rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
+table { border-collapse: collapse; margin: .6rem 0; display: block; overflow-x: auto }
+th, td { padding: .28rem .6rem; text-align: right; border-bottom: 1px solid #e2e5ea;
+         white-space: nowrap; vertical-align: top }
+th { font-weight: 600; color: #5a6270 } .text { text-align: left }
+td small { display: block; color: #5a6270 } tr.all td { font-weight: 600 }
+tr.missed, tr.false { background: #fff1e3 } .none { color: #a5acb8 }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1rem }
+dt { color: #5a6270 } dd { margin: 0; overflow-wrap: anywhere }
+figure { display: inline-block; width: 250px; margin: 0 1rem 1rem 0; vertical-align: top }
+figure img { max-width: 100%; max-height: 250px; background: #000 }
+figcaption { font-size: .88rem } .note { color: #5a6270 }
+.prediction { color: #b86a00; font-weight: 600 } .reference { color: #1a7fc4; font-weight: 600 }
+"""
+
+
+def report_page(evaluation: Evaluation, facts: Mapping[str, Any], pictures: Sequence[bytes]) -> str:
+    """Return the page; ``pictures`` are the PNGs of ``evaluation.worst``."""
+    summaries = evaluation.summary()
+    body = [
+        f"<h1>Evaluation on the {evaluation.split} cases</h1>",
+        '<p class="note">Not for clinical use.</p>',
+        _facts(facts),
+        "<h2>Native protocol: true spacing, native grid</h2>",
+        _summaries(evaluation, summaries),
+    ]
+    if evaluation.protocol == "paper":
+        body += [
+            "<h2>Published protocol, to be set beside published figures only</h2>",
+            _paper_summaries(evaluation, summaries),
+        ]
+    body += [_worst(evaluation, pictures), "<h2>Every case</h2>", _cases(evaluation)]
+    body += ["<h2>What the numbers are</h2>", _definitions(evaluation)]
+    body.append(f'<p class="note">Written by gdla {escape(__version__)}.</p>')
+    title = f"Evaluation on the {evaluation.split} cases"
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width">\n<title>{title}</title>\n'
+        f"<style>{_STYLE}</style></head><body>\n" + "\n".join(body) + "\n</body></html>\n"
+    )
+
+
+def _facts(facts: Mapping[str, Any]) -> str:
+    """Tell the facts, those within others on one line."""
+    items = []
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            value = ", ".join(f"{key} {one}" for key, one in value.items() if one is not None)
+        if value is not None:
+            items.append(f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>")
+    return f"<dl>{''.join(items)}</dl>"
+
+
+def _summaries(evaluation: Evaluation, summaries: Sequence[Summary]) -> str:
+    unit = _unit(evaluation.rows)
+    header = [
+        "Structure",
+        *(outcome.capitalize() for outcome in OUTCOMES),
+        "Dice",
+        f"HD95, {unit}",
+        "NSD",
+        f"ASSD, {unit}",
+        "Volume difference, mL",
+        "Volume difference, %",
+    ]
+    rows = []
+    for summary in (evaluation.overall(), *summaries):
+        outcomes = [str(summary.outcomes[outcome]) for outcome in OUTCOMES]
+        means = [_mean(summary.means[measure], measure) for measure in MEASURES]
+        rows.append([escape(summary.structure), *outcomes, *means])
+    return _table(header, rows, ["all"]) + _few_patients(evaluation)
+
+
+def _paper_summaries(evaluation: Evaluation, summaries: Sequence[Summary]) -> str:
+    rows = [
+        [
+            escape(summary.structure),
+            *(_mean(summary.paper_means[measure], measure) for measure in PAPER_MEASURES),
+        ]
+        for summary in (evaluation.overall(), *summaries)
+    ]
+    return _table(["Structure", "Dice, ignore-empty", "HD95, voxels"], rows, ["all"])
+
+
+def _few_patients(evaluation: Evaluation) -> str:
+    patients = len({row.patient for row in evaluation.rows})
+    if patients >= FEWEST_PATIENTS:
+        return f'<p class="note">{patients} patients; below each mean its 95 % interval.</p>'
+    return (
+        f'<p class="note">There are no confidence intervals: {patients} '
+        f"patient{'s are' if patients > 1 else ' is'} too few to tell how patients differ "
+        f"({FEWEST_PATIENTS} are needed).</p>"
+    )
+
+
+def _worst(evaluation: Evaluation, pictures: Sequence[bytes]) -> str:
+    if not pictures:
+        return "<h2>Worst cases</h2><p>Every structure was found without a wrong voxel.</p>"
+    figures = "".join(
+        _figure(one, png) for one, png in zip(evaluation.worst, pictures, strict=True)
+    )
+    return (
+        "<h2>Worst cases</h2><p>Of the images with the lowest Dice, the slice with most wrong "
+        'voxels: <span class="prediction">prediction</span> and '
+        f'<span class="reference">reference</span>.</p>{figures}'
+    )
+
+
+def _figure(picture: Picture, png: bytes) -> str:
+    scores = picture.scores
+    distance = "" if scores.hd95 is None else f", HD95 {scores.hd95:.1f}"
+    name = f"{picture.structure}, {picture.case}"
+    caption = (
+        f"<b>{escape(picture.structure)}</b>, {escape(picture.case)}, slice {picture.index}<br>"
+        f"{OUTCOME_WORDS[scores.outcome]}: Dice {scores.dice:.3f}{distance}; {picture.wrong} "
+        f"wrong voxels here"
+    )
+    data = base64.b64encode(png).decode("ascii")
+    return (
+        f'<figure><img alt="{escape(name)}" src="data:image/png;base64,{data}">'
+        f"<figcaption>{caption}</figcaption></figure>"
+    )
+
+
+def _cases(evaluation: Evaluation) -> str:
+    paper = evaluation.protocol == "paper"
+    header = ["Case", "Patient", "Structure", "Outcome", "Dice", "HD95", "", "NSD", "ASSD", ""]
+    header += ["Difference, mL", "%"] + (["Paper Dice", "Paper HD95, voxels"] if paper else [])
+    rows = []
+    for row in evaluation.rows:
+        scores = row.scores
+        length = [_value(scores.hd95, "hd95"), row.unit]
+        mean_length = [_value(scores.assd, "assd"), row.unit]
+        cells = [escape(row.case), escape(row.patient), escape(row.structure), scores.outcome]
+        cells += [_value(scores.dice, "dice"), *length, _value(scores.nsd, "nsd"), *mean_length]
+        cells += [_value(getattr(scores, measure), measure) for measure in MEASURES[4:]]
+        if row.paper is not None:
+            cells += [_value(getattr(row.paper, measure), measure) for measure in PAPER_MEASURES]
+        rows.append(cells)
+    return _table(header, rows, [row.scores.outcome for row in evaluation.rows], text=4)
+
+
+def _definitions(evaluation: Evaluation) -> str:
+    tolerances = ", ".join(f"{name} {t:g}" for name, t in evaluation.tolerances.items())
+    given = dict(NATIVE_DEFINITIONS)
+    given["Tolerance"] = f"of NSD, in {_unit(evaluation.rows)}: {tolerances}."
+    given["Interval"] = INTERVALS
+    if evaluation.protocol == "paper":
+        given |= PAPER_DEFINITIONS
+    items = (f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in given.items())
+    return f"<dl>{''.join(items)}</dl>"
+
+
+def _unit(rows: Iterable[Row]) -> str:
+    """Return the unit of all lengths, or both if images differ in whether theirs is known."""
+    return " or ".join(sorted({row.unit for row in rows}))
+
+
+def _mean(mean: Mean | None, measure: str) -> str:
+    if mean is None:
+        return _value(None, measure)
+    text = _value(mean.value, measure)
+    if mean.low is not None and mean.high is not None:
+        text += f"<small>{_value(mean.low, measure)} to {_value(mean.high, measure)}</small>"
+    return text
+
+
+def _value(value: float | None, measure: str) -> str:
+    if value is None:
+        return '<span class="none">not defined</span>'
+    return f"{value:.{_DECIMALS[measure]}f}"
+
+
+def _table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], classes: Sequence[str], *, text: int = 1
+) -> str:
+    """Return a table of cells that are HTML already; its first ``text`` columns are words."""
+
+    def line(cells: Sequence[str], tag: str, kind: str = "") -> str:
+        words = [' class="text"' if n < text else "" for n in range(len(cells))]
+        done = "".join(
+            f"<{tag}{word}>{cell}</{tag}>" for word, cell in zip(words, cells, strict=True)
+        )
+        return f'<tr class="{kind}">{done}</tr>' if kind else f"<tr>{done}</tr>"
+
+    kinds = [*classes, *("" for _ in rows[len(classes) :])]
+    lines = [line(cells, "td", kind) for cells, kind in zip(rows, kinds, strict=True)]
+    return f"<table>{line(header, 'th')}{''.join(lines)}</table>"
