@@ -51,6 +51,9 @@ DIRECTION = {
     },
     # Of training it takes what a dataset is, which needs no PyTorch.
     "evaluation": {"evaluation", "training", "pipeline", "engine", "imaging"},
+    "comparison": {
+        *("comparison", "training", "evaluation", "network", "pipeline", "engine", "imaging"),
+    },
 }
 
 RUNTIME = {"numpy", "scipy", "SimpleITK", "pydicom", "onnxruntime"}
@@ -144,7 +147,7 @@ def is_torch_engine(item: Import) -> bool:
 
 def needs_torch(item: Import) -> bool:
     """Return whether the import stands in what is made of PyTorch."""
-    return item.part in {"network", "training"} or is_torch_engine(item)
+    return item.part in {"network", "training", "comparison"} or is_torch_engine(item)
 
 
 def is_metric(item: Import) -> bool:
@@ -221,11 +224,11 @@ def test_only_the_pytorch_engine_and_training_reach_the_network() -> None:
     assert wrong == []
 
 
-def test_training_is_reached_only_from_the_command_line_and_evaluation() -> None:
+def test_training_is_reached_only_from_the_command_line_and_what_scores_it() -> None:
     wrong = [
         str(i)
         for i in imports()
-        if i.target_part == "training" and i.part not in {"training", "cli", "evaluation"}
+        if i.target_part == "training" and i.part not in {"training", "cli", "evaluation", "comparison"}
     ]
     assert wrong == []
 

@@ -1,0 +1,4 @@
+"""Networks trained on the same data, by the same recipe, from the same seeds, and set side by side.
+
+For PyTorch; ``command`` is the way in.
+"""
