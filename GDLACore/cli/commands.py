@@ -143,3 +143,11 @@ def evaluate(arguments: Namespace) -> None:
     from GDLACore.cli.stored_model import with_stored_model
 
     run(with_stored_model(arguments) if arguments.segmentations is None else arguments)
+
+
+def finetune(arguments: Namespace) -> None:
+    """Teach a model on corrected cases."""
+    from GDLACore.cli.finetune import run
+    from GDLACore.cli.stored_model import with_stored_model
+
+    run(with_stored_model(arguments))

@@ -9,6 +9,7 @@ from GDLACore import __version__
 from GDLACore.cli import commands
 from GDLACore.cli.compare_parser import add_compare
 from GDLACore.cli.evaluate_parser import add_evaluate
+from GDLACore.cli.finetune_parser import add_finetune
 from GDLACore.cli.options import (
     PRECISIONS,
     add_card,
@@ -78,6 +79,7 @@ def command_line() -> argparse.ArgumentParser:
     add_train(subparsers, common)
     add_evaluate(subparsers, common)
     add_compare(subparsers, common)
+    add_finetune(subparsers, common)
     return parser
 
 

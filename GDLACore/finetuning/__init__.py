@@ -1,0 +1,1 @@
+"""Teaching a model further on cases that its users have corrected (extra: train)."""
