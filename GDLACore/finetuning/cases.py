@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from GDLACore.errors import TrainingError, VolumeError
-from GDLACore.finetuning.segment_matching import Matching, match_segments
+from GDLACore.training.segment_matching import Matching, match_segments
 from GDLACore.imaging.reading import read_volume
 from GDLACore.imaging.segments import Segment, read_segments
 from GDLACore.imaging.view import slice_view
