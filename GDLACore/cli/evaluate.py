@@ -12,15 +12,20 @@ from GDLACore.cli.progress import progress_bar
 from GDLACore.cli.tables import print_table
 from GDLACore.engine import load_engine
 from GDLACore.errors import EvaluationError
-from GDLACore.evaluation.evaluation import SPLITS, Evaluation, evaluate_cases
+from GDLACore.evaluation.evaluation import evaluate_cases
 from GDLACore.evaluation.intervals import FEWEST_PATIENTS, Mean
 from GDLACore.evaluation.predictions import predictions_in, predictions_of
 from GDLACore.evaluation.report_files import check_report_folder, scores_as_json, write_report
+from GDLACore.evaluation.results import SPLITS, Evaluation
+from GDLACore.evaluation.scores import FALSE, FOUND, MISSED
 from GDLACore.evaluation.surfaces import check_monai
 from GDLACore.model.bundle import read_card_file
 from GDLACore.model.card import ModelCard
 from GDLACore.model.catalogue import find, is_card_file
 from GDLACore.training.dataset import Dataset, read_dataset
+
+_COUNTED = (FOUND, MISSED, FALSE)
+_MEASURED = {"dice": 3, "hd95": 2, "nsd": 3, "assd": 2}  # and their decimals
 
 
 def run(arguments: Namespace) -> None:
@@ -110,28 +115,37 @@ def _model(card: ModelCard) -> dict[str, Any]:
 
 
 def _tell(evaluation: Evaluation, page: Path) -> None:
-    units = " or ".join(sorted({row.unit for row in evaluation.rows}))
-    header = ["Structure", "Found", "Missed", "False", "Dice", f"HD95 {units}", "NSD",
-              f"ASSD {units}"]  # fmt: skip
-    paper = evaluation.protocol == "paper"
-    rows = []
-    for one in (*evaluation.summary(), evaluation.overall()):
-        counts = [str(one.outcomes[outcome]) for outcome in ("found", "missed", "false")]
-        means = [_mean(one.means[name], d) for name, d in _SHOWN.items()]
-        rows.append([one.structure, *counts, *means])
-        if paper:
-            rows[-1] += [_mean(one.paper_means["dice"], 3), _mean(one.paper_means["hd95_voxels"])]
-    if paper:
-        header += ["Paper Dice", "Paper HD95 voxels"]
-    print_table(header, rows, title=f"Evaluation on the {evaluation.split} cases")
-    patients = len({row.patient for row in evaluation.rows})
-    if patients < FEWEST_PATIENTS:
+    unit = evaluation.unit
+    summaries = [*evaluation.summary(), evaluation.overall()]
+    rows = [
+        [
+            one.structure,
+            *(str(one.outcomes[outcome]) for outcome in _COUNTED),
+            *(_mean(one.means[measure], decimals) for measure, decimals in _MEASURED.items()),
+        ]
+        for one in summaries
+    ]
+    header = ["Structure", "Found", "Missed", "False", "Dice", f"HD95 {unit}", "NSD"]
+    print_table(
+        [*header, f"ASSD {unit}"], rows, title=f"Evaluation on the {evaluation.split} cases"
+    )
+    if evaluation.protocol == "paper":
+        rows = [
+            [
+                one.structure,
+                _mean(one.paper_means["dice"], 3),
+                _mean(one.paper_means["hd95_voxels"]),
+            ]
+            for one in summaries
+        ]
+        title = "Published protocol, to be set beside published figures only"
+        print_table(["Structure", "Dice", "HD95 voxels"], rows, title=title)
+    if evaluation.unscored:
+        print(f"Not annotated in any case: {', '.join(evaluation.unscored)}.")
+    if (patients := evaluation.patients) < FEWEST_PATIENTS:
         print(f"No confidence intervals: they need {FEWEST_PATIENTS} patients, not {patients}.")
     print(f"Report: {page}")
     print("Not for clinical use.")
-
-
-_SHOWN = {"dice": 3, "hd95": 2, "nsd": 3, "assd": 2}
 
 
 def _mean(mean: Mean | None, decimals: int = 2) -> str:

@@ -20,19 +20,18 @@
 differences. What every measure is exactly: ``scores``, and docs/evaluation.md.
 """
 
-from GDLACore.evaluation.evaluation import (
+from GDLACore.evaluation.evaluation import Predict, evaluate_cases
+from GDLACore.evaluation.intervals import Mean, Measurement, mean_of
+from GDLACore.evaluation.predictions import predictions_in, predictions_of
+from GDLACore.evaluation.results import (
     MEASURES,
     PAPER_MEASURES,
     PROTOCOLS,
     SPLITS,
     Evaluation,
-    Predict,
     Row,
     Summary,
-    evaluate_cases,
 )
-from GDLACore.evaluation.intervals import Mean, Measurement, mean_of
-from GDLACore.evaluation.predictions import predictions_in, predictions_of
 from GDLACore.evaluation.scores import PaperScores, Scores, paper_score, score
 
 __all__ = [

@@ -1,25 +1,18 @@
-"""The scores of a split of a dataset: image by image, structure by structure, and their means."""
+"""Scoring the cases of a dataset one by one, so that memory holds one image at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from GDLACore.errors import EvaluationError
-from GDLACore.evaluation.intervals import Mean, Measurement, mean_of
-from GDLACore.evaluation.scores import (
-    DEFAULT_TOLERANCE,
-    OUTCOMES,
-    PaperScores,
-    Scores,
-    paper_score,
-    score,
-)
-from GDLACore.evaluation.worst import Picture, Worst
-from GDLACore.imaging.view import check_slices, slice_view
+from GDLACore.evaluation.results import MILLIMETRES, VOXELS, Evaluation, Row
+from GDLACore.evaluation.scores import DEFAULT_TOLERANCE, paper_score, score
+from GDLACore.evaluation.worst import Worst
+from GDLACore.imaging.view import SliceView, check_slices, slice_view
 from GDLACore.imaging.volume import Volume
 from GDLACore.options import SegmentOptions
 from GDLACore.pipeline import Progress
@@ -31,80 +24,6 @@ if TYPE_CHECKING:
 # From a case, its image and what is asked for (slices, borders) to class indices [k, j, i]: 1 is
 # the dataset's first structure. Predictions of other structures are 0.
 Predict = Callable[[Case, Volume, SegmentOptions], np.ndarray]
-
-SPLITS = ("test", "validation", "training")
-PROTOCOLS = ("native", "paper")
-
-MILLIMETRES, VOXELS = "mm", "voxels"
-
-# What has a mean: the fields of Scores and PaperScores that measure agreement.
-MEASURES = ("dice", "hd95", "nsd", "assd", "volume_difference_ml", "volume_difference_percent")
-PAPER_MEASURES = ("dice", "hd95_voxels")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One structure of one image. ``unit`` is that of its lengths: "mm", or "voxels".
-
-    ``paper``: None unless the evaluation followed the paper's protocol too.
-    """
-
-    case: str
-    patient: str
-    structure: str
-    unit: str
-    scores: Scores
-    paper: PaperScores | None = None
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A structure's rows, or those of all structures, in numbers.
-
-    ``outcomes`` counts the images by "found", "missed", "false" and "absent". ``means`` and
-    ``paper_means`` hold, for every measure (``MEASURES``, ``PAPER_MEASURES``), its mean over the
-    images where it is defined, None if there are none.
-    """
-
-    structure: str
-    outcomes: Mapping[str, int]
-    means: Mapping[str, Mean | None]
-    paper_means: Mapping[str, Mean | None]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The scores of one split. ``tolerances``: of the normalised surface distance, by structure.
-
-    ``worst``: the slices with most wrong voxels of the images with the lowest Dice.
-    """
-
-    split: str
-    protocol: str
-    structures: tuple[str, ...]
-    tolerances: Mapping[str, float]
-    rows: tuple[Row, ...]
-    worst: tuple[Picture, ...]
-
-    def summary(self) -> tuple[Summary, ...]:
-        """Return a summary of each structure, in order."""
-        return tuple(
-            self._summary(name, [row for row in self.rows if row.structure == name])
-            for name in self.structures
-        )
-
-    def overall(self) -> Summary:
-        """Return the summary of all structures: means are over structures of their means."""
-        return self._summary("All structures", self.rows)
-
-    def _summary(self, name: str, rows: Sequence[Row]) -> Summary:
-        paper = [] if self.protocol == "native" else PAPER_MEASURES
-        return Summary(
-            structure=name,
-            outcomes={o: sum(row.scores.outcome == o for row in rows) for o in OUTCOMES},
-            means={measure: _mean(rows, "scores", measure) for measure in MEASURES},
-            paper_means={measure: _mean(rows, "paper", measure) for measure in paper},
-        )
 
 
 def evaluate_cases(
@@ -139,49 +58,76 @@ def evaluate_cases(
     worst = Worst(dataset.structures)
     for done, case in enumerate(cases):
         on_progress(Progress("evaluating", done, len(cases)))
-        rows += _rows(dataset, split, case, predict, protocol, tolerances, slice_axis, worst)
+        image = _annotated(dataset, split, case, slice_axis)
+        labels = {"native": predict(case, image.volume, SegmentOptions(slices=image.span))}
+        if protocol == "paper":
+            options = SegmentOptions(slices=image.span, borders="published")
+            labels["paper"] = predict(case, image.volume, options)
+        for index, name in enumerate(dataset.structures, start=1):
+            if name not in case.unknown:
+                row, masks = _score(image, case, name, index, labels, tolerances[name])
+                rows.append(row)
+                worst.see(row, *masks, image.volume, image.view)
     on_progress(Progress("evaluating", len(cases), len(cases)))
     return Evaluation(split, protocol, dataset.structures, tolerances, tuple(rows), worst.pictures)
 
 
-def _rows(
-    dataset: Dataset,
-    split: str,
-    case: Case,
-    predict: Predict,
-    protocol: str,
-    tolerances: Mapping[str, float],
-    slice_axis: str,
-    worst: Worst,
-) -> Iterator[Row]:
+@dataclass(frozen=True, eq=False)
+class _Annotated:
+    """An image, its class indices, and what of it does not count, all [k, j, i].
+
+    ``span``: the slices of ``view`` to segment.
+    """
+
+    volume: Volume
+    classes: np.ndarray
+    ignored: np.ndarray
+    view: SliceView
+    span: range
+
+
+def _annotated(dataset: Dataset, split: str, case: Case, slice_axis: str) -> _Annotated:
     volume, classes = dataset.read(case)
-    span, scored = _scored_slices(split, case, volume, slice_axis)
-    ignored = classes == IGNORED
     view = slice_view(volume, slice_axis, "identity")
-    outside = [n for n in range(view.count) if n not in scored]
+    held_out = case.validation_slices
+    bounds = {"test": None, "validation": held_out, "training": case.slices}[split]
+    span = range(*(bounds or (0, view.count)))
+    check_slices(span, view.count, volume.name)
+    scored = set(span)
+    if split == "training" and held_out is not None:
+        scored -= set(range(*held_out))
+    outside = [index for index in range(view.count) if index not in scored]
+    ignored = classes == IGNORED
     view.put(ignored, outside, np.ones((len(outside), *view.slice_shape), bool))
-    labels = predict(case, volume, SegmentOptions(slices=span))
-    published = None
-    if protocol == "paper":
-        published = predict(case, volume, SegmentOptions(slices=span, borders="published"))
+    return _Annotated(volume, classes, ignored, view, span)
+
+
+def _score(
+    image: _Annotated,
+    case: Case,
+    name: str,
+    index: int,
+    labels: Mapping[str, np.ndarray],
+    tolerance: float,
+) -> tuple[Row, tuple[np.ndarray, np.ndarray]]:
+    """Return the scores of one structure, and its masks as the native protocol sees them."""
+    volume, ignored = image.volume, image.ignored
+    prediction, reference = (labels["native"] == index) & ~ignored, image.classes == index
+    reference &= ~ignored
     known = spacing_is_known(volume)
-    for index, name in enumerate(dataset.structures, start=1):
-        if name in case.unknown:
-            continue
-        prediction, reference = (labels == index) & ~ignored, (classes == index) & ~ignored
-        scores = score(
-            prediction,
-            reference,
-            volume.spacing[::-1],
-            tolerance=tolerances[name],
-            voxel_ml=volume.voxel_volume_ml if known else None,
-            ignored=ignored,
-        )
-        paper = None
-        if published is not None:
-            paper = paper_score(published == index, reference, ignored=ignored)
-        worst.see(case.id, name, scores, prediction, reference, volume, view)
-        yield Row(case.id, case.patient, name, MILLIMETRES if known else VOXELS, scores, paper)
+    scores = score(
+        prediction,
+        reference,
+        volume.spacing[::-1],
+        tolerance=tolerance,
+        voxel_ml=volume.voxel_volume_ml if known else None,
+        ignored=ignored,
+    )
+    paper = None
+    if "paper" in labels:
+        paper = paper_score(labels["paper"] == index, reference, ignored=ignored)
+    row = Row(case.id, case.patient, name, MILLIMETRES if known else VOXELS, scores, paper)
+    return row, (prediction, reference)
 
 
 def spacing_is_known(volume: Volume) -> bool:
@@ -191,21 +137,6 @@ def spacing_is_known(volume: Volume) -> bool:
     """
     bare = np.abs(volume.ijk_to_ras) - np.eye(4)
     return not np.allclose(bare, 0.0, atol=1e-6)
-
-
-def _scored_slices(
-    split: str, case: Case, volume: Volume, slice_axis: str
-) -> tuple[range, set[int]]:
-    """Return the range of slices to segment, and which of its slices are to be scored."""
-    count = slice_view(volume, slice_axis, "identity").count
-    held_out = case.validation_slices
-    span = {"test": None, "validation": held_out, "training": case.slices}[split]
-    wanted = range(*(span or (0, count)))
-    check_slices(wanted, count, volume.name)
-    scored = set(wanted)
-    if split == "training" and held_out is not None:
-        scored -= set(range(*held_out))
-    return wanted, scored
 
 
 def _checked(given: Mapping[str, float], structures: Sequence[str]) -> dict[str, float]:
@@ -221,13 +152,3 @@ def _checked(given: Mapping[str, float], structures: Sequence[str]) -> dict[str,
                 "Give a number of mm, from 0.",
             )
     return {name: float(given.get(name, DEFAULT_TOLERANCE)) for name in structures}
-
-
-def _mean(rows: Sequence[Row], part: str, measure: str) -> Mean | None:
-    found = []
-    for row in rows:
-        scores = getattr(row, part)
-        value = None if scores is None else getattr(scores, measure)
-        if value is not None:
-            found.append(Measurement(row.patient, row.structure, value))
-    return mean_of(found)

@@ -17,10 +17,10 @@ from typing import Any
 from GDLACore import __version__
 from GDLACore.atomic import unwritable
 from GDLACore.errors import OutputError
-from GDLACore.evaluation.evaluation import Evaluation, Row, Summary
 from GDLACore.evaluation.intervals import LEVEL, RESAMPLES, SEED
 from GDLACore.evaluation.report_page import report_page
 from GDLACore.evaluation.report_pictures import picture_png
+from GDLACore.evaluation.results import Evaluation, Row, Summary
 from GDLACore.imaging.overlay import check_pillow
 from GDLACore.model.card import IntensityProfile
 

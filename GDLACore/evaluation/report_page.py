@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -14,10 +14,9 @@ from GDLACore.evaluation.definitions import (
     OUTCOME_WORDS,
     PAPER_DEFINITIONS,
 )
-from GDLACore.evaluation.evaluation import MEASURES, PAPER_MEASURES, Evaluation, Row, Summary
 from GDLACore.evaluation.intervals import FEWEST_PATIENTS, Mean
+from GDLACore.evaluation.results import MEASURES, PAPER_MEASURES, Evaluation, Picture, Summary
 from GDLACore.evaluation.scores import OUTCOMES
-from GDLACore.evaluation.worst import Picture
 
 _DECIMALS = {
     "dice": 3,
@@ -36,7 +35,7 @@ h1 { font-size: 1.5rem; margin-bottom: .2rem } h2 { font-size: 1.15rem; margin-t
 table { border-collapse: collapse; margin: .6rem 0; display: block; overflow-x: auto }
 th, td { padding: .28rem .6rem; text-align: right; border-bottom: 1px solid #e2e5ea;
          white-space: nowrap; vertical-align: top }
-th { font-weight: 600; color: #5a6270 } .text { text-align: left }
+th { font-weight: 600; color: #5a6270; vertical-align: bottom } .text { text-align: left }
 td small { display: block; color: #5a6270 } tr.all td { font-weight: 600 }
 tr.missed, tr.false { background: #fff1e3 } .none { color: #a5acb8 }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1rem }
@@ -79,14 +78,15 @@ def _facts(facts: Mapping[str, Any]) -> str:
     items = []
     for name, value in facts.items():
         if isinstance(value, Mapping):
-            value = ", ".join(f"{key} {one}" for key, one in value.items() if one is not None)
+            told = ((key.replace("_", " "), one) for key, one in value.items() if one is not None)
+            value = ", ".join(f"{key} {one}" for key, one in told)
         if value is not None:
             items.append(f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>")
     return f"<dl>{''.join(items)}</dl>"
 
 
 def _summaries(evaluation: Evaluation, summaries: Sequence[Summary]) -> str:
-    unit = _unit(evaluation.rows)
+    unit = evaluation.unit
     header = [
         "Structure",
         *(outcome.capitalize() for outcome in OUTCOMES),
@@ -94,15 +94,15 @@ def _summaries(evaluation: Evaluation, summaries: Sequence[Summary]) -> str:
         f"HD95, {unit}",
         "NSD",
         f"ASSD, {unit}",
-        "Volume difference, mL",
-        "Volume difference, %",
+        "Volume<br>difference, mL",
+        "Volume<br>difference, %",
     ]
     rows = []
     for summary in (evaluation.overall(), *summaries):
         outcomes = [str(summary.outcomes[outcome]) for outcome in OUTCOMES]
         means = [_mean(summary.means[measure], measure) for measure in MEASURES]
         rows.append([escape(summary.structure), *outcomes, *means])
-    return _table(header, rows, ["all"]) + _few_patients(evaluation)
+    return _table(header, rows, ["all"]) + _notes(evaluation)
 
 
 def _paper_summaries(evaluation: Evaluation, summaries: Sequence[Summary]) -> str:
@@ -116,15 +116,18 @@ def _paper_summaries(evaluation: Evaluation, summaries: Sequence[Summary]) -> st
     return _table(["Structure", "Dice, ignore-empty", "HD95, voxels"], rows, ["all"])
 
 
-def _few_patients(evaluation: Evaluation) -> str:
-    patients = len({row.patient for row in evaluation.rows})
+def _notes(evaluation: Evaluation) -> str:
+    patients = evaluation.patients
     if patients >= FEWEST_PATIENTS:
-        return f'<p class="note">{patients} patients; below each mean its 95 % interval.</p>'
-    return (
-        f'<p class="note">There are no confidence intervals: {patients} '
-        f"patient{'s are' if patients > 1 else ' is'} too few to tell how patients differ "
-        f"({FEWEST_PATIENTS} are needed).</p>"
-    )
+        notes = [f"{patients} patients. Below each mean is its 95 % interval."]
+    else:
+        notes = [
+            f"There are no confidence intervals: they need {FEWEST_PATIENTS} patients to tell how "
+            f"patients differ, and there {'is 1' if patients == 1 else f'are {patients}'}."
+        ]
+    if evaluation.unscored:
+        notes.append(f"Not annotated in any case: {', '.join(evaluation.unscored)}.")
+    return f'<p class="note">{escape(" ".join(notes))}</p>'
 
 
 def _worst(evaluation: Evaluation, pictures: Sequence[bytes]) -> str:
@@ -142,7 +145,7 @@ def _worst(evaluation: Evaluation, pictures: Sequence[bytes]) -> str:
 
 def _figure(picture: Picture, png: bytes) -> str:
     scores = picture.scores
-    distance = "" if scores.hd95 is None else f", HD95 {scores.hd95:.1f}"
+    distance = "" if scores.hd95 is None else f", HD95 {scores.hd95:.1f} {picture.unit}"
     name = f"{picture.structure}, {picture.case}"
     caption = (
         f"<b>{escape(picture.structure)}</b>, {escape(picture.case)}, slice {picture.index}<br>"
@@ -177,17 +180,12 @@ def _cases(evaluation: Evaluation) -> str:
 def _definitions(evaluation: Evaluation) -> str:
     tolerances = ", ".join(f"{name} {t:g}" for name, t in evaluation.tolerances.items())
     given = dict(NATIVE_DEFINITIONS)
-    given["Tolerance"] = f"of NSD, in {_unit(evaluation.rows)}: {tolerances}."
+    given["Tolerance"] = f"of NSD, in {evaluation.unit}: {tolerances}."
     given["Interval"] = INTERVALS
     if evaluation.protocol == "paper":
         given |= PAPER_DEFINITIONS
     items = (f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in given.items())
     return f"<dl>{''.join(items)}</dl>"
-
-
-def _unit(rows: Iterable[Row]) -> str:
-    """Return the unit of all lengths, or both if images differ in whether theirs is known."""
-    return " or ".join(sorted({row.unit for row in rows}))
 
 
 def _mean(mean: Mean | None, measure: str) -> str:

@@ -7,7 +7,7 @@ import io
 import numpy as np
 from scipy.ndimage import maximum_filter, minimum_filter
 
-from GDLACore.evaluation.worst import Picture
+from GDLACore.evaluation.results import Picture
 from GDLACore.imaging.slice_picture import brightness, draw_slice
 from GDLACore.model.card import IntensityProfile
 
@@ -18,7 +18,7 @@ _LONGEST = 360  # pixels of a picture's longer side
 _MARGIN = 0.35  # of the structure's extent, on each side
 _LEAST = 16  # pixels of the image that a picture shows at least
 _FINER = 2  # drawn this much larger and shrunk, which smooths the outlines
-_WIDE, _NARROW = 7, 3  # the prediction lies over the reference, so both show where they agree
+_WIDE, _NARROW = 9, 5  # the prediction lies over the reference, so both show where they agree
 
 
 def picture_png(picture: Picture, intensity: IntensityProfile | None) -> bytes:

@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from GDLACore.evaluation.scores import ABSENT, Scores
+from GDLACore.evaluation.results import Picture, Row
+from GDLACore.evaluation.scores import ABSENT
 from GDLACore.imaging.view import SliceView
 from GDLACore.imaging.volume import Volume
 
 PICTURES = 2  # for each structure
-
-
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """The slice of an image in which most voxels of a structure are wrong.
-
-    ``image`` [h, w] or [h, w, 3] holds stored values in radiological display, ``prediction`` and
-    ``reference`` bool [h, w]. ``spacing``: of rows and columns. ``wrong``: voxels of the slice.
-    """
-
-    case: str
-    structure: str
-    scores: Scores
-    index: int
-    wrong: int
-    image: np.ndarray
-    prediction: np.ndarray
-    reference: np.ndarray
-    spacing: tuple[float, float]
 
 
 class Worst:
@@ -46,16 +27,14 @@ class Worst:
 
     def see(
         self,
-        case: str,
-        structure: str,
-        scores: Scores,
+        row: Row,
         prediction: np.ndarray,
         reference: np.ndarray,
         volume: Volume,
         view: SliceView,
     ) -> None:
         """Keep a slice of this image if it is among the worst; masks are bool [k, j, i]."""
-        kept = self._kept[structure]
+        kept, scores = self._kept[row.structure], row.scores
         if scores.outcome == ABSENT or scores.dice == 1.0:
             return
         if len(kept) == PICTURES and scores.dice >= kept[-1].scores.dice:
@@ -66,8 +45,8 @@ class Worst:
         rows, columns = (volume.spacing[2 - axis] for axis in view.axes[1:])
         kept.append(
             Picture(
-                case=case,
-                structure=structure,
+                case=row.case,
+                structure=row.structure,
                 scores=scores,
                 index=index,
                 wrong=int(wrong[index]),
@@ -75,6 +54,7 @@ class Worst:
                 prediction=view.take(prediction, [index])[0].copy(),
                 reference=view.take(reference, [index])[0].copy(),
                 spacing=(rows, columns),
+                unit=row.unit,
             )
         )
         kept.sort(key=lambda picture: picture.scores.dice)
