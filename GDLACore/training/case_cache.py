@@ -16,6 +16,8 @@ from GDLACore.atomic import replacing, unwritable
 from GDLACore.imaging.volume import Volume
 from GDLACore.training.cases import Case
 
+_FORMAT = 1  # to be counted up when a case of equal files is read into other arrays than before
+
 
 def read_through_cache(
     case: Case, names: tuple[str, ...], folder: Path
@@ -26,7 +28,7 @@ def read_through_cache(
     a copy of a data set of pictures many gigabytes. Raises OutputError if ``folder`` cannot be
     written, else what ``case.read`` raises.
     """
-    entry = folder / _key(case, names)
+    entry = folder / content_key(case, names)
     if (found := _mapped(entry)) is not None:
         return found
     volume, classes = case.read(names)
@@ -36,8 +38,12 @@ def read_through_cache(
     return _mapped(entry) or (volume, classes)
 
 
-def _key(case: Case, names: tuple[str, ...]) -> str:
-    content = json.dumps([type(case).__name__, case.description(), names], sort_keys=True)
+def content_key(case: Case, names: tuple[str, ...]) -> str:
+    """Return a name for what ``case.read(names)`` returns: equal names, equal arrays."""
+    about = case.description()
+    for bookkeeping in ("patient", "weight", "unknown", "slices", "validation_slices"):
+        about.pop(bookkeeping, None)
+    content = json.dumps([_FORMAT, type(case).__name__, about, names], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 

@@ -51,5 +51,6 @@ class Case(Protocol):
     def description(self) -> dict[str, Any]:
         """Return, for JSON, what the case teaches, with the SHA-256 of its files for their paths.
 
-        Two cases of equal description return the same from ``read``.
+        Cases of one kind whose descriptions are equal, apart from the attributes above, return the
+        same from ``read``.
         """

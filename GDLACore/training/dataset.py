@@ -22,20 +22,31 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from GDLACore.errors import TrainingError
-from GDLACore.imaging.view import SliceView
+from GDLACore.imaging.view import SliceView, slice_view
 from GDLACore.imaging.volume import Volume
-from GDLACore.training.case_cache import read_through_cache
+from GDLACore.model.card import ModelCard
+from GDLACore.training.array_layouts import ARRAY_LAYOUTS, one_case_per_slice
+from GDLACore.training.case_cache import content_key, read_through_cache
+from GDLACore.training.case_check import (
+    check_case,
+    check_labels,
+    check_occurrence,
+    structures_in,
+    warn_of_copies,
+)
+from GDLACore.training.case_list import listed_cases, listed_names
 from GDLACore.training.cases import IGNORED, Case
-from GDLACore.training.labelled_image import LabelledImage
+from GDLACore.training.layouts import LAYOUT_FIELDS, found_cases
 from GDLACore.training.settings_file import check_fields, read_settings
+from GDLACore.training.splits import SPLIT_FIELDS, SPLITS, split_cases
+
+_CASES_FIELDS = {"structures", "auxiliary", "cases"}
 
 
 @dataclass(frozen=True)
@@ -59,11 +70,16 @@ class Dataset:
         return self.structures + self.auxiliary
 
     @property
+    def splits(self) -> dict[str, tuple[Case, ...]]:
+        """The cases by the names of the splits: training, validation, test."""
+        return {split: getattr(self, split) for split in SPLITS}
+
+    @property
     def split_sha256(self) -> str:
         """SHA-256 over who is in which split: ids, patients and the contents of all files."""
         splits = {
-            split: [[case.id, case.description()] for case in getattr(self, split)]
-            for split in ("training", "validation", "test")
+            split: [[case.id, case.description()] for case in cases]
+            for split, cases in self.splits.items()
         }
         content = json.dumps([self.names, splits], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
@@ -84,6 +100,30 @@ class Dataset:
         if self.cache is None:
             return case.read(self.names)
         return read_through_cache(case, self.names, self.cache)
+
+    def check(self, card: ModelCard) -> None:
+        """Read every file once, so that no training fails on one after hours.
+
+        Volumes are unpacked into the cache meanwhile, if there is one. Raises what ``read`` does,
+        and TrainingError or VolumeError if a case, the structures or a split do not suit ``card``.
+        """
+        check_labels(self.structures, card)
+        known: dict[str, tuple[SliceView, frozenset[str]]] = {}
+        found: dict[str, set[str]] = {split: set() for split, cases in self.splits.items() if cases}
+        for split, cases in self.splits.items():
+            for case in cases:
+                key = content_key(case, self.names)
+                if key not in known:
+                    volume, classes = self.read(case)
+                    check_case(case, volume, classes, card)
+                    view = slice_view(volume, card.slice_axis, card.view)
+                    known[key] = view, structures_in(classes, self.names)
+                view, names = known[key]
+                for span in (case.slices, case.validation_slices):
+                    slices_of(span, case, view)
+                found[split] |= names
+        check_occurrence(found, self.names)
+        warn_of_copies(self.splits)
 
     def hide_validation(self, case: Case, classes: np.ndarray, view: SliceView) -> np.ndarray:
         """Return ``classes`` with the case's validation slices, in ``view``, as not annotated."""
@@ -115,127 +155,40 @@ def slices_of(span: tuple[int, int] | None, case: Case, view: SliceView) -> rang
 
 
 def read_dataset(path: Path) -> Dataset:
-    """Return the dataset described in ``path``.
+    """Return the dataset described in ``path``; files are looked up but not opened.
 
-    Raises TrainingError, naming the field, if the file is missing, malformed or inconsistent, or if
-    a patient is in both training and validation.
+    Raises TrainingError, naming the field or the file, if the dataset file is missing, malformed or
+    inconsistent, if images and label maps do not pair up, or if a patient is in two splits.
     """
-    data = read_settings(
-        path, {"structures", "cases"}, {"auxiliary", "validation_patients", "test_patients"}
-    )
-    structures, auxiliary = _names(data, "structures", path), _names(data, "auxiliary", path)
+    data = read_settings(path, set(), _CASES_FIELDS | LAYOUT_FIELDS | SPLIT_FIELDS)
+    if "layout" in data:
+        structures, found = found_cases(data, path)
+        auxiliary: tuple[str, ...] = ()
+        _check_structures(structures, path)
+    else:
+        check_fields(data, str(path), {"structures", "cases"}, {"auxiliary"} | SPLIT_FIELDS)
+        structures, auxiliary = (
+            listed_names(data, field, path) for field in ("structures", "auxiliary")
+        )
+        _check_structures(structures, path, auxiliary)
+        found = listed_cases(data["cases"], path, set(structures + auxiliary))
+    splits = split_cases(found, data, path)
+    training = splits["training"]
+    watched = {case.id for case in training if case.validation_slices is not None}
+    watched |= {case.id for case in splits["validation"]}
+    validation = tuple(item.case for item in found if item.case.id in watched)
+    if data.get("layout") in ARRAY_LAYOUTS:
+        training = one_case_per_slice(training)
+    return Dataset(structures, auxiliary, training, validation, splits["test"])
+
+
+def _check_structures(
+    structures: tuple[str, ...], path: Path, auxiliary: tuple[str, ...] = ()
+) -> None:
+    names = structures + auxiliary
     if not structures:
         raise TrainingError(f"`structures` is missing or empty in {path}.")
-    if len(set(structures + auxiliary)) < len(structures + auxiliary):
+    if len(set(names)) < len(names):
         raise TrainingError(f"A structure is listed twice in {path}.")
-    if len(structures + auxiliary) >= IGNORED:
+    if len(names) >= IGNORED:
         raise TrainingError(f"{path} lists more than {IGNORED - 1} structures.")
-    cases = tuple(
-        _case(item, path, set(structures + auxiliary)) for item in data.get("cases") or []
-    )
-    if not cases:
-        raise TrainingError(f"`cases` is missing or empty in {path}.")
-    if len({case.id for case in cases}) < len(cases):
-        raise TrainingError(f"Two cases have the same id in {path}.")
-    held_out = {
-        split: _held_out(data, f"{split}_patients", path, cases) for split in ("validation", "test")
-    }
-    if both := held_out["validation"] & held_out["test"]:
-        raise TrainingError(
-            f"Patient {min(both)} is in both validation_patients and test_patients in {path}.",
-            "Take the patient out of one of them.",
-        )
-    training = tuple(c for c in cases if not any(c.patient in group for group in held_out.values()))
-    if not training:
-        raise TrainingError(f"Every patient in {path} is held out: nothing is left to learn from.")
-    validation = tuple(
-        c
-        for c in cases
-        if c.patient in held_out["validation"]
-        or (c.validation_slices is not None and c.patient not in held_out["test"])
-    )
-    test = tuple(case for case in cases if case.patient in held_out["test"])
-    return Dataset(structures, auxiliary, training, validation, test)
-
-
-def _held_out(
-    data: dict[str, Any], field: str, path: Path, cases: tuple[LabelledImage, ...]
-) -> set[str]:
-    patients = set(_names(data, field, path))
-    if missing := patients - {case.patient for case in cases}:
-        raise TrainingError(f"{field} {sorted(missing)} have no case in {path}.")
-    return patients
-
-
-def _case(item: Any, path: Path, names: set[str]) -> LabelledImage:
-    where = f"A case in {path}"
-    if isinstance(item, dict) and "id" in item:
-        where = f"Case {item['id']} in {path}"
-    item = check_fields(
-        item,
-        where,
-        {"id", "patient", "image", "labels", "values"},
-        {"unknown", "weight", "slices", "validation_slices"},
-    )
-    files = {field: path.parent / str(item[field]) for field in ("image", "labels")}
-    for field, file in files.items():
-        if not file.exists():
-            raise TrainingError(f"The {field} file {file} of {where} does not exist.")
-    values = _values(item["values"], where, names)
-    unknown = frozenset(_names(item, "unknown", where))
-    if strange := unknown - names:
-        raise TrainingError(
-            f"`unknown` of {where} lists {sorted(strange)}, which are no structures."
-        )
-    if both := unknown & values.keys():
-        raise TrainingError(f"{sorted(both)} of {where} are in both `values` and `unknown`.")
-    weight = item.get("weight", 1.0)
-    if not isinstance(weight, (int, float)) or not 0 < weight < math.inf:
-        raise TrainingError(f"`weight` of {where} must be a positive number, not {weight!r}.")
-    return LabelledImage(
-        id=str(item["id"]),
-        patient=str(item["patient"]),
-        values=values,
-        unknown=unknown,
-        weight=float(weight),
-        slices=_slices(item.get("slices"), f"`slices` of {where}"),
-        validation_slices=_slices(item.get("validation_slices"), f"`validation_slices` of {where}"),
-        **files,
-    )
-
-
-def _values(data: Any, where: str, names: set[str]) -> dict[str, tuple[int, ...]]:
-    if not isinstance(data, dict) or not data:
-        raise TrainingError(f"`values` of {where} must map structures to label values.")
-    if strange := set(data) - names:
-        raise TrainingError(
-            f"`values` of {where} names {sorted(strange)}, which are no structures."
-        )
-    values: dict[str, tuple[int, ...]] = {}
-    for name, numbers in data.items():
-        numbers = numbers if isinstance(numbers, list) else [numbers]
-        if not all(isinstance(number, int) and number > 0 for number in numbers):
-            raise TrainingError(
-                f"The label values of {name!r} in {where} must be whole numbers above 0."
-            )
-        values[name] = tuple(numbers)
-    listed = [number for numbers in values.values() for number in numbers]
-    if len(set(listed)) < len(listed):
-        raise TrainingError(f"A label value of {where} is given to two structures.")
-    return values
-
-
-def _slices(data: Any, where: str) -> tuple[int, int] | None:
-    if data is None:
-        return None
-    if isinstance(data, list) and len(data) == 2 and all(isinstance(k, int) for k in data):
-        if 0 <= data[0] < data[1]:
-            return data[0], data[1]
-    raise TrainingError(f"{where} must be [first, end] with first < end, not {data!r}.")
-
-
-def _names(data: dict[str, Any], field: str, where: Path | str) -> tuple[str, ...]:
-    names = data.get(field) or []
-    if not isinstance(names, list) or not all(isinstance(name, (str, int)) for name in names):
-        raise TrainingError(f"`{field}` in {where} must be a list of names.")
-    return tuple(str(name) for name in names)

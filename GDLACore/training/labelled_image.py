@@ -10,19 +10,25 @@ import numpy as np
 
 from GDLACore.errors import TrainingError
 from GDLACore.imaging.reading import read_labels, read_volume
+from GDLACore.imaging.segments import Segment, read_segments
 from GDLACore.imaging.volume import Volume
+from GDLACore.training.cases import IGNORED
 from GDLACore.training.file_hash import sha256
 
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """A case whose label map's ``values`` say which of its numbers mean which structure."""
+    """A case whose ``values`` say what means which structure in its label map.
+
+    They are the label map's numbers or, for a segmentation of Slicer, names of segments or codes of
+    their terminology: a type such as "10200004", with a modifier "64033007/7771000".
+    """
 
     id: str
     patient: str
     image: Path
     labels: Path
-    values: dict[str, tuple[int, ...]]
+    values: dict[str, tuple[int | str, ...]]
     unknown: frozenset[str]
     weight: float
     slices: tuple[int, int] | None
@@ -31,20 +37,43 @@ class LabelledImage:
     def read(self, names: tuple[str, ...]) -> tuple[Volume, np.ndarray]:
         """Return the image and its class indices, uint8 [k, j, i].
 
+        Voxels in segments of two structures count as not annotated: nobody says which it is.
+
         Raises VolumeError if a file cannot be read or the grids differ, TrainingError if the label
-        map holds nothing that ``values`` names.
+        map holds nothing that ``values`` names, or lacks a segment they name.
         """
         volume = read_volume(self.image)
-        stored = read_labels(self.labels, volume)
-        classes = np.zeros(stored.shape, np.uint8)
-        for index, name in enumerate(names, start=1):
-            classes[np.isin(stored, self.values.get(name, ()))] = index
+        if any(isinstance(value, str) for values in self.values.values() for value in values):
+            classes = self._classes_of_segments(names, volume)
+        else:
+            stored = read_labels(self.labels, volume)
+            classes = np.zeros(stored.shape, np.uint8)
+            for index, name in enumerate(names, start=1):
+                classes[np.isin(stored, self.values.get(name, ()))] = index
         if not classes.any():
             raise TrainingError(
                 f"The label map {self.labels} holds none of the values listed for case {self.id}.",
                 "Check the case's `values` in the dataset file.",
             )
         return volume, classes
+
+    def _classes_of_segments(self, names: tuple[str, ...], volume: Volume) -> np.ndarray:
+        segmented = read_segments(self.labels, volume)
+        classes = np.zeros(volume.shape, np.uint8)
+        for index, name in enumerate(names, start=1):
+            for value in self.values.get(name, ()):
+                meant = [s for s in segmented.segments if _means(str(value), s)]
+                if not meant:
+                    raise TrainingError(
+                        f"{self.labels} has no segment {value!r}; it has "
+                        f"{', '.join(segment.name for segment in segmented.segments)}.",
+                        f"Correct `values` of case {self.id} in the dataset file.",
+                    )
+                for segment in meant:
+                    mask = segmented.mask(segment)
+                    classes[mask & (classes != 0) & (classes != index)] = IGNORED
+                    classes[mask & (classes == 0)] = index
+        return classes
 
     def description(self) -> dict[str, Any]:
         """Return what the case teaches, with the SHA-256 of its files in place of their paths."""
@@ -58,3 +87,8 @@ class LabelledImage:
             "slices": self.slices,
             "validation_slices": self.validation_slices,
         }
+
+
+def _means(text: str, segment: Segment) -> bool:
+    codes = f"{segment.type}/{segment.modifier}"
+    return text.casefold() == segment.name.casefold() or text in (segment.type, codes)

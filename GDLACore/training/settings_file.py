@@ -30,7 +30,9 @@ def read_settings(path: Path, required: set[str], optional: set[str]) -> dict[st
 def check_fields(data: Any, where: str, required: set[str], optional: set[str]) -> dict[str, Any]:
     """Return ``data`` if it is a mapping with the right fields; raise TrainingError if not."""
     if not isinstance(data, dict):
-        raise TrainingError(f"{where} must hold named fields: {', '.join(sorted(required))}.")
+        raise TrainingError(
+            f"{where} must hold named fields: {', '.join(sorted(required or optional))}."
+        )
     if missing := required - data.keys():
         raise TrainingError(f"{where} lacks the field {', '.join(sorted(missing))}.")
     if strange := set(map(str, data)) - required - optional:

@@ -1,0 +1,185 @@
+"""Who is learnt from, who chooses the best weights, who is kept for the test: by patient."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from GDLACore.errors import TrainingError
+from GDLACore.training.cases import Case
+from GDLACore.training.settings_file import check_fields
+
+SPLITS = ("training", "validation", "test")
+SPLIT_FIELDS = {"split", "validation_patients", "test_patients"}
+
+# Names of the folders that common copies of the data sets keep the splits in.
+_FOLDERS = {
+    "train": "training",
+    "training": "training",
+    "train_npz": "training",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+    "test_vol_h5": "test",
+}
+
+
+@dataclass(frozen=True)
+class FoundCase:
+    """A case and its (first) file, relative to the folder it was found in."""
+
+    case: Case
+    path: Path
+
+
+def split_cases(
+    found: Sequence[FoundCase], data: dict[str, Any], path: Path
+) -> dict[str, tuple[Case, ...]]:
+    """Return the cases of each of SPLITS as the fields SPLIT_FIELDS of the dataset file say.
+
+    ``validation_patients`` and ``test_patients`` list patients, or cases; ``split`` is "folders",
+    "published" (the same, but validation is the test, as published for Synapse), or a mapping of
+    ``validation`` and ``test`` to fractions of the patients, and ``seed``. With none of them
+    everybody is learnt from.
+
+    Raises TrainingError if a patient, or an id, would be in two splits, or if nobody is left to
+    learn from.
+    """
+    how = data.get("split")
+    if how is not None and data.keys() & {"validation_patients", "test_patients"}:
+        raise TrainingError(f"{path} has both `split` and lists of patients.", "Keep one of them.")
+    if how is None:
+        chosen = _listed(found, data, path)
+    elif how in ("folders", "published"):
+        chosen = _by_folder(found, path)
+    else:
+        chosen = _drawn(found, how, path)
+    _check_apart(found, chosen, path)
+    _check_ids(found, path)
+    splits = {
+        name: tuple(f.case for f, split in zip(found, chosen, strict=True) if split == name)
+        for name in SPLITS
+    }
+    if not splits["training"]:
+        raise TrainingError(f"Every patient in {path} is held out: nothing is left to learn from.")
+    if how == "published":
+        if splits["validation"]:
+            raise TrainingError(
+                f"`split: published` in {path} validates on the test, but there is a folder for "
+                "validation, too.",
+                "Write `split: folders`.",
+            )
+        splits["validation"] = splits["test"]
+    return splits
+
+
+def _check_ids(found: Sequence[FoundCase], path: Path) -> None:
+    """Refuse ids that are the same, or would be as names of files on Windows and macOS."""
+    first: dict[str, FoundCase] = {}
+    for item in found:
+        other = first.setdefault(item.case.id.casefold(), item)
+        if other is not item:
+            raise TrainingError(
+                f"Two cases in {path} have the same id {item.case.id}: "
+                f"{other.path} and {item.path}.",
+                "Take one of them away, or rename it.",
+            )
+
+
+def _listed(found: Sequence[FoundCase], data: dict[str, Any], path: Path) -> list[str]:
+    chosen = ["training"] * len(found)
+    for split in SPLITS[1:]:
+        field = f"{split}_patients"
+        wanted = set(_names(data.get(field), field, path))
+        for number, item in enumerate(found):
+            if {item.case.patient, item.case.id} & wanted:
+                if chosen[number] != "training":
+                    raise TrainingError(
+                        f"Patient {item.case.patient} is in both validation_patients and "
+                        f"test_patients in {path}.",
+                        "Take the patient out of one of them.",
+                    )
+                chosen[number] = split
+        known = {item.case.patient for item in found} | {item.case.id for item in found}
+        if missing := sorted(wanted - known):
+            raise TrainingError(f"{field} {missing} have no case in {path}.")
+    return chosen
+
+
+def _names(data: Any, field: str, path: Path) -> list[str]:
+    """Return a list of names, or the lines of the text file that is named instead."""
+    if isinstance(data, str):
+        try:
+            lines = (path.parent / data).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise TrainingError(
+                f"The file {path.parent / data} of `{field}` cannot be read.",
+                "Name a text file with one patient per line, or list them.",
+            ) from error
+        return [line.strip() for line in lines if line.strip()]
+    names = data or []
+    if not isinstance(names, list) or not all(isinstance(name, (str, int)) for name in names):
+        raise TrainingError(f"`{field}` in {path} must be a list of names, or a text file's name.")
+    return [str(name) for name in names]
+
+
+def _by_folder(found: Sequence[FoundCase], path: Path) -> list[str]:
+    chosen = []
+    for item in found:
+        folders = [_FOLDERS[p.lower()] for p in item.path.parts[:-1] if p.lower() in _FOLDERS]
+        if not folders:
+            raise TrainingError(
+                f"{item.path} is in no folder whose name says which split it belongs to.",
+                f"Such names are {', '.join(_FOLDERS)}.",
+            )
+        chosen.append(folders[0])
+    return chosen
+
+
+def _drawn(found: Sequence[FoundCase], how: Any, path: Path) -> list[str]:
+    """Draw patients in an order that depends on the seed and their names, not on files' order."""
+    how = check_fields(how, f"`split` in {path}", set(), {"validation", "test", "seed"})
+    seed = how.get("seed", 42)
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise TrainingError(f"`seed` of `split` in {path} must be a whole number, not {seed!r}.")
+    patients = sorted(
+        {item.case.patient for item in found},
+        key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest(),
+    )
+    split_of: dict[str, str] = {}
+    for split in ("test", "validation"):
+        fraction = how.get(split, 0)
+        if isinstance(fraction, bool) or not isinstance(fraction, (int, float)):
+            fraction = -1
+        if not 0 <= fraction < 1:
+            raise TrainingError(
+                f"`{split}` of `split` in {path} must be a fraction below 1, "
+                f"not {how.get(split)!r}.",
+                "List patients by name in validation_patients and test_patients.",
+            )
+        count = round(fraction * len(patients))
+        if fraction and not count:
+            raise TrainingError(
+                f"{fraction:g} of {len(patients)} patients for {split}, as {path} says, is nobody.",
+                "Choose a larger fraction.",
+            )
+        start = len(split_of)
+        split_of.update(dict.fromkeys(patients[start : start + count], split))
+    return [split_of.get(item.case.patient, "training") for item in found]
+
+
+def _check_apart(found: Sequence[FoundCase], chosen: Sequence[str], path: Path) -> None:
+    first: dict[str, tuple[FoundCase, str]] = {}
+    for item, split in zip(found, chosen, strict=True):
+        other, other_split = first.setdefault(item.case.patient, (item, split))
+        if other_split != split:
+            raise TrainingError(
+                f"Patient {item.case.patient} would be both in {other_split} ({other.path}) and "
+                f"in {split} ({item.path}) by {path}.",
+                "Keep all cases of a patient in one split.",
+            )
