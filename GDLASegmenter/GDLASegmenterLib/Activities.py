@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Protocol
 
 from slicer.i18n import tr as _
 
 from GDLACore import installation, storage
-from GDLACore.errors import GDLAError
+from GDLACore.errors import Cancelled, GDLAError
 from GDLASegmenterLib.Parameters import Parameters
 from GDLASegmenterLib.SegmentationLogic import SegmentationLogic
 from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
@@ -19,6 +19,7 @@ from GDLASegmenterLib.SequenceRun import browserOf
 
 _ETA_AFTER_S = 1.0  # a guess from less is no guess
 _GIVEN_S = 0.01
+_BUDGET_S = 0.02  # of the 50 ms after which a window feels slow
 
 
 class Activity(Protocol):
@@ -83,6 +84,44 @@ class TaskActivity:
             done=round(progress.done / 1e6, 1),
             total=round(progress.total / 1e6, 1),
         )
+
+
+class StepsActivity:
+    """Something that is done with the scene, in steps of some milliseconds' work each.
+
+    ``onFinished`` is given what ``steps`` return in the end. They raise GDLAError if they fail, and
+    Cancelled if there is no reason to go on.
+    """
+
+    def __init__(
+        self, steps: Generator[None, None, object], title: str, onFinished: Callable[[object], None]
+    ) -> None:
+        self.text = title
+        self.fraction: float | None = None
+        self.warnings: list[str] = []
+        self.isOver = self.isCancelled = False
+        self.error: GDLAError | None = None
+        self._steps = steps
+        self._onFinished = onFinished
+
+    def advance(self) -> None:
+        stop = time.perf_counter() + _BUDGET_S
+        while not self.isOver and time.perf_counter() < stop:
+            try:
+                next(self._steps)
+            except StopIteration as end:
+                self.isOver = True
+                self._onFinished(end.value)
+            except Cancelled as cancelled:
+                self._stop(cancelled.message)
+
+    def cancel(self) -> None:
+        self._steps.close()
+        self._stop(_("Stopped. Nothing was changed."))
+
+    def _stop(self, text: str) -> None:
+        self.isOver = self.isCancelled = True
+        self.text = text
 
 
 class InstallationActivity:

@@ -20,6 +20,11 @@ def modelFolder() -> Path:
     return model_folder(_dataFolder() / "models")
 
 
+def trainingSetSecret() -> Path:
+    """Return the file of the secret that patients get pseudonyms with: in no training set."""
+    return _dataFolder() / "training-set.secret"
+
+
 def pythonSlicer() -> str:
     """Return the path of Slicer's Python, which starts without Slicer's window."""
     folder = Path(slicer.app.slicerHome) / "bin"

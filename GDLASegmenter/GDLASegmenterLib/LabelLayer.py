@@ -66,7 +66,7 @@ class LabelLayer:
 
     def isOn(self, IJKToRAS: vtk.vtkMatrix4x4) -> bool:
         """Whether its voxels are stored in the order and place of the grid ``IJKToRAS``."""
-        return np.allclose(_steps(self.image, IJKToRAS), np.eye(4), atol=1e-6)
+        return np.allclose(stepsOn(self.image, IJKToRAS), np.eye(4), atol=1e-6)
 
     def box(self, extent: Extent) -> np.ndarray:
         """Return the part of ``array`` in ``extent``, which must be inside the layer's own."""
@@ -177,7 +177,7 @@ def onGrid(segmentation, layer: LabelLayer, IJKToRAS: vtk.vtkMatrix4x4) -> Label
     else:
         reference = slicer.vtkOrientedImageData()
         reference.SetImageToWorldMatrix(IJKToRAS)
-        reference.SetExtent(*_extentOn(layer.image, IJKToRAS))
+        reference.SetExtent(*extentOn(layer.image, IJKToRAS))
         slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
             layer.image, reference, image, False
         )
@@ -189,11 +189,25 @@ def sameGrid(image, IJKToRAS: vtk.vtkMatrix4x4) -> bool:
 
     They may be counted from another corner and in another order.
     """
-    steps = _steps(image, IJKToRAS)
+    steps = stepsOn(image, IJKToRAS)
     whole = np.round(steps)
     return np.allclose(steps, whole, atol=1e-3) and np.array_equal(
         np.sort(np.abs(whole[:3, :3]), axis=0), [[0] * 3, [0] * 3, [1] * 3]
     )
+
+
+def stepsOn(image, IJKToRAS: vtk.vtkMatrix4x4) -> np.ndarray:
+    """Return the 4x4 map from indices of ``image`` to indices of the grid ``IJKToRAS``."""
+    grid = slicer.util.arrayFromVTKMatrix(IJKToRAS)
+    return np.linalg.inv(grid) @ slicer.util.arrayFromVTKMatrix(_matrix(image))
+
+
+def extentOn(image, IJKToRAS: vtk.vtkMatrix4x4) -> Extent:
+    """Return the extent of ``image``, which is not empty, on the grid ``IJKToRAS``."""
+    ends = np.ones((4, 2))
+    ends[:3] = np.reshape(image.GetExtent(), (3, 2))
+    corners = np.sort(np.round(stepsOn(image, IJKToRAS) @ ends)[:3].astype(int), axis=1)
+    return tuple(corners.ravel().tolist())
 
 
 def announce(segmentation, layer: LabelLayer) -> None:
@@ -236,16 +250,3 @@ def _matrix(image) -> vtk.vtkMatrix4x4:
     matrix = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
     return matrix
-
-
-def _steps(image, IJKToRAS: vtk.vtkMatrix4x4) -> np.ndarray:
-    """Return the 4x4 map from indices of ``image`` to indices of the grid ``IJKToRAS``."""
-    grid = slicer.util.arrayFromVTKMatrix(IJKToRAS)
-    return np.linalg.inv(grid) @ slicer.util.arrayFromVTKMatrix(_matrix(image))
-
-
-def _extentOn(image, IJKToRAS: vtk.vtkMatrix4x4) -> Extent:
-    ends = np.ones((4, 2))
-    ends[:3] = np.reshape(image.GetExtent(), (3, 2))
-    corners = np.sort(np.round(_steps(image, IJKToRAS) @ ends)[:3].astype(int), axis=1)
-    return tuple(corners.ravel().tolist())

@@ -19,6 +19,7 @@ from GDLASegmenterLib.Parameters import Parameters
 from GDLASegmenterLib.RequestOfParameters import modelRequest, requestOfParameters
 from GDLASegmenterLib.ResultPart import ResultPart
 from GDLASegmenterLib.SegmentationLogic import SegmentationLogic
+from GDLASegmenterLib.TrainingSetPart import TrainingSetPart
 from GDLASegmenterLib.UndoHistory import saveStateForUndo
 from GDLASegmenterLib.WorkerHost import WorkerHost
 
@@ -42,6 +43,7 @@ class Panel(slicer.util.VTKObservationMixin):
         self.logic = SegmentationLogic(self.worker, scene, saveStateForUndo)
         self.inputs = InputsPart(ui, self.environment.modelFolder, self.begin)
         self.result = ResultPart(ui)
+        self.trainingSet = TrainingSetPart(ui, self.inputs, self.result, self.begin)
         self.log = LogPart(ui, self.worker)
         self._activity: SegmentationActivity | None = None
         self._shownState: PanelState | None = None
@@ -67,6 +69,7 @@ class Panel(slicer.util.VTKObservationMixin):
             self.addObserver(parameters, vtk.vtkCommand.ModifiedEvent, self.onModified)
         self.inputs.setParameters(parameters)
         self.result.setParameters(parameters)
+        self.trainingSet.setParameters(parameters)
         self._render()
 
     def closeScene(self) -> None:
@@ -174,6 +177,7 @@ class Panel(slicer.util.VTKObservationMixin):
         ui.progressBar.value = round(100 * (controller.fraction or 0))
         ui.statusLabel.text = "\n".join([controller.text, *controller.warnings]).strip()
         self.result.update(isOpen and enabled.result)
+        self.trainingSet.update(isOpen and enabled.addCase)
         self.log.update(controller)
         if state is not self._shownState:
             self._shownState = state

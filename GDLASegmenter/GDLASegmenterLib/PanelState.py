@@ -19,22 +19,24 @@ class PanelState(Enum):
 class Enabled:
     """``choices``: everything that says what to segment, and installing and removing.
 
-    ``result``: editing and measuring the selected segmentation. ``progress``: the bar is shown.
+    ``result``: editing and measuring the selected segmentation. ``addCase``: adding it to a
+    training set. ``progress``: the bar is shown.
     """
 
     choices: bool
     segment: bool
     cancel: bool
     result: bool
+    addCase: bool
     progress: bool
 
 
 ENABLED = {
-    #                                choices segment cancel result progress
-    PanelState.IDLE: Enabled(True, True, False, True, False),
-    PanelState.PREPARING: Enabled(False, False, True, False, True),
-    PanelState.RUNNING: Enabled(False, False, True, True, True),
-    PanelState.CANCELLING: Enabled(False, False, False, False, True),
-    PanelState.FAILED: Enabled(True, True, False, True, False),
-    PanelState.DONE: Enabled(True, True, False, True, False),
+    #                                choices segment cancel result addCase progress
+    PanelState.IDLE: Enabled(True, True, False, True, True, False),
+    PanelState.PREPARING: Enabled(False, False, True, False, False, True),
+    PanelState.RUNNING: Enabled(False, False, True, True, False, True),
+    PanelState.CANCELLING: Enabled(False, False, False, False, False, True),
+    PanelState.FAILED: Enabled(True, True, False, True, True, False),
+    PanelState.DONE: Enabled(True, True, False, True, True, False),
 }

@@ -30,6 +30,12 @@ class ResultPart:
         parameters = self._parameters
         return (parameters.segmentation or parameters.result) if parameters else None
 
+    @property
+    def volumeNode(self):
+        """The volume that the segmentation was made of, which need not be the chosen one."""
+        role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+        return self.segmentationNode.GetNodeReference(role) or self._parameters.inputVolume
+
     def update(self, enabled: bool) -> None:
         """Show the segmentation; ``enabled``: whether it may be edited and measured now."""
         node = self.segmentationNode
@@ -44,7 +50,7 @@ class ResultPart:
     def onEdit(self, checked: bool = False) -> None:
         """Open Segment Editor with the segmentation and its volume selected."""
         segmentationNode = self.segmentationNode
-        volumeNode = self._volumeNode()
+        volumeNode = self.volumeNode
         slicer.util.selectModule("SegmentEditor")
         editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
         editor.setSegmentationNode(segmentationNode)
@@ -64,8 +70,3 @@ class ResultPart:
             layout = slicer.modules.tables.logic().GetLayoutWithTable(layoutManager.layout)
             layoutManager.setLayout(layout)
             applicationLogic.PropagateTableSelection()
-
-    def _volumeNode(self):
-        """Return the volume that the segmentation was made of, which need not be the chosen one."""
-        role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
-        return self.segmentationNode.GetNodeReference(role) or self._parameters.inputVolume

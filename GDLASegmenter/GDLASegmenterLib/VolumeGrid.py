@@ -99,7 +99,7 @@ def checkOutput(node, grid: VolumeGrid, card: ModelCard) -> None:
         images.append(reference)
     if not all(sameGrid(image, grid.IJKToRAS) for image in images):
         raise OutputError(f"{name} was made on another voxel grid than that of {volume}.", hint)
-    if not _sameTransform(node, grid):
+    if not sameTransform(node, grid):
         raise OutputError(
             f"{name} and {volume} are under different transforms.",
             "Put both under the same transform in the Data module, or let a new segmentation be "
@@ -128,7 +128,8 @@ def _referenceImage(segmentation):
     return image
 
 
-def _sameTransform(node, grid: VolumeGrid) -> bool:
+def sameTransform(node, grid: VolumeGrid) -> bool:
+    """Return whether ``node`` is where the volume is: under equal parent transforms, or none."""
     scene = node.GetScene()
     volumeTransform = scene.GetNodeByID(grid.transformID) if grid.transformID else None
     between = vtk.vtkMatrix4x4()

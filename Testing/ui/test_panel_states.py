@@ -54,14 +54,15 @@ def shown(panel):
     result = {ui.editButton.enabled, ui.volumesButton.enabled}
     assert len(result) == 1 and ui.show3DButton.locked is not (True in result)
     bar = ui.progressBar.isVisible()
-    return choices, ui.segmentButton.enabled, ui.cancelButton.enabled, result.pop(), bar
+    beginning = ui.segmentButton.enabled, ui.cancelButton.enabled
+    return choices, *beginning, result.pop(), ui.addCaseButton.enabled, bar
 
 
 def allowed(panel):
     from GDLASegmenterLib.PanelState import ENABLED
 
     one = ENABLED[panel.controller.state]
-    return one.choices, one.segment, one.cancel, one.result, one.progress
+    return one.choices, one.segment, one.cancel, one.result, one.addCase, one.progress
 
 
 def test_every_state_allows_what_the_table_says(desktop, panel, worker, widget, begin, finish):
