@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import statistics
 import subprocess
 import sys
@@ -48,6 +49,8 @@ def measure_costs(
             "mixer": card.architecture.mixer,
             "size": size,
             "threads": settings.threads,
+            "processor": _processor(),
+            "torch": torch.__version__,
             "parameters": sum(p.numel() for p in network.parameters()),
             "macs": multiply_adds(network, card.in_channels, size),
             "milliseconds": statistics.median(own),
@@ -144,6 +147,15 @@ def _for_inference(card: ModelCard) -> nn.Module:
 def _image(in_channels: int, size: int) -> Tensor:
     image = torch.rand(1, in_channels, size, size)
     return image.contiguous(memory_format=torch.channels_last)
+
+
+def _processor() -> str:
+    path = Path("/proc/cpuinfo")
+    for line in path.read_text().splitlines() if path.exists() else ():
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            return value.strip()
+    return platform.processor() or platform.machine()
 
 
 def _kibibytes(status: Path, field: str) -> int:

@@ -142,11 +142,11 @@ def _costs(costs: Sequence[Mapping[str, Any]]) -> list[str]:
     return [
         *_table(header, rows),
         "",
-        f"One image through PyTorch on the CPU, {threads}: median time of rounds in which every "
-        "network has its turn, and what a pass adds to the memory of a fresh process. The heads "
-        "that exist for training only are left out. Multiply-adds are those of what is computed "
-        "here: the differential mixer multiplies both of its maps with the values instead of "
-        "keeping them to subtract one from the other.",
+        f"One image through PyTorch {costs[0]['torch']} on {costs[0]['processor']}, {threads}: "
+        "median time of rounds in which every network has its turn, and what a pass adds to the "
+        "memory of a fresh process. The heads that exist for training only are left out. "
+        "Multiply-adds are those of what is computed here: the differential mixer multiplies each "
+        "of its two maps with the values, and not their difference.",
     ]
 
 
