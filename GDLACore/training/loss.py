@@ -85,7 +85,14 @@ def _with_hidden_background(probability: Tensor, known: Tensor) -> Tensor:
 
 
 def _sum_by_class(values: Tensor, index: Tensor, classes: int) -> Tensor:
-    return values.new_zeros(classes).index_add(0, index.flatten(), values.flatten())
+    """Return the sums, [classes], of ``values`` where ``index``, [B, H, W] too, is each class.
+
+    Image by image first: sums of few numbers round less, and alike however images are batched.
+    """
+    images = len(values)
+    places = index + classes * torch.arange(images, device=index.device)[:, None, None]
+    sums = values.new_zeros(images * classes).index_add(0, places.flatten(), values.flatten())
+    return sums.view(images, classes).sum(dim=0)
 
 
 def _boundary(target: Tensor) -> Tensor:

@@ -78,6 +78,8 @@ class SegmentationTraining(lightning.LightningModule):
         coarse = batch.target[:, stride // 2 :: stride, stride // 2 :: stride]
         for logits in auxiliary:
             loss = loss + self._loss(logits, coarse, batch.known)
+        # Lightning's own count is one too high after resuming.
+        self.log("step", float(self.global_step))
         self.log("loss", loss, prog_bar=True)
         self.log("learning_rate", self.optimizers().param_groups[0]["lr"])
         return loss
@@ -127,6 +129,7 @@ class SegmentationTraining(lightning.LightningModule):
             self.log(f"dice/{name}", value, sync_dist=True)
         mean = float(np.mean(list(found.values()))) if found else 0.0
         self.log("dice", mean, prog_bar=True, sync_dist=True)
+        self.log("step", float(self.global_step - 1), sync_dist=True)
 
     def configure_optimizers(self) -> dict:
         """AdamW without weight decay on vectors (norms, biases); per-iteration schedule."""
