@@ -24,18 +24,20 @@ def read_through_cache(
 ) -> tuple[Volume, np.ndarray]:
     """Return what ``case.read(names)`` does, a volume's arrays read-only and mapped from a file.
 
+    A mapped volume is named after the case: cases of equal content share one entry.
+
     A case of one slice is read from its own files every time: unpacking it costs milliseconds, and
     a copy of a data set of pictures many gigabytes. Raises OutputError if ``folder`` cannot be
     written, else what ``case.read`` raises.
     """
     entry = folder / content_key(case, names)
-    if (found := _mapped(entry)) is not None:
+    if (found := _mapped(entry, case.id)) is not None:
         return found
     volume, classes = case.read(names)
     if 1 in volume.shape:
         return volume, classes
     _store(entry, volume, classes)
-    return _mapped(entry) or (volume, classes)
+    return _mapped(entry, case.id) or (volume, classes)
 
 
 def content_key(case: Case, names: tuple[str, ...]) -> str:
@@ -55,17 +57,13 @@ def _store(entry: Path, volume: Volume, classes: np.ndarray) -> None:
     for kind, array in (("image", volume.array), ("classes", classes)):
         with replacing(_array_file(entry, kind)) as part, part.open("wb") as file:
             np.save(file, array, allow_pickle=False)
-    about = {
-        "ijk_to_ras": volume.ijk_to_ras.tolist(),
-        "name": volume.name,
-        "modality": volume.modality,
-    }
+    about = {"ijk_to_ras": volume.ijk_to_ras.tolist(), "modality": volume.modality}
     with replacing(entry.with_suffix(".json")) as part:
         part.write_text(json.dumps(about), encoding="utf-8")
 
 
-def _mapped(entry: Path) -> tuple[Volume, np.ndarray] | None:
-    """Return an entry, None if it is not there as a whole."""
+def _mapped(entry: Path, name: str) -> tuple[Volume, np.ndarray] | None:
+    """Return an entry, its volume called ``name``, None if it is not there as a whole."""
     try:
         about = json.loads(entry.with_suffix(".json").read_text(encoding="utf-8"))
         image, classes = (
@@ -74,7 +72,7 @@ def _mapped(entry: Path) -> tuple[Volume, np.ndarray] | None:
         )
     except (OSError, ValueError):
         return None
-    return Volume(image, np.array(about["ijk_to_ras"]), about["name"], about["modality"]), classes
+    return Volume(image, np.array(about["ijk_to_ras"]), name, about["modality"]), classes
 
 
 def _array_file(entry: Path, kind: str) -> Path:
