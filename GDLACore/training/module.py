@@ -26,8 +26,6 @@ from GDLACore.training.drop_path import DropPaths
 from GDLACore.training.loss import IGNORED, segmentation_loss
 from GDLACore.training.recipe import Recipe
 from GDLACore.training.trainer import loading_processes
-from GDLACore.training.trainer import loading_processes
-from GDLACore.training.trainer import loading_processes
 
 # Lightning wants every process to have something to do.
 _NONE_LEFT = -1
