@@ -26,7 +26,7 @@ from GDLASegmenterLib.ViewedSlice import sliceAxis
 from GDLASegmenterLib.VolumeGrid import VolumeGrid, sameTransform, volumeGrid
 from GDLASegmenterLib.VolumeInput import readVolume, volumeState
 
-_COPIED_AT_ONCE = 8 << 20  # bytes; fresh memory costs half a millisecond per megabyte
+_COPIED_AT_ONCE = 4 << 20  # bytes; fresh memory costs half a millisecond per megabyte
 
 
 @dataclass(frozen=True, eq=False)
