@@ -11,7 +11,7 @@ from GDLACore.errors import TrainingError
 from GDLACore.finetuning.cases import ExaminedCase, ReviewedCase, ranges_of
 
 # Slices this close show nearly the same: what lies between learning and judging is left out.
-GAP_MM = 10.0
+GAP_MM = 4.0
 
 
 @dataclass(frozen=True)
