@@ -13,6 +13,7 @@ SEED, RESAMPLES, LEVEL = 2026, 9999, 0.95
 FEWEST_PATIENTS = 3
 
 _AT_ONCE = 500  # resamples held in memory
+_DECIMALS = 12
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def mean_of(measurements: Sequence[Measurement]) -> Mean | None:
         total, number = sums[drawn].sum(axis=-2), counts[drawn].sum(axis=-2)
         present = number > 0
         means = np.divide(total, number, out=np.zeros_like(total), where=present)
-        return means.sum(axis=-1) / present.sum(axis=-1)
+        # Equal means must be equal: BCa counts how many resamples lie below the mean itself.
+        return np.round(means.sum(axis=-1) / present.sum(axis=-1), _DECIMALS)
 
     everyone = np.arange(len(patients))
     low, high, method = None, None, None
