@@ -36,7 +36,7 @@ class CaseDialog:
         layout.addWidget(label)
         layout.addWidget(qt.QLabel(_("Folder:")))
         layout.addWidget(self._folder)
-        layout.addWidget(qt.QLabel(_("Which slices have you checked? Only these are learned from.")))
+        layout.addWidget(qt.QLabel(_("Which slices have you checked? Only these will teach.")))
         for button in self._buttons:
             button.toolTip = _("Slices that nobody has checked would teach the model its mistakes.")
             button.connect("toggled(bool)", self._update)
