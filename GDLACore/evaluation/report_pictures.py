@@ -8,7 +8,7 @@ import numpy as np
 from scipy.ndimage import maximum_filter, minimum_filter
 
 from GDLACore.evaluation.results import Picture
-from GDLACore.imaging.slice_picture import brightness, draw_slice
+from GDLACore.imaging.slice_picture import brightness
 from GDLACore.model.card import IntensityProfile
 
 # Told apart by all eyes: orange and sky blue.
@@ -32,15 +32,17 @@ def picture_png(picture: Picture, intensity: IntensityProfile | None) -> bytes:
     scale = _LONGEST / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     fine = (size[0] * _FINER, size[1] * _FINER)
-    drawn = np.array(draw_slice(pixels, np.zeros(pixels.shape[:2], np.uint8), {}, fine))
+    shown = Image.fromarray(np.ascontiguousarray(pixels)).convert("RGB")
+    drawn = np.array(shown.resize(fine, Image.Resampling.BICUBIC))
     for mask, color, pen in (
         (picture.reference, REFERENCE_COLOR, _WIDE),
         (picture.prediction, PREDICTION_COLOR, _NARROW),
     ):
         drawn[_outline(mask[rows, columns], fine, pen)] = color
     data = io.BytesIO()
-    shown = Image.fromarray(drawn).resize(size, Image.Resampling.BOX)
-    shown.quantize(128).save(data, "PNG", optimize=True)
+    Image.fromarray(drawn).resize(size, Image.Resampling.BOX).quantize(128).save(
+        data, "PNG", optimize=True
+    )
     return data.getvalue()
 
 

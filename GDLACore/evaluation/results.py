@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -103,14 +104,22 @@ class Evaluation:
 
     def summary(self) -> tuple[Summary, ...]:
         """Return a summary of each structure that was scored, in order."""
+        return self._summaries
+
+    def overall(self) -> Summary:
+        """Return the summary of all structures: means are over structures of their means."""
+        return self._overall
+
+    @cached_property
+    def _summaries(self) -> tuple[Summary, ...]:
         return tuple(
             self._summary(name, [row for row in self.rows if row.structure == name])
             for name in self.structures
             if name not in self.unscored
         )
 
-    def overall(self) -> Summary:
-        """Return the summary of all structures: means are over structures of their means."""
+    @cached_property
+    def _overall(self) -> Summary:
         return self._summary("All structures", self.rows)
 
     def _summary(self, name: str, rows: Sequence[Row]) -> Summary:
