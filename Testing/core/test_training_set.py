@@ -14,35 +14,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK
-from phantom import GEOMETRIES, make_card, make_labels, make_volume
+from phantom import GEOMETRIES, make_labels
+from test_loaded_packages import ONLY_NUMPY, output
+from training_cases import CARD, PATIENT, add, names_in, volume_of
 
 from GDLACore.errors import Cancelled, OutputError, TrainingError
 from GDLACore.imaging.reading import read_labels, read_volume
 from GDLACore.imaging.volume import Volume
-from GDLACore.training_set import add_case, case_folders, read_training_set
+from GDLACore.training_set import read_training_set
 from GDLACore.training_set.pseudonym import patient_identity, pseudonym, read_secret
 from GDLACore.training_set.reviewed import labelled_slices
 
-CARD = make_card()
-PATIENT = "0123456789abcdef"
 SHEARED = np.array([[1.02, -0.17, 0.05], [0.17, 1.01, -0.12], [-0.03, 0.13, 0.99]])
-
-
-def volume_of(dtype="int16", axes=GEOMETRIES["axial"], channels=()):
-    volume = make_volume(axes)
-    values = np.random.default_rng(3).normal(0, 700, (*volume.shape, *channels))
-    return dataclasses.replace(volume, array=values.astype(dtype), name="Doe^Jane CT 2024-05-06")
-
-
-def add(folder, volume=None, labels=None, structures=CARD.labels, **changes):
-    settings = {"patient": PATIENT, "axis": 0, "reviewed": ((1, 4),)} | changes
-    volume = volume or volume_of()
-    labels = make_labels() if labels is None else labels
-    return add_case(folder, volume, labels, structures, CARD, **settings)
-
-
-def names_in(folder):
-    return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.mark.parametrize("geometry", [*GEOMETRIES, "sheared"])
@@ -120,39 +103,18 @@ def test_packed_voxels_carry_neither_a_time_nor_a_name(tmp_path):
     assert packed[:10] == b"\x1f\x8b\x08\x00" + bytes(4) + packed[8:10]  # no flags, no time
 
 
-# Pseudonyms
-
-
-def test_a_patient_has_one_pseudonym_and_another_patient_another(tmp_path):
-    secret, voxels = read_secret(tmp_path / "settings" / "secret"), volume_of().array
-    again = read_secret(tmp_path / "settings" / "secret")
-    names = [
-        pseudonym(one, patient_identity(patient_id, voxels))
-        for one, patient_id in ((secret, "7"), (again, " 7 "), (secret, "8"))
-    ]
-    assert names[0] == names[1] != names[2]
-    other = pseudonym(read_secret(tmp_path / "colleague"), patient_identity("7", voxels))
-    assert other not in names
-
-
-def test_without_a_patient_every_image_is_one_of_its_own_but_the_same_image_the_same():
-    first, second = volume_of().array, volume_of().array + np.int16(1)
-    assert patient_identity("", first) == patient_identity("  ", first.copy())
-    assert patient_identity("", first) != patient_identity("", second)
-    assert patient_identity("", first) != patient_identity("", first.reshape(7, 6, 8))
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
-def test_the_secret_is_for_the_users_eyes_only(tmp_path):
-    read_secret(tmp_path / "secret")
-    assert (tmp_path / "secret").stat().st_mode & 0o077 == 0
-
-
-def test_a_damaged_secret_is_not_replaced(tmp_path):
-    (tmp_path / "secret").write_bytes(b"short")
-    with pytest.raises(OutputError, match="damaged"):
-        read_secret(tmp_path / "secret")
-    assert (tmp_path / "secret").read_bytes() == b"short"
+def test_slicer_needs_nothing_but_numpy_to_write_and_list_cases(tmp_path):
+    program = f"""{ONLY_NUMPY}
+import numpy as np
+from GDLACore.imaging.volume import Volume
+from GDLACore.model.catalogue import find
+from GDLACore.training_set import add_case, read_training_set
+card, volume = find("demo-ct").card, Volume(np.zeros((2, 3, 4)), np.eye(4), "")
+labels = np.ones((2, 3, 4), np.uint8)
+add_case(sys.argv[1], volume, labels, card.labels, card, patient="0" * 16, axis=0, reviewed=None)
+print(len(read_training_set(sys.argv[1])))
+"""
+    assert output(program, tmp_path).split() == ["1"]
 
 
 # Reviewed slices
@@ -272,99 +234,6 @@ def test_others_may_read_a_case_if_they_may_read_the_users_files(tmp_path):
         os.umask(mask)
     assert case.image.parent.stat().st_mode & 0o777 == 0o755
     assert case.image.stat().st_mode & 0o777 == 0o644
-
-
-# Faults of reading
-
-
-def broken(case, **changes):
-    path = case.image.parent / "case.json"
-    description = json.loads(path.read_text()) | changes
-    path.write_text(json.dumps({k: v for k, v in description.items() if v != "gone"}))
-
-
-@pytest.mark.parametrize(
-    ("changes", "told"),
-    [
-        ({"patient": "Jane Doe"}, "patient must be 16 hexadecimal digits"),
-        ({"patient": "gone"}, "patient is missing"),
-        ({"axis": 3}, "axis must be a whole number from 0 to 2"),
-        ({"reviewed": []}, "reviewed must list ranges"),
-        ({"reviewed": [[4, 2]]}, "reviewed must list ranges"),
-        ({"reviewed": [[0, 3], [2, 5]]}, "reviewed must list ranges"),
-        ({"reviewed": [[0, 1.5]]}, "reviewed must be a list of pairs"),
-        ({"reviewed": "all"}, "reviewed must be a list of pairs"),
-        ({"name": "Jane"}, "name is not a known field"),
-        ({"version": 2}, "written by a newer GDLASegmenter"),
-    ],
-)
-def test_a_description_that_breaks_a_rule_is_refused_with_its_path(tmp_path, changes, told):
-    case = add(tmp_path)
-    broken(case, **changes)
-    with pytest.raises(TrainingError, match=told) as refused:
-        read_training_set(tmp_path)
-    assert f"{case.id}/case.json" in refused.value.message and refused.value.hint
-
-
-@pytest.mark.parametrize("file", ["image.nrrd", "segmentation.seg.nrrd", "case.json"])
-def test_a_case_that_lacks_a_file_is_refused_with_its_path(tmp_path, file):
-    case = add(tmp_path)
-    (case.image.parent / file).unlink()
-    with pytest.raises(TrainingError, match=file):
-        read_training_set(tmp_path)
-
-
-def test_a_description_that_is_no_json_is_refused(tmp_path):
-    case = add(tmp_path)
-    (case.image.parent / "case.json").write_bytes(b'{"version": 1, \xff')
-    with pytest.raises(TrainingError, match="is not valid JSON"):
-        read_training_set(tmp_path)
-
-
-@pytest.mark.parametrize("kind", ["missing", "file", "empty"])
-def test_a_folder_without_cases_is_refused(tmp_path, kind):
-    folder = tmp_path / "set"
-    if kind == "file":
-        folder.touch()
-    elif kind == "empty":
-        folder.mkdir()
-        (folder / "image.nrrd").touch()  # nobody has segmented it
-    with pytest.raises(TrainingError, match="set"):
-        read_training_set(folder)
-
-
-# Pairs of files
-
-
-@pytest.mark.parametrize("suffix", [".nrrd", ".nii.gz", ".nii", ".mha", ".NRRD"])
-def test_pairs_of_files_are_cases_of_patients_of_their_own(tmp_path, suffix):
-    for name in ("b.1", "a"):
-        (tmp_path / f"{name}.seg.nrrd").touch()
-        (tmp_path / f"{name}{suffix}").touch()
-    (tmp_path / "not segmented yet.nrrd").touch()
-    cases = read_training_set(tmp_path)
-    assert [(case.id, case.patient) for case in cases] == [("a", "a"), ("b.1", "b.1")]
-    assert {(case.model, case.reviewed) for case in cases} == {(None, None)}
-    assert [case.image.name for case in cases] == [f"a{suffix}", f"b.1{suffix}"]
-
-
-def test_pairs_and_added_cases_can_be_in_one_folder(tmp_path):
-    added = add(tmp_path)
-    for name in ("a.seg.nrrd", "a.nrrd"):
-        (tmp_path / name).touch()
-    assert [case.id for case in read_training_set(tmp_path)] == [added.id, "a"]
-    assert case_folders(tmp_path) == [added.image.parent]
-
-
-@pytest.mark.parametrize(
-    ("files", "told"),
-    [(["a.seg.nrrd"], "no image beside it"), (["a.seg.nrrd", "a.nii", "a.mha"], "could both be")],
-)
-def test_a_segmentation_without_its_one_image_is_refused(tmp_path, files, told):
-    for name in files:
-        (tmp_path / name).touch()
-    with pytest.raises(TrainingError, match=told):
-        read_training_set(tmp_path)
 
 
 def test_labels_of_another_grid_are_a_mistake_of_the_caller(tmp_path):
