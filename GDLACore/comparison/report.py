@@ -56,7 +56,7 @@ def _variant(runs: Sequence[Sequence[dict[str, Any]]]) -> dict[str, Any]:
     by_structure = [means_by_structure(run, "dice") for run in runs]
     return {
         "dice": asdict(estimate([_mean_dice(run) for run in runs])),
-        "nsd": asdict(estimate([value for value in nsd if value is not None])),
+        "nsd": None if None in nsd else asdict(estimate(nsd)),
         "structures": {
             name: asdict(estimate([run[name] for run in by_structure])) for name in by_structure[0]
         },
@@ -102,7 +102,7 @@ def _caption(seeds: int, results: Mapping[str, Any]) -> str:
         f"Final weights on {_count(cases, 'test case')} of {_count(patients, 'patient')}; "
         f"mean over the structures the references hold, ± standard deviation over "
         f"{_count(seeds, 'seed')}. The intervals are Student's, over the means of the seeds; "
-        f"differences are paired by seed, because all variants saw the same batches. They tell "
+        f"differences are paired by seed, which draws the same slices for all variants. They tell "
         f"what another seed might give, and nothing about other patients."
     )
 
@@ -158,7 +158,9 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def _with_spread(found: Mapping[str, Any]) -> str:
+def _with_spread(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return "-"
     value = Estimate(**found)
     return f"{value.mean:.3f}" if value.sd is None else f"{value.mean:.3f} ± {value.sd:.3f}"
 
