@@ -152,6 +152,11 @@ def _export(checkpoint: Path, network: PVTGDLA, card: ModelCard, path: Path) -> 
 
 
 def _check(plan: TrainingPlan, dataset: Dataset, processes: int) -> None:
+    if not dataset.training:
+        raise TrainingError(
+            f"Every patient in {plan.dataset} is held out: nothing is left to learn from.",
+            "Name fewer of them in `test_patients`.",
+        )
     names = tuple(label.name for label in plan.card.labels)
     if names != dataset.structures:
         raise TrainingError(

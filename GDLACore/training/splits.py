@@ -48,7 +48,7 @@ def split_cases(
     everybody is learnt from.
 
     Raises TrainingError if a patient, or an id, would be in two splits, or if nobody is left to
-    learn from.
+    learn from or to test on.
     """
     how = data.get("split")
     if how is not None and data.keys() & {"validation_patients", "test_patients"}:
@@ -65,7 +65,8 @@ def split_cases(
         name: tuple(f.case for f, split in zip(found, chosen, strict=True) if split == name)
         for name in SPLITS
     }
-    if not splits["training"]:
+    # With everybody for the test, the file serves an evaluation alone; training refuses it.
+    if not (splits["training"] or splits["test"]):
         raise TrainingError(f"Every patient in {path} is held out: nothing is left to learn from.")
     if how == "published":
         if splits["validation"]:
