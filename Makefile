@@ -79,7 +79,7 @@ $(VENV)/.test-ready: $(VENV)/.demo-ready
 	@echo "==> Installing PyTorch, and what training and the tests need"
 	$(INSTALL) torch safetensors pyyaml huggingface_hub
 	$(INSTALL) --no-deps timm
-	$(INSTALL) lightning monai --editable '.[cpu,cli,dev]'
+	$(INSTALL) h5py lightning monai --editable '.[cpu,cli,dev]'
 	@touch $@
 
 # What hospitals install: no PyTorch, no training, not even the niceties of the command line.
