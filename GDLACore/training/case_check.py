@@ -53,10 +53,16 @@ def structures_in(classes: np.ndarray, names: tuple[str, ...]) -> frozenset[str]
 
 
 def check_occurrence(found: Mapping[str, Iterable[str]], structures: tuple[str, ...]) -> None:
-    """Raise TrainingError if a split, by its name, shows none of the structures at all.
+    """Raise TrainingError if nobody is left to learn from, or a split shows no structure at all.
 
-    Warns of each structure that no case to learn from shows.
+    ``found`` has the structures of each split that has cases. Warns of each structure that no case
+    to learn from shows.
     """
+    if "training" not in found:
+        raise TrainingError(
+            "Every patient of the dataset is held out: nothing is left to learn from.",
+            "Take some of them out of `test_patients`.",
+        )
     for split, names in found.items():
         if not set(names) & set(structures):
             raise TrainingError(

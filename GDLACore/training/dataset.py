@@ -1,6 +1,6 @@
 """The dataset file: which images, whose label values mean what, and who is held out.
 
-A YAML or JSON file:
+A YAML or JSON file that names a layout and a folder, or lists its cases (docs/datasets.md):
 
     structures: [liver, spleen]        # the names of the card's labels, in its order
     auxiliary: [colon]                 # taught to the deep-supervision heads only (may be missing)

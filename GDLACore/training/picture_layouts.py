@@ -147,4 +147,8 @@ def _patients(table: Path) -> dict[str, str]:
             f"{table} has no columns image_id and lesion_id.",
             "Get the table again, or take it away: then every picture is a patient.",
         )
-    return {row["image_id"].casefold(): row["lesion_id"] for row in rows}
+    return {
+        row["image_id"].casefold(): row["lesion_id"]
+        for row in rows
+        if row["image_id"] and row["lesion_id"]
+    }

@@ -65,8 +65,7 @@ def split_cases(
         name: tuple(f.case for f, split in zip(found, chosen, strict=True) if split == name)
         for name in SPLITS
     }
-    # With everybody for the test, the file serves an evaluation alone; training refuses it.
-    if not (splits["training"] or splits["test"]):
+    if not splits["training"] and (splits["validation"] or isinstance(how, dict)):
         raise TrainingError(f"Every patient in {path} is held out: nothing is left to learn from.")
     if how == "published":
         if splits["validation"]:

@@ -257,6 +257,11 @@ FAULTS: dict[str, tuple[str, Break, str]] = {
         _settings(split={"test": 0.5, "validation": 0.5}),
         r"nothing is left to learn from",
     ),
+    "everybody for the test": (
+        "ph2",
+        _settings(test_patients=["IMD002", "IMD003", "IMD004"], validation_patients=None),
+        r"nothing is left to learn from",
+    ),
     "a fraction above 1": ("busi", _settings(split={"test": 20}), r"fraction below 1, not 20"),
     "a seed that is no number": (
         "busi",
@@ -316,6 +321,11 @@ FAULTS: dict[str, tuple[str, Break, str]] = {
         "ham10000",
         _text("data/HAM10000_metadata.csv", "lesion_id,image_id\nHAM_1,ISIC_0000000\n"),
         r"does not list ISIC_0000001",
+    ),
+    "a table cut in a row": (
+        "ham10000",
+        _cut("data/HAM10000_metadata.csv", 0.9),
+        r"does not list ISIC_0000003",
     ),
     "a link to nowhere": (
         "kvasir",

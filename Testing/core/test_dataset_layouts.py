@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,14 +16,15 @@ from layout_files import (
     write_layout,
     write_picture,
     write_segmentation,
+    yaml,
 )
 
 from GDLACore.imaging.view import slice_view
+from GDLACore.training import layouts
 from GDLACore.training.cases import IGNORED
 from GDLACore.training.dataset import Dataset, read_dataset
 
 LAYOUTS = ("synapse", "acdc", "busi", "ham10000", "ph2", "kvasir", "pairs")
-H5 = {"synapse"}
 
 
 def _ids(dataset: Dataset) -> list[list[str]]:
@@ -218,3 +221,28 @@ def test_who_is_drawn_depends_on_the_seed_and_the_names_alone(tmp_path: Path) ->
         change(path, split={"validation": 0.25, "test": 0.25, "seed": seed})
         drawn.add(str(_ids(read_dataset(path))))
     assert len(drawn) > 3
+
+
+def _examples() -> list[dict[str, Any]]:
+    text = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    return [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+
+
+@pytest.mark.parametrize("example", _examples(), ids=lambda e: e.get("layout", "cases"))
+def test_the_examples_of_the_documents_work(tmp_path: Path, example: dict[str, Any]) -> None:
+    path = write_layout(tmp_path, example.get("layout", "pairs"))
+    if "cases" in example:
+        for case in example["cases"]:
+            for field in ("image", "labels"):
+                (tmp_path / case[field]).write_bytes(b"")
+        example["cases"].append({**example["cases"][0], "id": "p3-ct", "patient": "p3"})
+    path.write_text(yaml.safe_dump(example), encoding="utf-8")
+    dataset = read_dataset(path)
+    if "layout" in example:
+        dataset.check(card_of(example["layout"]))
+    assert dataset.training and (dataset.validation or dataset.test)
+
+
+def test_every_layout_is_documented_by_an_example() -> None:
+    assert {example.get("layout") for example in _examples()} == {None, *LAYOUTS}
+    assert set(layouts.LAYOUTS) == set(LAYOUTS)
