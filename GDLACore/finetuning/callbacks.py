@@ -15,7 +15,8 @@ class StopNoBetter(EarlyStopping):
     """
 
     def __init__(self, patience: int) -> None:
-        super().__init__("dice", mode="max", patience=patience, check_finite=False)
+        # Not strict: a resumed training ends its last epoch once more, with nothing measured.
+        super().__init__("dice", mode="max", patience=patience, strict=False, check_finite=False)
 
     def on_sanity_check_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule

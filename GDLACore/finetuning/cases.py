@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from GDLACore.errors import TrainingError, VolumeError
-from GDLACore.training.segment_matching import Matching, match_segments
 from GDLACore.imaging.reading import read_volume
 from GDLACore.imaging.segments import Segment, read_segments
 from GDLACore.imaging.view import slice_view
@@ -19,6 +18,7 @@ from GDLACore.model.card import ModelCard
 from GDLACore.pipeline import check_volume
 from GDLACore.training.cases import IGNORED
 from GDLACore.training.file_hash import sha256
+from GDLACore.training.segment_matching import Matching, match_segments
 from GDLACore.training_set import CorrectedCase
 
 Ranges = tuple[tuple[int, int], ...]
