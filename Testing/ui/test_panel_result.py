@@ -151,6 +151,7 @@ def test_without_a_segmentation_there_is_nothing_to_edit(panel):
     panel.onTick()
     ui = panel.ui
     assert not (ui.editButton.enabled or ui.volumesButton.enabled or ui.show3DButton.enabled)
+    assert not ui.addCaseButton.enabled
 
 
 # A report

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 import qt
 import slicer
 import slicer.util
-from nodes import add_linear_transform, add_segmentation, put_into_study
+from nodes import add_segmentation, put_into_study
 from panels import SLICES, add_ct, ct_array, state_of
 
 from GDLACore.imaging.reading import read_labels, read_volume
@@ -193,16 +192,6 @@ def test_nothing_in_the_files_leads_to_the_patient(desktop, panel, segmentation,
     assert description["patient"] == cases[0].patient != "PID-4711"
 
 
-def test_a_volume_under_a_transform_is_where_the_views_show_it(panel, segmentation, folder, add):
-    placed = np.array([[0, -1, 0, 40], [1, 0, 0, -25], [0, 0, 2, 60], [0, 0, 0, 1.0]])
-    transform = add_linear_transform(placed)
-    for node in (panel.parameters.inputVolume, segmentation):
-        node.SetAndObserveTransformNodeID(transform.GetID())
-    add(folder)
-    image = read_volume(read_training_set(folder)[0].image)
-    np.testing.assert_allclose(image.ijk_to_ras, placed @ np.diag([2.0, 3.0, 4.0, 1.0]))
-
-
 # In the background
 
 
@@ -279,12 +268,6 @@ def test_cancel_leaves_nothing(desktop, panel, ui, folder, held, monkeypatch, wh
 # What goes wrong
 
 
-def test_without_a_segmentation_there_is_nothing_to_add(desktop, widget):
-    add_ct()
-    widget.panel.onTick()
-    assert not widget.panel.ui.addCaseButton.enabled
-
-
 def test_a_segmentation_of_another_grid_is_refused_before_anything_is_asked(
     desktop, panel, ui, segmentation, folder
 ):
@@ -309,14 +292,8 @@ def test_an_empty_segmentation_has_no_slice_with_a_segment(desktop, ui, segmenta
     assert ui.statusLabel.text.startswith("Case 1 of your training set: 9 structures, 12 of 12")
 
 
-@pytest.mark.parametrize("place", ["nowhere", "/proc"])
-def test_a_folder_that_cannot_be_written_to_is_told_and_not_remembered(
-    desktop, ui, tmp_path, add, place
-):
-    if place == "/proc" and not os.path.isdir(place):
-        pytest.skip("needs a folder nobody can write to")
-    place = str(tmp_path / place)  # which is /proc for an absolute one
-    add(place, ALL, qt.QMessageBox.Ok)
-    assert place in desktop.shown[-1].text
+def test_a_folder_that_cannot_be_written_to_is_told_and_not_remembered(desktop, ui, tmp_path, add):
+    add(tmp_path / "nowhere", ALL, qt.QMessageBox.Ok)
+    assert str(tmp_path / "nowhere") in desktop.shown[-1].text
     assert ui.statusLabel.text.startswith("Failed: ")
     assert qt.QSettings().value("GDLASegmenter/TrainingSetFolder") is None
