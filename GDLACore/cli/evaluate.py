@@ -62,6 +62,8 @@ def run(arguments: Namespace) -> None:
             protocol=arguments.protocol,
             tolerances=tolerances,
             slice_axis="axial" if card is None else card.slice_axis,
+            # The published picture data sets are all of colour files, and scored at this size.
+            picture_size=card.input_size if card is not None and card.in_channels == 3 else None,
             on_progress=lambda now: report(now.phase, now.done, now.total),
         )
         report("writing", 0, None)

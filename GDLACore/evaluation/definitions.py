@@ -36,6 +36,11 @@ PAPER_DEFINITIONS = {
     "empty, which counts a missed structure as perfect. Not comparable with HD95 in mm.",
 }
 
+PICTURE_DEFINITIONS = {
+    "Published grid": "pictures were published at the network's own size, {size} x {size}, and not "
+    "at theirs: the reference is shrunken to it by nearest neighbour from the picture's corner.",
+}
+
 INTERVALS = (
     "95 %, by the BCa bootstrap over patients (whole patients are drawn, 9999 times, with a fixed "
     "seed; the percentile bootstrap where BCa is not defined). It tells how the mean would vary "

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from GDLACore.errors import EvaluationError
+from GDLACore.evaluation.picture_grid import shrunken_prediction, shrunken_reference
 from GDLACore.evaluation.results import MILLIMETRES, VOXELS, Evaluation, Row
-from GDLACore.evaluation.scores import DEFAULT_TOLERANCE, paper_score, score
+from GDLACore.evaluation.scores import DEFAULT_TOLERANCE, PaperScores, paper_score, score
 from GDLACore.evaluation.worst import Worst
 from GDLACore.imaging.view import SliceView, check_slices, slice_view
 from GDLACore.imaging.volume import Volume
@@ -34,6 +35,7 @@ def evaluate_cases(
     protocol: str = "native",
     tolerances: Mapping[str, float] | None = None,
     slice_axis: str = "axial",
+    picture_size: int | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Evaluation:
     """Score ``predict`` on the cases of ``split`` ("test", "validation" or "training"), one by one.
@@ -43,7 +45,8 @@ def evaluate_cases(
     count, and of the training cases only the slices that are learnt from, across ``slice_axis``
     (a card's). ``tolerances`` of the normalised surface distance by structure, 2 where not given,
     in mm, or in voxels where the spacing is not known. ``protocol``: "native" asks ``predict`` for
-    smooth borders; "paper" measures the same and, with published borders, the published way too.
+    smooth borders; "paper" measures the same and, with published borders, the published way too:
+    on the native grid, or on squares of ``picture_size`` pixels (a colour model's input).
 
     Raises EvaluationError if the split is empty, a tolerance is for no structure or no length, or
     MONAI is missing; and what reading a case and ``predict`` raise.
@@ -65,11 +68,22 @@ def evaluate_cases(
             labels["paper"] = predict(case, image.volume, options)
         for index, name in enumerate(dataset.structures, start=1):
             if name not in case.unknown:
-                row, masks = _score(image, case, name, index, labels, tolerances[name])
+                row, masks = _score(image, case, name, index, labels["native"], tolerances[name])
+                if protocol == "paper":
+                    found = labels["paper"] == index
+                    row = replace(row, paper=_paper_score(image, found, masks[1], picture_size))
                 rows.append(row)
                 worst.see(row, *masks, image.volume, image.view)
     on_progress(Progress("evaluating", len(cases), len(cases)))
-    return Evaluation(split, protocol, dataset.structures, tolerances, tuple(rows), worst.pictures)
+    return Evaluation(
+        split=split,
+        protocol=protocol,
+        structures=dataset.structures,
+        tolerances=tolerances,
+        rows=tuple(rows),
+        worst=worst.pictures,
+        picture_size=picture_size,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,13 +121,12 @@ def _score(
     case: Case,
     name: str,
     index: int,
-    labels: Mapping[str, np.ndarray],
+    labels: np.ndarray,
     tolerance: float,
 ) -> tuple[Row, tuple[np.ndarray, np.ndarray]]:
     """Return the scores of one structure, and its masks as the native protocol sees them."""
     volume, ignored = image.volume, image.ignored
-    prediction, reference = (labels["native"] == index) & ~ignored, image.classes == index
-    reference &= ~ignored
+    prediction, reference = ((of == index) & ~ignored for of in (labels, image.classes))
     known = spacing_is_known(volume)
     scores = score(
         prediction,
@@ -123,11 +136,20 @@ def _score(
         voxel_ml=volume.voxel_volume_ml if known else None,
         ignored=ignored,
     )
-    paper = None
-    if "paper" in labels:
-        paper = paper_score(labels["paper"] == index, reference, ignored=ignored)
-    row = Row(case.id, case.patient, name, MILLIMETRES if known else VOXELS, scores, paper)
+    row = Row(case.id, case.patient, name, MILLIMETRES if known else VOXELS, scores)
     return row, (prediction, reference)
+
+
+def _paper_score(
+    image: _Annotated, prediction: np.ndarray, reference: np.ndarray, picture_size: int | None
+) -> PaperScores:
+    ignored = image.ignored
+    if picture_size is not None:
+        prediction = shrunken_prediction(prediction, image.view, picture_size)
+        reference, ignored = (
+            shrunken_reference(mask, image.view, picture_size) for mask in (reference, ignored)
+        )
+    return paper_score(prediction, reference, ignored=ignored)
 
 
 def spacing_is_known(volume: Volume) -> bool:

@@ -88,6 +88,7 @@ def scores_as_json(evaluation: Evaluation, facts: Mapping[str, Any]) -> dict[str
         **facts,
         "split": evaluation.split,
         "protocol": evaluation.protocol,
+        "picture_size": evaluation.picture_size,
         "tolerances": dict(evaluation.tolerances),
         "intervals": {"level": LEVEL, "resamples": RESAMPLES, "seed": SEED, "drawn": "patients"},
         "summary": [_summary(one) for one in (evaluation.overall(), *evaluation.summary())],

@@ -13,6 +13,7 @@ from GDLACore.evaluation.definitions import (
     NATIVE_DEFINITIONS,
     OUTCOME_WORDS,
     PAPER_DEFINITIONS,
+    PICTURE_DEFINITIONS,
 )
 from GDLACore.evaluation.intervals import FEWEST_PATIENTS, Mean
 from GDLACore.evaluation.results import MEASURES, PAPER_MEASURES, Evaluation, Picture, Summary
@@ -27,6 +28,7 @@ _DECIMALS = {
     "volume_difference_ml": 1,
     "volume_difference_percent": 1,
 }
+_LENGTHS = ("hd95", "assd")
 
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; color: #1b1e24; background: #fff;
@@ -160,20 +162,17 @@ def _figure(picture: Picture, png: bytes) -> str:
 
 
 def _cases(evaluation: Evaluation) -> str:
-    paper = evaluation.protocol == "paper"
-    header = ["Case", "Patient", "Structure", "Outcome", "Dice", "HD95", "", "NSD", "ASSD", ""]
-    header += ["Difference, mL", "%"] + (["Paper Dice", "Paper HD95, voxels"] if paper else [])
+    header = ["Case", "Patient", "Structure", "Outcome", "Dice", "HD95", "NSD", "ASSD"]
+    header += ["Volume<br>difference, mL", "Volume<br>difference, %"]
+    if evaluation.protocol == "paper":
+        header += ["Published<br>Dice", "Published<br>HD95, voxels"]
     rows = []
     for row in evaluation.rows:
-        scores = row.scores
-        length = [_value(scores.hd95, "hd95"), row.unit]
-        mean_length = [_value(scores.assd, "assd"), row.unit]
-        cells = [escape(row.case), escape(row.patient), escape(row.structure), scores.outcome]
-        cells += [_value(scores.dice, "dice"), *length, _value(scores.nsd, "nsd"), *mean_length]
-        cells += [_value(getattr(scores, measure), measure) for measure in MEASURES[4:]]
+        words = [escape(word) for word in (row.case, row.patient, row.structure)]
+        values = [_value(getattr(row.scores, m), m, row.unit) for m in MEASURES]
         if row.paper is not None:
-            cells += [_value(getattr(row.paper, measure), measure) for measure in PAPER_MEASURES]
-        rows.append(cells)
+            values += [_value(getattr(row.paper, m), m) for m in PAPER_MEASURES]
+        rows.append([*words, row.scores.outcome, *values])
     return _table(header, rows, [row.scores.outcome for row in evaluation.rows], text=4)
 
 
@@ -184,6 +183,8 @@ def _definitions(evaluation: Evaluation) -> str:
     given["Interval"] = INTERVALS
     if evaluation.protocol == "paper":
         given |= PAPER_DEFINITIONS
+        if (size := evaluation.picture_size) is not None:
+            given |= {name: text.format(size=size) for name, text in PICTURE_DEFINITIONS.items()}
     items = (f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in given.items())
     return f"<dl>{''.join(items)}</dl>"
 
@@ -197,10 +198,11 @@ def _mean(mean: Mean | None, measure: str) -> str:
     return text
 
 
-def _value(value: float | None, measure: str) -> str:
+def _value(value: float | None, measure: str, unit: str = "") -> str:
+    """Return ``value`` in words, with its ``unit`` if it is a length."""
     if value is None:
         return '<span class="none">not defined</span>'
-    return f"{value:.{_DECIMALS[measure]}f}"
+    return f"{value:.{_DECIMALS[measure]}f}" + (f" {unit}" if measure in _LENGTHS else "")
 
 
 def _table(

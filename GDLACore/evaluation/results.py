@@ -77,6 +77,7 @@ class Evaluation:
     """The scores of one split. ``tolerances``: of the normalised surface distance, by structure.
 
     ``worst``: the slices with most wrong voxels of the images with the lowest Dice.
+    ``picture_size``: side of the squares that the paper's scores were taken on, None: native grid.
     """
 
     split: str
@@ -85,6 +86,7 @@ class Evaluation:
     tolerances: Mapping[str, float]
     rows: tuple[Row, ...]
     worst: tuple[Picture, ...]
+    picture_size: int | None = None
 
     @property
     def patients(self) -> int:

@@ -141,6 +141,24 @@ def test_a_picture_without_a_scale_is_measured_in_voxels() -> None:
     assert row.scores.volume_difference_percent == 0.0
 
 
+def test_the_papers_scores_of_pictures_are_taken_on_the_networks_grid() -> None:
+    """The reference as its authors shrink it; the prediction as the network made it."""
+    random = np.random.default_rng(3)
+    network = random.integers(0, 2, (4, 4)).astype(np.uint8)
+    published = network[np.arange(20) * 4 // 20][:, np.arange(24) * 4 // 24][None]
+    classes = random.integers(0, 2, (1, 20, 24)).astype(np.uint8)
+    dataset = PhantomDataset(test=(case("a", classes, ijk_to_ras=np.diag([-1.0, -1, 1, 1])),))
+    evaluation = evaluate_cases(
+        dataset, "test", always(published), protocol="paper", picture_size=4
+    )
+    # Displayed, the picture runs as it is stored: to the left and to the back.
+    small = classes[0, ::5, ::6]
+    dice = 2 * (network & small).sum() / (network.sum() + small.sum())
+    assert evaluation.rows[0].paper.dice == pytest.approx(dice)
+    native = 2 * (published & classes).sum() / (published.sum() + classes.sum())
+    assert evaluation.rows[0].scores.dice == pytest.approx(native)
+
+
 def test_a_tolerance_is_a_structures_own() -> None:
     dataset = PhantomDataset(test=(case("a"),))
     evaluation = evaluate_cases(dataset, "test", shifted(1), tolerances={"spleen": 0.1})
