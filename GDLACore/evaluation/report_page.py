@@ -32,7 +32,7 @@ _LENGTHS = ("hd95", "assd")
 
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; color: #1b1e24; background: #fff;
-       max-width: 1080px; margin: 2rem auto; padding: 0 1.2rem }
+       max-width: 1200px; margin: 2rem auto; padding: 0 1.2rem }
 h1 { font-size: 1.5rem; margin-bottom: .2rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
 table { border-collapse: collapse; margin: .6rem 0; display: block; overflow-x: auto }
 th, td { padding: .28rem .6rem; text-align: right; border-bottom: 1px solid #e2e5ea;
