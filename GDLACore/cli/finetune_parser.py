@@ -12,7 +12,7 @@ _FINETUNE = """\
 Teach a model on cases whose segmentations have been corrected, and keep the result only if, on
 cases that are held out, it is no worse than the model was.
 
-FOLDER is what "Add this case to my training set" in 3D Slicer writes, or pairs of NAME.nrrd (or
+FOLDER is what "Add to training set…" in 3D Slicer writes, or pairs of NAME.nrrd (or
 .nii.gz, ...) and NAME.seg.nrrd. FOLDER and OUT stay on this computer.
 """
 

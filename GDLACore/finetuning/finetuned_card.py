@@ -36,7 +36,7 @@ def finetuned_card(origin: Origin, name: str, split: Split, verdict: Verdict) ->
     learning = split.learning
     use = old.intended_use
     if "not for clinical use" not in use.casefold():
-        use = f"{use} {_NOT_CLINICAL}"
+        use = f"{use.rstrip('.')}. {_NOT_CLINICAL}"
     caveats = [
         *old.caveats,
         f"Fine-tuned on {_counted(learning)}: what the caveats above and the notes of the "
@@ -55,7 +55,7 @@ def finetuned_card(origin: Origin, name: str, split: Split, verdict: Verdict) ->
             old,
             source=f"Fine-tuned with `gdla finetune` from {card.name} {card.version}, the file "
             f"with the SHA-256 {origin.sha256}",
-            training_data=f"{old.training_data}. Then {_counted(learning)}",
+            training_data=f"{old.training_data.rstrip('.')}. Then {_counted(learning)}",
             intended_use=use,
             caveats=tuple(caveats),
         ),
