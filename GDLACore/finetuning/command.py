@@ -25,6 +25,7 @@ from GDLACore.model.card import MIXERS, ModelCard
 from GDLACore.model.catalogue import model_file
 from GDLACore.network.checkpoint import load_model, network_of, save_model
 from GDLACore.network.pvt_gdla import PVTGDLA
+from GDLACore.training.cases import IGNORED
 from GDLACore.training.command import train_plan
 from GDLACore.training.dataset import Dataset
 from GDLACore.training.file_hash import sha256
@@ -95,6 +96,11 @@ def finetune(
     if not resume and (output / MODEL).exists():
         raise TrainingError(
             f"{output} already holds a fine-tuned model.", "Choose another folder for this one."
+        )
+    if card.classes > IGNORED:
+        raise TrainingError(
+            f"{card.name} has {len(card.labels)} structures; at most {IGNORED - 1} can be taught.",
+            "Choose a model with fewer.",
         )
     examined = tuple(examine(case, card) for case in read_training_set(cases))
     chosen = split(examined)

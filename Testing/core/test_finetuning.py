@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -217,6 +217,16 @@ def test_a_folder_with_a_model_or_without_a_case_is_refused(bench: Bench, tmp_pa
     (tmp_path / "empty").mkdir()
     with pytest.raises(TrainingError, match="no case to learn from"):
         finetune(start, tmp_path / "empty", tmp_path / "out", RUIN, NAMED)
+
+
+def test_more_structures_than_a_label_map_can_hold_are_refused(
+    bench: Bench, tmp_path: Path
+) -> None:
+    start = load_start(bench.model, None)
+    many = tuple(replace(CARD.labels[0], value=n, name=f"structure {n}") for n in range(1, 256))
+    start = replace(start, card=replace(CARD, labels=many))
+    with pytest.raises(TrainingError, match="255 structures; at most 254"):
+        finetune(start, bench.cases, tmp_path / "out", RUIN, NAMED)
 
 
 def test_a_gain_is_accepted_and_any_loss_of_the_mean_refused() -> None:
