@@ -18,6 +18,7 @@ from GDLACore.model.card import ModelCard
 from GDLACore.model.file_access import check_readable
 from GDLACore.network.checkpoint import build_network, load_initial_weights, save_model
 from GDLACore.network.pvt_gdla import PVTGDLA
+from GDLACore.training.case_check import check_labels
 from GDLACore.training.dataset import Dataset, read_dataset
 from GDLACore.training.file_hash import sha256
 from GDLACore.training.module import SegmentationTraining
@@ -103,6 +104,8 @@ def train_plan(
         )
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    dataset = dataset.cached_in(folder / "cache")
+    dataset.check(plan.card)  # a damaged file shows now rather than after hours
     trainer = build_trainer(
         plan.recipe,
         folder,
@@ -116,7 +119,6 @@ def train_plan(
     network = build_network(plan.card, auxiliary_classes=1 + len(dataset.names))
     if plan.initial_weights is not None:
         load_initial_weights(network, plan.initial_weights)
-    dataset = dataset.cached_in(folder / "cache")
     module = SegmentationTraining(network, dataset, plan.card, plan.recipe)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -157,13 +159,7 @@ def _check(plan: TrainingPlan, dataset: Dataset, processes: int) -> None:
             f"Every patient in {plan.dataset} is held out: nothing is left to learn from.",
             "Name fewer of them in `test_patients`.",
         )
-    names = tuple(label.name for label in plan.card.labels)
-    if names != dataset.structures:
-        raise TrainingError(
-            f"The card's labels {list(names)} are not the structures {list(dataset.structures)} "
-            f"of {plan.dataset}.",
-            "List the same names in the same order in both files.",
-        )
+    check_labels(dataset.structures, plan.card)
     if plan.recipe.batch_size < processes:
         raise TrainingError(
             f"{processes} processes cannot share batches of {plan.recipe.batch_size}.",

@@ -21,6 +21,7 @@ from layout_files import (
     write_picture,
     write_segmentation,
 )
+from training_data import write_plan
 
 from GDLACore.errors import TrainingError, VolumeError
 from GDLACore.model.catalogue import find
@@ -450,3 +451,14 @@ def test_h5_without_its_reader_says_what_to_install(
     monkeypatch.setitem(__import__("sys").modules, "h5py", None)
     with pytest.raises(TrainingError, match=r"case0001.npy.h5 is an HDF5 file.*pip install h5py"):
         read_dataset(path).check(find("synapse").card)
+
+
+def test_a_training_is_refused_before_anything_is_said_to_be_trained(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from GDLACore.training.command import train
+
+    plan = write_plan(tmp_path)
+    _cut("b-labels.nii.gz")(tmp_path)
+    with pytest.raises(VolumeError, match=r"b-labels.nii.gz is damaged"):
+        train(plan, tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run" / "run.json").exists()
