@@ -36,7 +36,7 @@ def compare(path: Path, folder: Path, *, device: str = "auto", say: Say = print)
     """
     comparison = read_comparison(path)
     data = read_plan(comparison.plan).dataset
-    dataset = read_dataset(data)
+    dataset = read_dataset(data).cached_in(folder / "cache")  # one for all trainings
     paths = comparison.tests or (data,)
     tests = [read_dataset(test) for test in paths]
     runs = runs_of(comparison, folder)

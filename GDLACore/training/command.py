@@ -77,7 +77,8 @@ def train_plan(
     every start), ``last.ckpt`` (to resume from, written at every validation) and, where there is
     something to validate on, ``best.ckpt`` (highest validation Dice). At the end two model files
     with the card inside are made of them, ``final.safetensors`` and ``best.safetensors``, of the
-    averaged weights if the recipe says so.
+    averaged weights if the recipe says so. Volumes are unpacked into ``cache``, unless ``dataset``
+    has a cache elsewhere.
 
     ``device`` is "auto", "cpu" or "cuda". With several ``processes``, or ``nodes``, every process
     runs this function and takes its share of each batch; the first one writes the files.
@@ -104,7 +105,8 @@ def train_plan(
         )
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    dataset = dataset.cached_in(folder / "cache")
+    if dataset.cache is None:
+        dataset = dataset.cached_in(folder / "cache")
     dataset.check(plan.card)  # a damaged file shows now rather than after hours
     trainer = build_trainer(
         plan.recipe,
