@@ -16,16 +16,16 @@ from GDLACore.evaluation.evaluation import evaluate_cases
 from GDLACore.evaluation.intervals import FEWEST_PATIENTS, Mean
 from GDLACore.evaluation.predictions import predictions_in, predictions_of
 from GDLACore.evaluation.report_files import check_report_folder, scores_as_json, write_report
-from GDLACore.evaluation.results import SPLITS, Evaluation
-from GDLACore.evaluation.scores import FALSE, FOUND, MISSED
+from GDLACore.evaluation.results import PAPER_MEASURES, SPLITS, Evaluation
+from GDLACore.evaluation.scores import FALSE, MISSED
 from GDLACore.evaluation.surfaces import check_monai
 from GDLACore.model.bundle import read_card_file
 from GDLACore.model.card import ModelCard
 from GDLACore.model.catalogue import find, is_card_file
 from GDLACore.training.dataset import Dataset, read_dataset
 
-_COUNTED = (FOUND, MISSED, FALSE)
-_MEASURED = {"dice": 3, "hd95": 2, "nsd": 3, "assd": 2}  # and their decimals
+_COUNTED = (MISSED, FALSE)
+_MEASURED = {"hd95": 2, "nsd": 3, "assd": 2}  # and their decimals
 
 
 def run(arguments: Namespace) -> None:
@@ -117,31 +117,27 @@ def _model(card: ModelCard) -> dict[str, Any]:
 
 
 def _tell(evaluation: Evaluation, page: Path) -> None:
-    unit = evaluation.unit
-    summaries = [*evaluation.summary(), evaluation.overall()]
+    summaries = evaluation.told()
+    header = ["Structure", "Missed", "False", "Dice", "95 %", f"HD95 {evaluation.unit}",
+              "NSD", f"ASSD {evaluation.unit}"]  # fmt: skip
     rows = [
         [
             one.structure,
             *(str(one.outcomes[outcome]) for outcome in _COUNTED),
+            _mean(one.means["dice"], 3),
+            _interval(one.means["dice"]),
             *(_mean(one.means[measure], decimals) for measure, decimals in _MEASURED.items()),
         ]
         for one in summaries
     ]
-    header = ["Structure", "Found", "Missed", "False", "Dice", f"HD95 {unit}", "NSD"]
-    print_table(
-        [*header, f"ASSD {unit}"], rows, title=f"Evaluation on the {evaluation.split} cases"
-    )
+    print_table(header, rows, title=f"Evaluation on the {evaluation.split} cases")
     if evaluation.protocol == "paper":
-        rows = [
-            [
-                one.structure,
-                _mean(one.paper_means["dice"], 3),
-                _mean(one.paper_means["hd95_voxels"]),
-            ]
-            for one in summaries
-        ]
+        rows = []
+        for one in summaries:
+            dice, hd95 = (one.paper_means[measure] for measure in PAPER_MEASURES)
+            rows.append([one.structure, _mean(dice, 3), _interval(dice), _mean(hd95, 2)])
         title = "Published protocol, to be set beside published figures only"
-        print_table(["Structure", "Dice", "HD95 voxels"], rows, title=title)
+        print_table(["Structure", "Dice", "95 %", "HD95 voxels"], rows, title=title)
     if evaluation.unscored:
         print(f"Not annotated in any case: {', '.join(evaluation.unscored)}.")
     if (patients := evaluation.patients) < FEWEST_PATIENTS:
@@ -150,10 +146,11 @@ def _tell(evaluation: Evaluation, page: Path) -> None:
     print("Not for clinical use.")
 
 
-def _mean(mean: Mean | None, decimals: int = 2) -> str:
-    if mean is None:
+def _mean(mean: Mean | None, decimals: int) -> str:
+    return "-" if mean is None else f"{mean.value:.{decimals}f}"
+
+
+def _interval(mean: Mean | None) -> str:
+    if mean is None or mean.low is None or mean.high is None:
         return "-"
-    text = f"{mean.value:.{decimals}f}"
-    if mean.low is None or mean.high is None:
-        return text
-    return f"{text} ({mean.low:.{decimals}f}-{mean.high:.{decimals}f})"
+    return f"{mean.low:.2f}-{mean.high:.2f}"

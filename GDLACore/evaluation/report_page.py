@@ -16,7 +16,7 @@ from GDLACore.evaluation.definitions import (
     PICTURE_DEFINITIONS,
 )
 from GDLACore.evaluation.intervals import FEWEST_PATIENTS, Mean
-from GDLACore.evaluation.results import MEASURES, PAPER_MEASURES, Evaluation, Picture, Summary
+from GDLACore.evaluation.results import MEASURES, PAPER_MEASURES, Evaluation, Picture
 from GDLACore.evaluation.scores import OUTCOMES
 
 _DECIMALS = {
@@ -51,18 +51,17 @@ figcaption { font-size: .88rem } .note { color: #5a6270 }
 
 def report_page(evaluation: Evaluation, facts: Mapping[str, Any], pictures: Sequence[bytes]) -> str:
     """Return the page; ``pictures`` are the PNGs of ``evaluation.worst``."""
-    summaries = evaluation.summary()
     body = [
         f"<h1>Evaluation on the {evaluation.split} cases</h1>",
         '<p class="note">Not for clinical use.</p>',
         _facts(facts),
         "<h2>Native protocol: true spacing, native grid</h2>",
-        _summaries(evaluation, summaries),
+        _summaries(evaluation),
     ]
     if evaluation.protocol == "paper":
         body += [
             "<h2>Published protocol, to be set beside published figures only</h2>",
-            _paper_summaries(evaluation, summaries),
+            _paper_summaries(evaluation),
         ]
     body += [_worst(evaluation, pictures), "<h2>Every case</h2>", _cases(evaluation)]
     body += ["<h2>What the numbers are</h2>", _definitions(evaluation)]
@@ -87,7 +86,7 @@ def _facts(facts: Mapping[str, Any]) -> str:
     return f"<dl>{''.join(items)}</dl>"
 
 
-def _summaries(evaluation: Evaluation, summaries: Sequence[Summary]) -> str:
+def _summaries(evaluation: Evaluation) -> str:
     unit = evaluation.unit
     header = [
         "Structure",
@@ -100,22 +99,27 @@ def _summaries(evaluation: Evaluation, summaries: Sequence[Summary]) -> str:
         "Volume<br>difference, %",
     ]
     rows = []
-    for summary in (evaluation.overall(), *summaries):
+    for summary in evaluation.told():
         outcomes = [str(summary.outcomes[outcome]) for outcome in OUTCOMES]
         means = [_mean(summary.means[measure], measure) for measure in MEASURES]
         rows.append([escape(summary.structure), *outcomes, *means])
-    return _table(header, rows, ["all"]) + _notes(evaluation)
+    return _table(header, rows, _emphasis(rows)) + _notes(evaluation)
 
 
-def _paper_summaries(evaluation: Evaluation, summaries: Sequence[Summary]) -> str:
+def _emphasis(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the classes of a summary's rows: the last tells of all structures."""
+    return [*("" for _ in rows[1:]), "all" if len(rows) > 1 else ""]
+
+
+def _paper_summaries(evaluation: Evaluation) -> str:
     rows = [
         [
             escape(summary.structure),
             *(_mean(summary.paper_means[measure], measure) for measure in PAPER_MEASURES),
         ]
-        for summary in (evaluation.overall(), *summaries)
+        for summary in evaluation.told()
     ]
-    return _table(["Structure", "Dice, ignore-empty", "HD95, voxels"], rows, ["all"])
+    return _table(["Structure", "Dice, ignore-empty", "HD95, voxels"], rows, _emphasis(rows))
 
 
 def _notes(evaluation: Evaluation) -> str:
@@ -217,6 +221,5 @@ def _table(
         )
         return f'<tr class="{kind}">{done}</tr>' if kind else f"<tr>{done}</tr>"
 
-    kinds = [*classes, *("" for _ in rows[len(classes) :])]
-    lines = [line(cells, "td", kind) for cells, kind in zip(rows, kinds, strict=True)]
+    lines = [line(cells, "td", kind) for cells, kind in zip(rows, classes, strict=True)]
     return f"<table>{line(header, 'th')}{''.join(lines)}</table>"

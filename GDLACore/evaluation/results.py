@@ -112,6 +112,11 @@ class Evaluation:
         """Return the summary of all structures: means are over structures of their means."""
         return self._overall
 
+    def told(self) -> tuple[Summary, ...]:
+        """Return what a table tells: each structure, and all together if there are several."""
+        several = len(self.summary()) > 1
+        return (*self.summary(), *([self.overall()] if several else []))
+
     @cached_property
     def _summaries(self) -> tuple[Summary, ...]:
         return tuple(
