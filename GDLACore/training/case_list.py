@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from GDLACore.errors import TrainingError
-from GDLACore.training.labelled_image import LabelledImage
+from GDLACore.training.labelled_image import LabelledImage, has_segments
 from GDLACore.training.settings_file import check_fields
 from GDLACore.training.splits import FoundCase
 
@@ -63,11 +63,6 @@ def _case(item: Any, path: Path, names: set[str]) -> LabelledImage:
         validation_slices=_slices(item.get("validation_slices"), f"`validation_slices` of {where}"),
         **files,
     )
-
-
-def has_segments(labels: Path) -> bool:
-    """Return whether the name is that of a segmentation of Slicer, whose segments have names."""
-    return labels.name.lower().endswith(".seg.nrrd")
 
 
 def label_values(

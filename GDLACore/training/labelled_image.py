@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from GDLACore.errors import TrainingError
+from GDLACore.imaging.pixels import open_header
 from GDLACore.imaging.reading import read_labels, read_volume
 from GDLACore.imaging.segments import Segment, read_segments
 from GDLACore.imaging.volume import Volume
@@ -46,16 +47,29 @@ class LabelledImage:
         if any(isinstance(value, str) for values in self.values.values() for value in values):
             classes = self._classes_of_segments(names, volume)
         else:
-            stored = read_labels(self.labels, volume)
-            classes = np.zeros(stored.shape, np.uint8)
-            for index, name in enumerate(names, start=1):
-                classes[np.isin(stored, self.values.get(name, ()))] = index
+            classes = self._classes_of_values(names, volume)
         if not classes.any():
             raise TrainingError(
                 f"The label map {self.labels} holds none of the values listed for case {self.id}.",
                 "Check the case's `values` in the dataset file.",
             )
         return volume, classes
+
+    def _classes_of_values(self, names: tuple[str, ...], volume: Volume) -> np.ndarray:
+        if (
+            has_segments(self.labels)
+            and open_header(self.labels, "NrrdImageIO").GetNumberOfComponents() > 1
+        ):
+            raise TrainingError(
+                f"{self.labels} stores overlapping segments in layers, where a number means "
+                "several of them.",
+                f"Give the names of segments in `values` of case {self.id} in the dataset file.",
+            )
+        stored = read_labels(self.labels, volume)
+        classes = np.zeros(stored.shape, np.uint8)
+        for index, name in enumerate(names, start=1):
+            classes[np.isin(stored, self.values.get(name, ()))] = index
+        return classes
 
     def _classes_of_segments(self, names: tuple[str, ...], volume: Volume) -> np.ndarray:
         segmented = read_segments(self.labels, volume)
@@ -87,6 +101,11 @@ class LabelledImage:
             "slices": self.slices,
             "validation_slices": self.validation_slices,
         }
+
+
+def has_segments(labels: Path) -> bool:
+    """Return whether the name is that of a segmentation of Slicer, whose segments have names."""
+    return labels.name.lower().endswith(".seg.nrrd")
 
 
 def _means(text: str, segment: Segment) -> bool:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from GDLACore.errors import TrainingError
-from GDLACore.training.case_list import has_segments, label_values, unknown_structures
+from GDLACore.training.case_list import label_values, unknown_structures
 from GDLACore.training.folders import files_below
-from GDLACore.training.labelled_image import LabelledImage
+from GDLACore.training.labelled_image import LabelledImage, has_segments
 from GDLACore.training.masked_picture import MaskedPicture
 from GDLACore.training.splits import FoundCase
 

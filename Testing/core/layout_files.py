@@ -22,6 +22,8 @@ SEGMENTS = {
     "Segment0_Name": "Spleen",
     "Segment0_LabelValue": "1",
     "Segment0_Layer": "0",
+    "Segment0_Tags": "TerminologyEntry:list~SCT^123037004^Anatomical Structure~"
+    "SCT^78961009^Spleen~SCT^7771000^Left~list~^^~^^|",
     "Segment1_ID": "Segment_2",
     "Segment1_Name": "my liver",
     "Segment1_LabelValue": "1",

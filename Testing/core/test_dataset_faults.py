@@ -113,13 +113,16 @@ def _nifti(name: str, array: np.ndarray) -> Break:
     return spoil
 
 
-def _segments_of_another_organ(folder: Path) -> None:
-    for name in ("P1_a", "P1_b", "P2_a"):
-        path = folder / "data" / "labels" / f"{name}.seg.nrrd"
-        write_segmentation(path, np.ones((4, 32, 28, 2), np.uint8))
-    change(
-        folder / "dataset.yaml", labels="labels/{id}.seg.nrrd", values={"Liver": "Left ventricle"}
-    )
+def _segments(**values: object) -> Break:
+    """Put segmentations in the place of label maps."""
+
+    def spoil(folder: Path) -> None:
+        for name in ("P1_a", "P1_b", "P2_a"):
+            path = folder / "data" / "labels" / f"{name}.seg.nrrd"
+            write_segmentation(path, np.ones((4, 32, 28, 2), np.uint8))
+        change(folder / "dataset.yaml", labels="labels/{id}.seg.nrrd", values=values)
+
+    return spoil
 
 
 IMAGE, LABEL = arrays(51, None, 8)
@@ -381,8 +384,18 @@ FAULTS: dict[str, tuple[str, Break, str]] = {
     ),
     "a segment that is not there": (
         "pairs",
-        _segments_of_another_organ,
+        _segments(Liver="Left ventricle"),
         r"P1_a.seg.nrrd has no segment 'Left ventricle'; it has Spleen, my liver",
+    ),
+    "numbers for segments that overlap": (
+        "pairs",
+        _segments(Liver=1, Spleen=2),
+        r"P1_a.seg.nrrd stores overlapping segments in layers",
+    ),
+    "names and numbers of segments": (
+        "pairs",
+        _segments(Liver=1, Spleen="Spleen"),
+        r"both numbers and names of segments",
     ),
     "a field that is text": ("busi", _text("dataset.yaml", "busi"), r"must hold named fields"),
 }

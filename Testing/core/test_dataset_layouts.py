@@ -187,11 +187,13 @@ def _segmentation(tmp_path: Path, values: dict[str, object]) -> Dataset:
     return read_dataset(path)
 
 
-@pytest.mark.parametrize("liver", ["My Liver", "10200004"])
+@pytest.mark.parametrize(
+    ("liver", "spleen"), [("My Liver", ["Spleen"]), ("10200004", "78961009/7771000")]
+)
 def test_segments_are_found_by_name_or_terminology_and_overlaps_teach_nothing(
-    tmp_path: Path, liver: str
+    tmp_path: Path, liver: str, spleen: object
 ) -> None:
-    dataset = _segmentation(tmp_path, {"Liver": liver, "Spleen": ["Spleen"]})
+    dataset = _segmentation(tmp_path, {"Liver": liver, "Spleen": spleen})
     classes = dataset.read(dataset.training[0])[1]
     assert [int(classes[0, row, 0]) for row in (4, 8, 12, 20)] == [2, IGNORED, 1, 0]
 
