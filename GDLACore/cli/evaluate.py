@@ -118,8 +118,7 @@ def _model(card: ModelCard) -> dict[str, Any]:
 
 def _tell(evaluation: Evaluation, page: Path) -> None:
     summaries = evaluation.told()
-    header = ["Structure", "Missed", "False", "Dice", "95 %", f"HD95 {evaluation.unit}",
-              "NSD", f"ASSD {evaluation.unit}"]  # fmt: skip
+    header = ["Structure", "Missed", "False", "Dice", "95 %", "HD95", "NSD", "ASSD"]
     rows = [
         [
             one.structure,
@@ -130,7 +129,8 @@ def _tell(evaluation: Evaluation, page: Path) -> None:
         ]
         for one in summaries
     ]
-    print_table(header, rows, title=f"Evaluation on the {evaluation.split} cases")
+    title = f"Evaluation on the {evaluation.split} cases, lengths in {evaluation.unit}"
+    print_table(header, rows, title=title)
     if evaluation.protocol == "paper":
         rows = []
         for one in summaries:

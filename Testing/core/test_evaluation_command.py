@@ -68,7 +68,7 @@ def test_the_table_tells_the_means_and_where_the_report_is(tmp_path: Path, engin
     assert run_gdla("evaluate", *arguments) == 0
     printed = capsys.readouterr().out
     assert "validation cases" in printed  # there are no test cases, so it says which it took
-    for words in ("liver", "All structures", "HD95 mm", "HD95 voxels", "Published protocol",
+    for words in ("liver", "All structures", "lengths in mm", "HD95 voxels", "Published protocol",
                   "they need 3 patients, not 1", str(out / "report.html"), "clinical"):  # fmt: skip
         assert words in printed
     assert run_gdla("evaluate", *arguments, "--force", "--quiet") == 0
