@@ -78,7 +78,7 @@ class ReviewedCase:
                 for name, segments in sorted(self.matches.items())
             },
             "axis": self.axis,
-            "slices": [list(span) for span in self.taught],
+            "taught slices": [list(span) for span in self.taught],
         }
 
 

@@ -19,7 +19,9 @@ from GDLACore.finetuning.held_out import hold_out_named, hold_out_patients, hold
 from GDLACore.imaging.segments import Segment, segments_of
 from GDLACore.imaging.volume import sitk_geometry
 from GDLACore.model.catalogue import find
+from GDLACore.training.case_cache import content_key
 from GDLACore.training.cases import IGNORED
+from GDLACore.training.dataset import Dataset
 from GDLACore.training.segment_matching import match_segments
 from GDLACore.training_set import CorrectedCase, read_training_set
 
@@ -253,6 +255,18 @@ def test_one_patient_alone_is_refused_unless_slices_are_held_out(tmp_path: Path)
     few = replace(cases[0], case=replace(cases[0].case, taught=((0, 2),)))
     with pytest.raises(GDLAError, match="2 reviewed slices, too few"):
         hold_out_slices([few], 0.5)
+
+
+def test_the_two_halves_of_a_case_are_unpacked_apart(tmp_path: Path) -> None:
+    split = hold_out_slices(examined(tmp_path, [1]), 0.25)
+    names = ("liver", "spleen")
+    halves = (*split.learning, *split.held_out)
+    assert len({content_key(half, names) for half in halves}) == 2
+    dataset = Dataset(names, (), split.learning, split.held_out).cached_in(tmp_path / "cache")
+    for half in halves:
+        _, classes = dataset.read(half)
+        taught = [k for k in range(8) if (classes[k] != IGNORED).any()]
+        assert ranges_of(taught) == half.taught
 
 
 def test_numbers_become_the_fewest_ranges() -> None:
