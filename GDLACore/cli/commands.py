@@ -94,9 +94,8 @@ def runtime(arguments: Namespace) -> None:
 def train(arguments: Namespace) -> None:
     """Train a model."""
     try:
-        from lightning.fabric.utilities.rank_zero import rank_zero_only
-
         from GDLACore.training.command import train as run
+        from GDLACore.training.trainer import is_first_process
     except ImportError as error:
         raise TrainingError(
             f"Training needs a package that is not installed ({error.name}).",
@@ -110,7 +109,7 @@ def train(arguments: Namespace) -> None:
         processes=arguments.processes,
         nodes=arguments.nodes,
     )
-    if not arguments.quiet and rank_zero_only.rank == 0:
+    if not arguments.quiet and is_first_process():
         print(path)
 
 

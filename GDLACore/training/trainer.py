@@ -12,6 +12,7 @@ from typing import Any
 
 import lightning.pytorch as lightning
 import torch
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import (
     Callback,
     EMAWeightAveraging,
@@ -93,6 +94,11 @@ def build_trainer(
         enable_progress_bar=shown,
         plugins=[WholeFiles()],
     )
+
+
+def is_first_process() -> bool:
+    """Return whether this is the process that writes and prints for all of a training."""
+    return rank_zero_only.rank == 0
 
 
 def loading_processes(on_gpu: bool) -> int:

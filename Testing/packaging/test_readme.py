@@ -22,7 +22,8 @@ _OF_SLICER = {
 _PYTHON = (3, 12)  # of Slicer
 
 ORDER = [
-    *("Install", "Five-minute tutorial", "Every control", "Models", "Hospitals without internet"),
+    *("Install", "Five-minute tutorial", "Every control", "Models"),
+    *("Learn from your corrections", "Hospitals without internet"),
     *("Troubleshooting", "Removing downloaded data", "Limits", "Cite", "Develop", "Licence"),
 ]
 
