@@ -80,7 +80,8 @@ def segmentation_loss(
 
 def _with_hidden_background(probability: Tensor, known: Tensor) -> Tensor:
     """Add, image by image, the probabilities of the classes not ``known`` to class 0."""
-    hidden = torch.einsum("bchw,bc->bhw", probability, (~known).to(probability.dtype))
+    # Not a matrix product, which autocast would take to half precision.
+    hidden = (probability * ~known[:, :, None, None]).sum(dim=1)
     return torch.cat([(probability[:, 0] + hidden).unsqueeze(1), probability[:, 1:]], dim=1)
 
 

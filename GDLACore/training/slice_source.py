@@ -29,7 +29,8 @@ class SliceSource(Protocol):
 
 def check_augmentation(dataset: Dataset, card: ModelCard, recipe: Recipe) -> None:
     """Raise TrainingError if ``recipe`` asks for mirror images whose labels cannot be told."""
-    if recipe.reflections == "left_right" and not _of_pictures(card):
+    turned = recipe.augmentation == "published" and not _of_pictures(card)
+    if turned and recipe.reflections == "left_right":
         exchanged_sides(card, dataset.auxiliary)
 
 

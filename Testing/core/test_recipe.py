@@ -7,7 +7,7 @@ import pytest
 from training_data import write_plan, yaml
 
 from GDLACore.errors import ModelFileError, TrainingError
-from GDLACore.training.recipe import Recipe, read_plan
+from GDLACore.training.recipe import read_plan
 
 
 def test_a_recipe_left_out_is_the_published_one(tmp_path: Path) -> None:
