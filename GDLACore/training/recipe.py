@@ -127,7 +127,7 @@ def preset(name: str) -> Recipe:
         reflections="left_right",
         rotation="ignored_corners",
         masks="kept",
-        average=1 - 50 / iterations,  # over about the last fiftieth of the training
+        average=_late_average(iterations),
         precision="auto",
     )
 
@@ -135,7 +135,8 @@ def preset(name: str) -> Recipe:
 def read_recipe(data: Any, where: str) -> Recipe:
     """Return the recipe in ``data``: a ``preset``, and the fields that differ from it.
 
-    Raises TrainingError naming the field and ``where`` it stands.
+    A preset's moving average follows ``iterations``, unless ``average`` is a field too. Raises
+    TrainingError naming the field and ``where`` it stands.
     """
     names = {field.name for field in dataclasses.fields(Recipe)}
     data = check_fields(data, f"`recipe` in {where}", set(), {"preset", *names})
@@ -150,7 +151,14 @@ def read_recipe(data: Any, where: str) -> Recipe:
         changes["sizes"] = tuple(changes["sizes"])
     recipe = dataclasses.replace(Recipe() if name is None else preset(name), **changes)
     _check(recipe, where)
+    if name is not None and recipe.average is not None and "average" not in changes:
+        recipe = dataclasses.replace(recipe, average=_late_average(recipe.iterations))
     return recipe
+
+
+def _late_average(iterations: int) -> float:
+    """Return the decay that averages over about the last fiftieth of a training."""
+    return max(0.0, 1 - 50 / iterations)
 
 
 def _as_number(value: Any) -> Any:

@@ -133,6 +133,15 @@ def test_fields_beside_a_preset_change_it() -> None:
     assert recipe == dataclasses.replace(preset("ph2"), seed=7, average=0.9)
 
 
+def test_the_average_of_a_better_preset_follows_the_length_that_is_asked_for() -> None:
+    shorter = read_recipe({"preset": "synapse-better", "iterations": 600}, "train.yaml")
+    assert shorter.average == pytest.approx(1 - 1 / 12)
+    assert read_recipe({"preset": "synapse-better", "iterations": 9}, "t.yaml").average == 0
+    own = read_recipe({"preset": "ph2-better", "iterations": 600, "average": 0.99}, "t.yaml")
+    assert own.average == 0.99
+    assert read_recipe({"preset": "synapse", "iterations": 600}, "train.yaml").average is None
+
+
 @pytest.mark.parametrize("name", ["synapse-best", "Synapse", 3])
 def test_a_preset_that_does_not_exist_is_refused_with_those_that_do(name: Any) -> None:
     with pytest.raises(TrainingError, match=r"`preset` in train.yaml.*synapse-better"):
