@@ -44,6 +44,8 @@ class TrainingBatches(TorchDataset):
         check_augmentation(dataset, card, recipe)
         self._dataset, self._card, self._recipe = dataset, card, recipe
         self._sizes = recipe.sizes or (card.input_size,)
+        # Now: processes that only load data do not know of the others.
+        self._share = own_share(recipe.batch_size)
         self._known = [torch.from_numpy(dataset.known(case)) for case in dataset.training]
         self._weights = torch.tensor([case.weight for case in dataset.training])
         self._sources: Recent[int, SliceSource] = Recent(_KEPT_BYTES)
@@ -58,15 +60,14 @@ class TrainingBatches(TorchDataset):
         random = _generator(self._recipe.seed, index)
         size = self._sizes[int(torch.randint(len(self._sizes), (1,), generator=random))]
         cases = self._cases(index, random)
-        share = own_share(len(cases))
         drawn = [
             self._source(cases[j]).draw(size, _generator(self._recipe.seed, index, j))
-            for j in share
+            for j in self._share
         ]
         return Batch(
             images=torch.stack([image for image, _ in drawn]),
             target=torch.stack([target for _, target in drawn]),
-            known=torch.stack([self._known[cases[j]] for j in share]),
+            known=torch.stack([self._known[cases[j]] for j in self._share]),
         )
 
     def _cases(self, index: int, random: torch.Generator) -> list[int]:

@@ -11,9 +11,11 @@ from training_data import STRUCTURES, write_dataset
 pytest.importorskip("torch")
 
 import torch
+from torch.utils.data import DataLoader
 
 from GDLACore.errors import TrainingError
 from GDLACore.imaging.volume import Volume
+from GDLACore.training import distributed
 from GDLACore.training.arms import add_arms
 from GDLACore.training.batches import Batch, TrainingBatches
 from GDLACore.training.dataset import read_dataset
@@ -38,6 +40,36 @@ def test_a_batch_depends_on_seed_and_number_alone(tmp_path: Path, augmentation: 
     seventh, eighth = batches[7], batches[8]
     assert _same(_batches(tmp_path, augmentation)[7], seventh)
     assert not _same(seventh, eighth)
+
+
+def test_processes_that_load_data_draw_the_same_batches(tmp_path: Path) -> None:
+    batches = _batches(tmp_path, "published")
+    loaded = DataLoader(batches, batch_size=None, sampler=range(5, 9), num_workers=2)
+    for number, batch in zip(range(5, 9), loaded, strict=True):
+        assert _same(Batch(*batch), batches[number])
+
+
+def test_a_process_draws_its_share_of_what_one_would(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = _batches(tmp_path, "published")[3]
+    monkeypatch.setattr(distributed, "process_count", lambda: 2)
+    for rank, share in ((0, slice(0, 1)), (1, slice(1, 3))):
+        monkeypatch.setattr(distributed, "process_rank", lambda rank=rank: rank)
+        part = _batches(tmp_path, "published")[3]
+        assert _same(part, Batch(*(value[share] for value in whole)))
+
+
+@pytest.mark.parametrize("sampling", ["weighted", "shuffled"])
+def test_shuffled_epochs_show_every_case_once(tmp_path: Path, sampling: str) -> None:
+    """Of two cases in batches of two, "weighted" draws one twice now and then."""
+    path = write_dataset(tmp_path, validation_patients=[])
+    recipe = Recipe(batch_size=2, iterations=12, sizes=(32,), sampling=sampling)
+    batches = TrainingBatches(read_dataset(path), make_card(STRUCTURES), recipe)
+    drawn = [batches._cases(n, torch.Generator().manual_seed(n)) for n in range(12)]
+    once = [sorted(cases) == [0, 1] for cases in drawn]
+    assert all(once) == (sampling == "shuffled")
+    assert [0, 1] in drawn and [1, 0] in drawn
 
 
 @pytest.mark.parametrize("augmentation", ["published", "resliced"])
