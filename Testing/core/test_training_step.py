@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import math
 import warnings
+from functools import cache
 
 import pytest
 from recipe_phantoms import phantom_dataset, small_card
@@ -18,9 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from GDLACore.network.checkpoint import build_network
 from GDLACore.network.gdla import RMSNorm
 from GDLACore.network.linear_attention import linear_attention
+from GDLACore.network.pvt_gdla import PVTGDLA
 from GDLACore.training.batches import Batch
 from GDLACore.training.drop_path import DrawnDropPath
 from GDLACore.training.loss import segmentation_loss
@@ -97,6 +98,12 @@ def _trained(module: SegmentationTraining) -> None:
         trainer.fit(module)
 
 
+@cache
+def _fresh_network(in_channels: int, classes: int) -> PVTGDLA:
+    torch.manual_seed(0)
+    return PVTGDLA(in_channels=in_channels, classes=classes, encoder="b0")
+
+
 @pytest.fixture
 def doubles(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the network computes in single precision lest it be half, it computes in double."""
@@ -111,8 +118,8 @@ def test_a_training_step_is_the_one_written_by_hand(name: str, doubles: None) ->
     card = small_card(name.removesuffix("-better"))
     # The largest rate at once: what is computed does not depend on it, but more of it is seen.
     recipe: Recipe = dataclasses.replace(preset(name), batch_size=2, warm_up=0)
-    torch.manual_seed(0)
-    module = SegmentationTraining(build_network(card), phantom_dataset(card), card, recipe)
+    network = copy.deepcopy(_fresh_network(card.in_channels, card.classes))
+    module = SegmentationTraining(network, phantom_dataset(card), card, recipe)
     before = copy.deepcopy(module.network).double().train()
     (batch,) = (batch for batch, _ in zip(module.train_dataloader(), range(1), strict=False))
     _draw_drop_paths(before, samples=2, seed=42 * 1_000_003)
