@@ -5,6 +5,7 @@
 # make screenshots   use the module as a new user does and draw the pictures of docs/
 # make bench-gpu   measure on an NVIDIA GPU, with PyTorch
 # make demo-model   train the demonstration model anew (hours on a CPU)
+# make demo-mr-head   train the demonstration for MR and check it on another head (Debian, Ubuntu)
 # make clean   remove the environment and what demo, test and lint wrote
 #
 # Each command makes or refreshes the environment in .venv first; a second run finds it ready.
@@ -23,7 +24,7 @@ PACKAGING := pyproject.toml setup.py constraints.txt
 
 DEMO := demo-output/ct-abdomen
 
-.PHONY: demo test test-runtime lint screenshots bench-gpu demo-model clean
+.PHONY: demo test test-runtime lint screenshots bench-gpu demo-model demo-mr-head clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo-ready
@@ -53,6 +54,13 @@ demo-model: $(VENV)/.test-ready
 	    $(if $(wildcard runs/demo-ct/last.ckpt),--resume)
 	$(BIN)/python recipes/demo-ct/publish.py runs/demo-ct/final.safetensors --drop Pancreas
 	$(BIN)/python recipes/demo-ct/evaluate.py
+
+demo-mr-head: $(VENV)/.test-ready
+	$(BIN)/python recipes/demo-mr-head/fetch_data.py
+	$(BIN)/python recipes/demo-mr-head/vary_head.py
+	$(BIN)/gdla train recipes/demo-mr-head/train.yaml -o runs/demo-mr-head \
+	    $(if $(wildcard runs/demo-mr-head/last.ckpt),--resume)
+	$(BIN)/python recipes/demo-mr-head/evaluate.py runs/demo-mr-head/final.safetensors
 
 clean:
 	rm -rf $(VENV) $(RUNTIME) demo-output build dist *.egg-info .pytest_cache .ruff_cache
