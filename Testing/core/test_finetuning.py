@@ -34,7 +34,8 @@ from GDLACore.training.file_hash import sha256
 from GDLACore.weights.loading import load_weights
 
 NAMED = partial(hold_out_named, names=[patient(3)])
-RUIN = Settings(iterations=2, validate_every=1, batch_size=2, learning_rate=0.5)
+# Refused whatever comes of it: nothing can gain more Dice than there is.
+RUIN = Settings(iterations=2, validate_every=1, batch_size=2, learning_rate=0.5, tolerance=-1.0)
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def test_a_worse_result_is_refused_unless_forced_and_a_stopped_one_goes_on(
     start, before = load_start(bench.taught, None), sha256(bench.taught)
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     ruin = partial(finetune, start, bench.cases, settings=RUIN, split=NAMED, device="cpu")
-    with pytest.raises(TrainingError, match=r"mean Dice on what was held out fell.*--force"):
+    with pytest.raises(TrainingError, match=r"fell.*Nothing was saved.*--force"):
         ruin(whole)
     assert sha256(bench.taught) == before and not list(whole.glob("model.*"))
     told = json.loads((whole / "report.json").read_text(encoding="utf-8"))
