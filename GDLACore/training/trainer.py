@@ -27,6 +27,15 @@ from GDLACore.atomic import replacing
 from GDLACore.errors import DeviceError
 from GDLACore.training.recipe import Recipe
 
+# Lightning's and PyTorch's words to programmers, and to people who did not mean what we do.
+_CHATTER = (
+    "Checkpoint directory",  # run.json is in it already
+    "Total length of `list` across ranks is zero",  # there are no validation cases
+    "`isinstance\\(treespec",
+    "`broadcast_buffers` is deprecated",  # its successor is not in PyTorch 2.5
+    "Grad strides do not match bucket view strides",
+)
+
 # A process that waits longer for the others has lost one.
 _PATIENCE = timedelta(minutes=30)
 
@@ -57,6 +66,8 @@ def build_trainer(
     ``device`` is "cuda". Where there are validation cases (``validated``) the best checkpoint is
     kept too. Raises DeviceError if there is no such device, or are not as many GPUs.
     """
+    for message in _CHATTER:
+        warnings.filterwarnings("ignore", f".*{message}")
     accelerator = _accelerator(device, processes)
     # Without its counter: a "last-v1.ckpt" would never be resumed from.
     kept = {"dirpath": folder, "enable_version_counter": False}
@@ -109,9 +120,7 @@ def loading_processes(on_gpu: bool) -> int:
 def _strategy(processes: int) -> str | Strategy:
     if processes == 1:
         return "auto"
-    # What the buffers hold, the batch statistics, is the same everywhere as it is. The successor of
-    # the setting does not exist in PyTorch 2.5.
-    warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+    # What the buffers hold, the batch statistics, is the same everywhere as it is.
     return DDPStrategy(broadcast_buffers=False, timeout=_PATIENCE)
 
 
