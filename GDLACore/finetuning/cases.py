@@ -18,6 +18,7 @@ from GDLACore.model.card import ModelCard
 from GDLACore.pipeline import check_volume
 from GDLACore.training.cases import IGNORED
 from GDLACore.training.file_hash import sha256
+from GDLACore.training.picture_files import is_picture
 from GDLACore.training.segment_matching import Matching, match_segments
 from GDLACore.training_set import CorrectedCase
 
@@ -49,6 +50,10 @@ class ReviewedCase:
     weight: float = 1.0
     slices: tuple[int, int] | None = None
     validation_slices: tuple[int, int] | None = None
+
+    @property
+    def spacing_known(self) -> bool:
+        return not is_picture(self.image)
 
     def read(self, names: tuple[str, ...]) -> tuple[Volume, np.ndarray]:
         """Return the image and its class indices, uint8 [k, j, i].

@@ -6,7 +6,7 @@ import hashlib
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,7 @@ class ArrayVolume:
     weight: float = 1.0
     unknown: frozenset[str] = frozenset()
     validation_slices: tuple[int, int] | None = None
+    spacing_known: bool = field(default=False, init=False)
 
     def read(self, names: tuple[str, ...]) -> tuple[Volume, np.ndarray]:
         """Return the image, [k, j, i], and its class indices, uint8.

@@ -22,6 +22,8 @@ class Case(Protocol):
         slices: stored slices a <= k < b, across the card's slice axis, to learn from; None is all.
         validation_slices: slices that are not learnt from, for monitoring; None is all of a case
             that is held out, and none of a case that is learnt from.
+        spacing_known: whether the spacing of the volume is one in mm. Pictures and arrays have
+            none: their voxels count as 1 mm wide.
     """
 
     @property
@@ -41,6 +43,9 @@ class Case(Protocol):
 
     @property
     def validation_slices(self) -> tuple[int, int] | None: ...
+
+    @property
+    def spacing_known(self) -> bool: ...
 
     def read(self, names: tuple[str, ...]) -> tuple[Volume, np.ndarray]:
         """Return the image and its classes, uint8 [k, j, i]: 1 is ``names[0]``, ..., or IGNORED.

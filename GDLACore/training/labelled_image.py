@@ -15,6 +15,7 @@ from GDLACore.imaging.segments import Segment, read_segments
 from GDLACore.imaging.volume import Volume
 from GDLACore.training.cases import IGNORED
 from GDLACore.training.file_hash import sha256
+from GDLACore.training.picture_files import is_picture, without_spacing
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,10 @@ class LabelledImage:
     slices: tuple[int, int] | None
     validation_slices: tuple[int, int] | None
 
+    @property
+    def spacing_known(self) -> bool:
+        return not is_picture(self.image)
+
     def read(self, names: tuple[str, ...]) -> tuple[Volume, np.ndarray]:
         """Return the image and its class indices, uint8 [k, j, i].
 
@@ -53,7 +58,7 @@ class LabelledImage:
                 f"The label map {self.labels} holds none of the values listed for case {self.id}.",
                 "Check the case's `values` in the dataset file.",
             )
-        return volume, classes
+        return volume if self.spacing_known else without_spacing(volume), classes
 
     def _classes_of_values(self, names: tuple[str, ...], volume: Volume) -> np.ndarray:
         if (

@@ -12,6 +12,7 @@ from GDLACore.errors import TrainingError
 from GDLACore.imaging.reading import read_volume
 from GDLACore.imaging.volume import Volume
 from GDLACore.training.file_hash import sha256
+from GDLACore.training.picture_files import is_picture, without_spacing
 
 MASK_RULES = ("published", "half")
 
@@ -42,6 +43,10 @@ class MaskedPicture:
     slices: tuple[int, int] | None = None
     validation_slices: tuple[int, int] | None = None
 
+    @property
+    def spacing_known(self) -> bool:
+        return not is_picture(self.image)
+
     def read(self, names: tuple[str, ...]) -> tuple[Volume, np.ndarray]:
         """Return the picture, [1, j, i] or [1, j, i, 3], and its classes, uint8 [1, j, i].
 
@@ -68,7 +73,7 @@ class MaskedPicture:
                 f"The mask {self.masks[0]} marks nothing.",
                 "Draw it again, or take the picture out of the folder.",
             )
-        return volume, classes
+        return volume if self.spacing_known else without_spacing(volume), classes
 
     def description(self) -> dict[str, Any]:
         """Return what the case teaches, with the SHA-256 of its files in place of their paths."""

@@ -25,6 +25,7 @@ class PhantomCase:
     unknown: frozenset[str] = frozenset()
     slices: tuple[int, int] | None = None
     validation_slices: tuple[int, int] | None = None
+    spacing_known: bool = True
 
 
 @dataclass

@@ -35,6 +35,7 @@ class PhantomCase:
     weight: float = 1.0
     slices: tuple[int, int] | None = None
     validation_slices: tuple[int, int] | None = None
+    spacing_known: bool = True
 
     @property
     def patient(self) -> str:
