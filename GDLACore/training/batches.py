@@ -7,7 +7,7 @@ processes see together what one would.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,9 +24,10 @@ from GDLACore.training.recent import Recent
 from GDLACore.training.recipe import Recipe
 from GDLACore.training.slice_source import SliceSource, check_augmentation, slice_source
 
-# Of images and labels kept to draw from. Large volumes are mapped from disk besides.
+# Of images and labels kept to draw from, by all processes that load data for one that trains.
 _KEPT_BYTES = 4 * 2**30
-_BYTES_PER_VOXEL = 8
+# The most that an augmentation holds: image, labels and structure numbers in single precision.
+_BYTES_PER_VOXEL = 12
 
 
 class Batch(NamedTuple):
@@ -38,9 +39,14 @@ class Batch(NamedTuple):
 
 
 class TrainingBatches(TorchDataset):
-    """The batches of a training, by number; of each, the share of this process."""
+    """The batches of a training, by number; of each, the share of this process.
 
-    def __init__(self, dataset: Dataset, card: ModelCard, recipe: Recipe) -> None:
+    ``loaders`` is how many processes will load them side by side.
+    """
+
+    def __init__(
+        self, dataset: Dataset, card: ModelCard, recipe: Recipe, *, loaders: int = 1
+    ) -> None:
         check_augmentation(dataset, card, recipe)
         self._dataset, self._card, self._recipe = dataset, card, recipe
         self._sizes = recipe.sizes or (card.input_size,)
@@ -48,10 +54,15 @@ class TrainingBatches(TorchDataset):
         self._share = own_share(recipe.batch_size)
         self._known = [torch.from_numpy(dataset.known(case)) for case in dataset.training]
         self._weights = torch.tensor([case.weight for case in dataset.training])
-        self._sources: Recent[int, SliceSource] = Recent(_KEPT_BYTES)
+        self._limit = _KEPT_BYTES // loaders
+        self._sources: Recent[int, SliceSource] = Recent(self._limit)
         for number, case in enumerate(dataset.training):
             if case.validation_slices is not None:  # the file may leave nothing to learn from
                 self._source(number)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a process that loads data is started with: it reads the cases itself."""
+        return {**vars(self), "_sources": Recent(self._limit)}
 
     def __len__(self) -> int:
         return self._recipe.iterations

@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from GDLACore import __version__
-from GDLACore.atomic import unwritable
+from GDLACore.atomic import replacing, unwritable
 from GDLACore.errors import TrainingError
 from GDLACore.model.card import ModelCard
 from GDLACore.model.file_access import check_readable
@@ -125,7 +125,8 @@ def train_plan(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if trainer.is_global_zero:
-            (folder / "run.json").write_text(description, encoding="utf-8")
+            with replacing(folder / "run.json") as part:
+                part.write_text(description, encoding="utf-8")
         trainer.fit(module, ckpt_path=last if resume else None)
     except OSError as error:
         raise unwritable(folder, error) from error

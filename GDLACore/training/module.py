@@ -8,8 +8,6 @@ from collections.abc import Iterable
 import lightning.pytorch as lightning
 import numpy as np
 import torch
-from monai.metrics import compute_dice
-from monai.networks import one_hot
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -49,14 +47,18 @@ class SegmentationTraining(lightning.LightningModule):
 
     def train_dataloader(self) -> Iterable[Batch]:
         """Return the batches of the current epoch, which is a stretch between two validations."""
-        self._batches = self._batches or TrainingBatches(self.dataset, self.card, self.recipe)
+        workers = loading_processes(self.device.type == "cuda")
+        if self._batches is None:
+            self._batches = TrainingBatches(
+                self.dataset, self.card, self.recipe, loaders=max(1, workers)
+            )
         start = self.current_epoch * self.recipe.validate_every
         stop = min(start + self.recipe.validate_every, self.recipe.iterations)
         return DataLoader(
             self._batches,
             batch_size=None,
             sampler=range(start, stop),
-            num_workers=loading_processes(self.device.type == "cuda"),
+            num_workers=workers,
         )
 
     def val_dataloader(self) -> Iterable[int]:
@@ -107,12 +109,7 @@ class SegmentationTraining(lightning.LightningModule):
         predicted = view.take(segment_volume(volume, self._engine, options), span)
         truth = view.take(classes, span)
         predicted = np.where(truth == IGNORED, 0, predicted)
-        truth = np.where(truth > len(self.card.labels), 0, truth)
-        dice = compute_dice(
-            _one_hot(predicted, self.card.classes),
-            _one_hot(truth, self.card.classes),
-            include_background=False,
-        )[0].numpy()
+        dice = [_dice(predicted == label.value, truth == label.value) for label in self.card.labels]
         known = self.dataset.known(case)[1 : self.card.classes]
         self._dice.append(np.where(known, dice, np.nan))
 
@@ -149,5 +146,12 @@ class SegmentationTraining(lightning.LightningModule):
         }
 
 
-def _one_hot(labels: np.ndarray, classes: int) -> Tensor:
-    return one_hot(torch.from_numpy(labels.astype(np.int64))[None, None], classes)
+def _dice(predicted: np.ndarray, truth: np.ndarray) -> float:
+    """Return 2 |A and B| / (|A| + |B|), NaN where ``truth`` is empty, as MONAI's DiceMetric has it.
+
+    One structure at a time: MONAI's takes all at once, in single precision.
+    """
+    if not truth.any():
+        return float("nan")
+    common = np.count_nonzero(predicted & truth)
+    return 2 * common / (np.count_nonzero(predicted) + np.count_nonzero(truth))

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 from phantom import make_card
 from scipy import ndimage
-from training_data import STRUCTURES, write_dataset
+from training_data import STRUCTURES, write_case, write_dataset
 
 pytest.importorskip("torch")
 
@@ -47,6 +48,40 @@ def test_processes_that_load_data_draw_the_same_batches(tmp_path: Path) -> None:
     loaded = DataLoader(batches, batch_size=None, sampler=range(5, 9), num_workers=2)
     for number, batch in zip(range(5, 9), loaded, strict=True):
         assert _same(Batch(*batch), batches[number])
+
+
+def test_batches_can_be_sent_to_processes_that_are_started_anew(tmp_path: Path) -> None:
+    dataset = read_dataset(
+        write_dataset(
+            tmp_path,
+            cases=[{**write_case(tmp_path, "a", 1), "validation_slices": [0, 2]}],
+            validation_patients=[],
+        )
+    )
+    batches = TrainingBatches(dataset, make_card(STRUCTURES), Recipe(batch_size=2, sizes=(32,)))
+    assert _same(pickle.loads(pickle.dumps(batches))[4], batches[4])
+
+
+@pytest.mark.parametrize("augmentation", ["published", "resliced"])
+def test_what_is_held_back_for_validation_is_not_taught(tmp_path: Path, augmentation: str) -> None:
+    """All structures are in the slices 3 to 9."""
+    case = {**write_case(tmp_path, "a", 1), "validation_slices": [3, 10]}
+    dataset = read_dataset(write_dataset(tmp_path, cases=[case], validation_patients=[]))
+    recipe = Recipe(augmentation=augmentation, batch_size=4, sizes=(32,))
+    batches = TrainingBatches(dataset, make_card(STRUCTURES), recipe)
+    for number in range(4):
+        assert not ((batches[number].target > 0) & (batches[number].target < 255)).any()
+
+
+def test_a_case_is_drawn_as_often_as_its_weight_says(tmp_path: Path) -> None:
+    cases = [
+        {**write_case(tmp_path, name, 1), "weight": weight} for name, weight in (("a", 3), ("b", 1))
+    ]
+    dataset = read_dataset(write_dataset(tmp_path, cases=cases, validation_patients=[]))
+    recipe = Recipe(batch_size=2000, sizes=(32,))
+    batches = TrainingBatches(dataset, make_card(STRUCTURES), recipe)
+    drawn = batches._cases(0, torch.Generator().manual_seed(0))
+    assert np.mean(drawn) == pytest.approx(0.25, abs=0.04)
 
 
 def test_a_process_draws_its_share_of_what_one_would(

@@ -77,3 +77,43 @@ def test_a_label_of_a_structure_that_is_unknown_in_its_image_counts_as_backgroun
     cleaned[1][cleaned[1] == 3] = 0
     first = segmentation_loss(logits, target, known, cross_entropy=0.5)
     assert torch.equal(first, segmentation_loss(logits, cleaned, known, cross_entropy=0.5))
+
+
+def _written_out(logits: torch.Tensor, target: torch.Tensor, cross_entropy: float) -> float:
+    """Return the loss of an incompletely annotated batch, pixel by pixel and class by class."""
+    probability, truth = logits.softmax(1).numpy(), target.numpy().astype(int)
+    counted = truth != IGNORED
+    losses = []
+    for c in range(probability.shape[1]):
+        inside = truth == c
+        boundary = 0
+        for b, y, x in np.argwhere(inside):
+            neighbours = [(y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)]
+            beside = [
+                truth[b, v, u] if 0 <= v < truth.shape[1] and 0 <= u < truth.shape[2] else -1
+                for v, u in neighbours
+            ]
+            boundary += any(other != c for other in beside)
+        alpha = min(2 * (1 - (boundary + 1e-5) / (inside.sum() + 1e-5)) - 1, 0.8)
+        common = probability[:, c][inside].sum()
+        both = (probability[:, c][counted] ** 2).sum() + inside.sum()
+        losses.append((both - 2 * common + 1e-5) / (both - (1 + alpha) * common + 1e-5))
+    entropy = torch.nn.functional.cross_entropy(logits, target.long(), ignore_index=IGNORED)
+    return float(np.mean(losses)) + cross_entropy * entropy.item()
+
+
+def test_the_loss_of_what_is_annotated_is_the_one_written_out() -> None:
+    logits, _ = _random_batch()
+    target = torch.zeros(2, 16, 16, dtype=torch.uint8)
+    target[:, 2:12, 1:7], target[0, 5:9, 9:14] = 1, 3
+    target[0, 4:8, 4:16], target[1, 13:] = IGNORED, IGNORED
+    found = segmentation_loss(logits, target, None, cross_entropy=0.7).item()
+    assert found == pytest.approx(_written_out(logits, target, 0.7), abs=1e-9)
+
+
+def test_the_loss_of_half_precision_logits_is_summed_in_single_precision() -> None:
+    logits, target = _random_batch()
+    half = logits.to(torch.bfloat16)
+    loss = segmentation_loss(half, target, None, cross_entropy=1.0)
+    assert loss.dtype == torch.float32
+    assert torch.equal(loss, segmentation_loss(half.float(), target, None, cross_entropy=1.0))
