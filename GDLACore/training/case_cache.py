@@ -16,7 +16,7 @@ from GDLACore.atomic import replacing, unwritable
 from GDLACore.imaging.volume import Volume
 from GDLACore.training.cases import Case
 
-_FORMAT = 1  # to be counted up when a case of equal files is read into other arrays than before
+_FORMAT = 2  # to be counted up when a case of equal files is read into other arrays than before
 
 
 def read_through_cache(
@@ -45,7 +45,8 @@ def content_key(case: Case, names: tuple[str, ...]) -> str:
     about = case.description()
     for bookkeeping in ("patient", "weight", "unknown", "slices", "validation_slices"):
         about.pop(bookkeeping, None)
-    content = json.dumps([_FORMAT, type(case).__name__, about, names], sort_keys=True)
+    made_of = [_FORMAT, type(case).__name__, case.spacing_known, about, names]
+    content = json.dumps(made_of, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
