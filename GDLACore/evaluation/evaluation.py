@@ -73,7 +73,7 @@ def evaluate_cases(
                     found = labels["paper"] == index
                     row = replace(row, paper=_paper_score(image, found, masks[1], picture_size))
                 rows.append(row)
-                worst.see(row, *masks, image.volume, image.view)
+                worst.see(row, *masks, image.volume.array, image.view, image.spacing)
     on_progress(Progress("evaluating", len(cases), len(cases)))
     return Evaluation(
         split=split,
@@ -90,7 +90,7 @@ def evaluate_cases(
 class _Annotated:
     """An image, its class indices, and what of it does not count, all [k, j, i].
 
-    ``span``: the slices of ``view`` to segment.
+    ``span``: the slices of ``view`` to segment. ``spacing``: along k, j, i, in ``unit``.
     """
 
     volume: Volume
@@ -98,6 +98,13 @@ class _Annotated:
     ignored: np.ndarray
     view: SliceView
     span: range
+    spacing: tuple[float, float, float]
+    unit: str
+
+    @property
+    def voxel_ml(self) -> float | None:
+        """The volume of a voxel, None where its size is not known."""
+        return self.volume.voxel_volume_ml if self.unit == MILLIMETRES else None
 
 
 def _annotated(dataset: Dataset, split: str, case: Case, slice_axis: str) -> _Annotated:
@@ -113,7 +120,9 @@ def _annotated(dataset: Dataset, split: str, case: Case, slice_axis: str) -> _An
     outside = [index for index in range(view.count) if index not in scored]
     ignored = classes == IGNORED
     view.put(ignored, outside, np.ones((len(outside), *view.slice_shape), bool))
-    return _Annotated(volume, classes, ignored, view, span)
+    k, j, i = volume.spacing[::-1] if case.spacing_known else (1.0, 1.0, 1.0)
+    unit = MILLIMETRES if case.spacing_known else VOXELS
+    return _Annotated(volume, classes, ignored, view, span, (k, j, i), unit)
 
 
 def _score(
@@ -125,19 +134,17 @@ def _score(
     tolerance: float,
 ) -> tuple[Row, tuple[np.ndarray, np.ndarray]]:
     """Return the scores of one structure, and its masks as the native protocol sees them."""
-    volume, ignored = image.volume, image.ignored
+    ignored = image.ignored
     prediction, reference = ((of == index) & ~ignored for of in (labels, image.classes))
-    known = spacing_is_known(volume)
     scores = score(
         prediction,
         reference,
-        volume.spacing[::-1],
+        image.spacing,
         tolerance=tolerance,
-        voxel_ml=volume.voxel_volume_ml if known else None,
+        voxel_ml=image.voxel_ml,
         ignored=ignored,
     )
-    row = Row(case.id, case.patient, name, MILLIMETRES if known else VOXELS, scores)
-    return row, (prediction, reference)
+    return Row(case.id, case.patient, name, image.unit, scores), (prediction, reference)
 
 
 def _paper_score(
@@ -150,15 +157,6 @@ def _paper_score(
             shrunken_reference(mask, image.view, picture_size) for mask in (reference, ignored)
         )
     return paper_score(prediction, reference, ignored=ignored)
-
-
-def spacing_is_known(volume: Volume) -> bool:
-    """Return whether lengths are in mm: pictures and bare arrays have voxels of size 1 at 0.
-
-    A true grid of that very kind gets the same numbers, called voxels.
-    """
-    bare = np.abs(volume.ijk_to_ras) - np.eye(4)
-    return not np.allclose(bare, 0.0, atol=1e-6)
 
 
 def _checked(given: Mapping[str, float], structures: Sequence[str]) -> dict[str, float]:

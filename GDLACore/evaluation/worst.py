@@ -9,7 +9,6 @@ import numpy as np
 from GDLACore.evaluation.results import Picture, Row
 from GDLACore.evaluation.scores import ABSENT
 from GDLACore.imaging.view import SliceView
-from GDLACore.imaging.volume import Volume
 
 PICTURES = 2  # for each structure
 
@@ -30,10 +29,15 @@ class Worst:
         row: Row,
         prediction: np.ndarray,
         reference: np.ndarray,
-        volume: Volume,
+        image: np.ndarray,
         view: SliceView,
+        spacing: Sequence[float],
     ) -> None:
-        """Keep a slice of this image if it is among the worst; masks are bool [k, j, i]."""
+        """Keep a slice of this image if it is among the worst.
+
+        Masks are bool [k, j, i], ``image`` [k, j, i] or [k, j, i, 3]; ``spacing`` is along k, j, i,
+        in the unit of ``row``.
+        """
         kept, scores = self._kept[row.structure], row.scores
         if scores.outcome == ABSENT or scores.dice == 1.0:
             return
@@ -42,7 +46,7 @@ class Worst:
         across = tuple(axis for axis in range(3) if axis != view.axes[0])
         wrong = np.count_nonzero(prediction != reference, axis=across)
         index = int(wrong.argmax())
-        rows, columns = (volume.spacing[2 - axis] for axis in view.axes[1:])
+        rows, columns = (spacing[axis] for axis in view.axes[1:])
         kept.append(
             Picture(
                 case=row.case,
@@ -50,7 +54,7 @@ class Worst:
                 scores=scores,
                 index=index,
                 wrong=int(wrong[index]),
-                image=view.take(volume.array, [index])[0].copy(),
+                image=view.take(image, [index])[0].copy(),
                 prediction=view.take(prediction, [index])[0].copy(),
                 reference=view.take(reference, [index])[0].copy(),
                 spacing=(rows, columns),

@@ -133,12 +133,25 @@ def test_the_papers_protocol_stands_beside_the_native_one_on_its_own_borders() -
     assert native.rows[0].paper is None and native.summary()[0].paper_means == {}
 
 
-def test_a_picture_without_a_scale_is_measured_in_voxels() -> None:
-    picture = case("a", boxes()[3:4], ijk_to_ras=np.eye(4))
-    row = evaluate_cases(PhantomDataset(test=(picture,)), "test", shifted(2)).rows[0]
-    assert (row.unit, row.scores.hd95) == ("voxels", 2.0)
-    assert row.scores.volume_difference_ml is None
+@pytest.mark.parametrize("grid", [np.eye(4), np.diag([0.35, 0.35, 1, 1]), np.eye(4)[[1, 0, 2, 3]]])
+def test_where_the_spacing_is_not_known_a_voxel_is_1_wide_whatever_the_file_says(
+    grid: np.ndarray,
+) -> None:
+    """A picture may hold a density for printing, and arrays of slices are stored transposed."""
+    image = case("a", ijk_to_ras=grid, spacing_known=False)
+    evaluation = evaluate_cases(PhantomDataset(test=(image,)), "test", shifted(3))
+    row, worst = evaluation.rows[0], evaluation.worst[0]
+    assert (row.unit, row.scores.hd95) == ("voxels", 3.0)
+    assert row.scores.volume_difference_ml is None and row.scores.reference_ml is None
     assert row.scores.volume_difference_percent == 0.0
+    assert (worst.unit, worst.spacing) == ("voxels", (1.0, 1.0))
+
+
+def test_a_grid_of_1_mm_at_the_origin_is_in_mm_where_the_file_tells_it() -> None:
+    image = case("a", ijk_to_ras=np.eye(4))
+    row = evaluate_cases(PhantomDataset(test=(image,)), "test", shifted(2)).rows[0]
+    assert (row.unit, row.scores.hd95) == ("mm", 2.0)
+    assert row.scores.reference_ml == pytest.approx(5 * 6 * 6 / 1000)
 
 
 def test_the_papers_scores_of_pictures_are_taken_on_the_networks_grid() -> None:
