@@ -49,8 +49,9 @@ def predictions_in(
     a request (slices, borders) change nothing.
 
     Raises EvaluationError if the folder does not exist or ``card`` lacks a structure; what is
-    returned raises EvaluationError if a case has no file, or several, or a file says something that
-    is none of the structures, and VolumeError if it cannot be read or is on another grid.
+    returned raises EvaluationError if a case has no file, or several, a file says something that is
+    none of the structures, or a voxel is two of them, and VolumeError if it cannot be read or is on
+    another grid.
     """
     if not folder.is_dir():
         raise EvaluationError(f"There is no folder {folder}.", "Check the path.")
@@ -118,7 +119,14 @@ def _from_segments(
     classes = np.zeros(volume.shape, np.uint8)
     for index, name in enumerate(structures, start=1):
         for segment in found.get(name, ()):
-            classes[image.mask(segment)] = index
+            mask = image.mask(segment)
+            if others := sorted(set(np.unique(classes[mask]).tolist()) - {0, index}):
+                raise EvaluationError(
+                    f"{path} has voxels that are both {structures[others[0] - 1]} and {name}.",
+                    "A voxel is scored as one structure: decide which (in Slicer's Segment Editor, "
+                    "Masking, Modify other segments: Overwrite all).",
+                )
+            classes[mask] = index
     return classes
 
 

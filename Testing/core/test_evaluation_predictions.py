@@ -10,6 +10,7 @@ import pytest
 import SimpleITK as sitk
 from command_line import ThresholdEngine
 from evaluation_phantoms import STRUCTURES, PhantomCase, PhantomDataset, boxes, case
+from layout_files import write_segmentation as write_layers
 from phantom import make_card
 
 from GDLACore.errors import EvaluationError, VolumeError
@@ -106,6 +107,25 @@ def test_segments_of_other_things_only_are_refused(tmp_path, imaged) -> None:
     write_segmentation(tmp_path / "scan.1.seg.nrrd", boxes(), imaged[1], card)
     with pytest.raises(EvaluationError, match="no segment that is one of liver, spleen"):
         read(tmp_path, imaged)
+
+
+@pytest.mark.parametrize("overlap", [0, 1])
+def test_a_voxel_that_two_structures_claim_is_not_given_to_the_later_one(
+    tmp_path, overlap: int
+) -> None:
+    image = Volume(np.zeros((2, 6, 6), np.int16), np.diag([-2.0, -3, 5, 1]), "x", "CT")
+    layers = np.zeros((*image.shape, 2), np.uint8)
+    layers[:, 3 - overlap :, :, 0] = 1  # spleen
+    layers[:, :3, :, 1] = 1  # liver
+    write_layers(tmp_path / "scan.1.seg.nrrd", layers, Segment1_Name="liver")
+    predict = predictions_in(tmp_path, STRUCTURES)
+    if overlap:
+        message = r"scan.1.seg.nrrd has voxels that are both liver and spleen.*decide which"
+        with pytest.raises(EvaluationError, match=message):
+            predict(case("scan.1"), image, SegmentOptions())
+    else:
+        found = predict(case("scan.1"), image, SegmentOptions())
+        assert np.array_equal(found == 1, layers[..., 1]) and found.all()
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".seg.nrrd"])
