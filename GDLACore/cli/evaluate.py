@@ -12,6 +12,7 @@ from GDLACore.cli.progress import progress_bar
 from GDLACore.cli.tables import print_table
 from GDLACore.engine import load_engine
 from GDLACore.errors import EvaluationError
+from GDLACore.evaluation.definitions import MIXED_UNITS
 from GDLACore.evaluation.evaluation import evaluate_cases
 from GDLACore.evaluation.intervals import FEWEST_PATIENTS, Mean
 from GDLACore.evaluation.predictions import predictions_in, predictions_of
@@ -138,6 +139,8 @@ def _tell(evaluation: Evaluation, page: Path) -> None:
             rows.append([one.structure, _mean(dice, 3), _interval(dice), _mean(hd95, 2)])
         title = "Published protocol, to be set beside published figures only"
         print_table(["Structure", "Dice", "95 %", "HD95 voxels"], rows, title=title)
+    if evaluation.mixed_units:
+        print(MIXED_UNITS)
     if evaluation.unscored:
         print(f"Not annotated in any case: {', '.join(evaluation.unscored)}.")
     if (patients := evaluation.patients) < FEWEST_PATIENTS:

@@ -46,3 +46,8 @@ INTERVALS = (
     "seed; the percentile bootstrap where BCa is not defined). It tells how the mean would vary "
     "with other patients of this kind, not with other kinds of patients."
 )
+
+MIXED_UNITS = (
+    "Lengths are in mm for some images and in voxels for others: HD95, NSD and ASSD have no mean "
+    "over both."
+)

@@ -24,5 +24,15 @@ def shrunken_prediction(mask: np.ndarray, view: SliceView, size: int) -> np.ndar
 
 def shrunken_reference(mask: np.ndarray, view: SliceView, size: int) -> np.ndarray:
     """Return bool [n, size, size]: the reference as published, up to half a pixel aside."""
-    rows, columns = (np.arange(size) * side // size for side in view.slice_shape)
+    rows, columns = (_nearest(side, size) for side in view.slice_shape)
     return view.take(mask, slice(None))[:, rows[:, None], columns]
+
+
+def _nearest(side: int, size: int) -> np.ndarray:
+    """Return which of ``side`` pixels each of ``size`` repeats, int [size].
+
+    In single precision as PyTorch has it, which for some sides (480 to 224) ends one pixel lower
+    than whole numbers would.
+    """
+    scale = np.float32(side) / np.float32(size)
+    return np.minimum((np.arange(size, dtype=np.float32) * scale).astype(np.intp), side - 1)

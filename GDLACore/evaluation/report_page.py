@@ -10,6 +10,7 @@ from typing import Any
 from GDLACore import __version__
 from GDLACore.evaluation.definitions import (
     INTERVALS,
+    MIXED_UNITS,
     NATIVE_DEFINITIONS,
     OUTCOME_WORDS,
     PAPER_DEFINITIONS,
@@ -131,6 +132,8 @@ def _notes(evaluation: Evaluation) -> str:
             f"There are no confidence intervals: they need {FEWEST_PATIENTS} patients to tell how "
             f"patients differ, and there {'is 1' if patients == 1 else f'are {patients}'}."
         ]
+    if evaluation.mixed_units:
+        notes.append(MIXED_UNITS)
     if evaluation.unscored:
         notes.append(f"Not annotated in any case: {', '.join(evaluation.unscored)}.")
     return f'<p class="note">{escape(" ".join(notes))}</p>'

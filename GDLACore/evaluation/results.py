@@ -19,6 +19,8 @@ MILLIMETRES, VOXELS = "mm", "voxels"
 # What has a mean: the fields of Scores and PaperScores that measure agreement.
 MEASURES = ("dice", "hd95", "nsd", "assd", "volume_difference_ml", "volume_difference_percent")
 PAPER_MEASURES = ("dice", "hd95_voxels")
+# What is a length, or a share within one: mm and voxels have no mean together.
+_LENGTHS = ("hd95", "nsd", "assd")
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ class Summary:
 
     ``outcomes`` counts the images by "found", "missed", "false" and "absent". ``means`` and
     ``paper_means`` hold, for every measure (``MEASURES``, ``PAPER_MEASURES``), its mean over the
-    images where it is defined, None if there are none.
+    images where it is defined, None if there are none, or if it is of lengths (HD95, NSD, ASSD) in
+    mm and in voxels.
     """
 
     structure: str
@@ -104,6 +107,11 @@ class Evaluation:
         """The unit of all lengths, "mm or voxels" if the images differ in whether it is known."""
         return " or ".join(sorted({row.unit for row in self.rows}))
 
+    @property
+    def mixed_units(self) -> bool:
+        """Whether some lengths are in mm and others in voxels: they have no mean together."""
+        return len({row.unit for row in self.rows}) > 1
+
     def summary(self) -> tuple[Summary, ...]:
         """Return a summary of each structure that was scored, in order."""
         return self._summaries
@@ -140,10 +148,13 @@ class Evaluation:
 
 
 def _mean(rows: Sequence[Row], part: str, measure: str) -> Mean | None:
-    found = []
+    found, units = [], set()
     for row in rows:
         scores = getattr(row, part)
         value = None if scores is None else getattr(scores, measure)
         if value is not None:
             found.append(Measurement(row.patient, row.structure, value))
+            units.add(row.unit)
+    if measure in _LENGTHS and len(units) > 1:
+        return None
     return mean_of(found)

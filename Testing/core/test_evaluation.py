@@ -19,6 +19,9 @@ from scipy.stats import bootstrap
 from GDLACore.errors import EvaluationError, VolumeError
 from GDLACore.evaluation import Measurement, evaluate_cases, mean_of
 from GDLACore.evaluation.intervals import RESAMPLES, SEED
+from GDLACore.evaluation.picture_grid import shrunken_reference
+from GDLACore.imaging.view import slice_view
+from GDLACore.imaging.volume import Volume
 from GDLACore.training.cases import IGNORED
 
 pytest.importorskip("monai")
@@ -147,6 +150,17 @@ def test_where_the_spacing_is_not_known_a_voxel_is_1_wide_whatever_the_file_says
     assert (worst.unit, worst.spacing) == ("voxels", (1.0, 1.0))
 
 
+def test_lengths_in_mm_and_in_voxels_have_no_mean_together() -> None:
+    cases = (case("a"), case("b", spacing_known=False, unknown=frozenset({"spleen"})))
+    evaluation = evaluate_cases(PhantomDataset(test=cases), "test", shifted(2))
+    assert evaluation.unit == "mm or voxels" and evaluation.mixed_units
+    liver, spleen = (summary.means for summary in evaluation.summary())
+    for measure in ("hd95", "nsd", "assd"):
+        assert liver[measure] is None and evaluation.overall().means[measure] is None
+        assert spleen[measure].values == 1
+    assert liver["dice"].values == 2 and liver["volume_difference_ml"].values == 1
+
+
 def test_a_grid_of_1_mm_at_the_origin_is_in_mm_where_the_file_tells_it() -> None:
     image = case("a", ijk_to_ras=np.eye(4))
     row = evaluate_cases(PhantomDataset(test=(image,)), "test", shifted(2)).rows[0]
@@ -170,6 +184,17 @@ def test_the_papers_scores_of_pictures_are_taken_on_the_networks_grid() -> None:
     assert evaluation.rows[0].paper.dice == pytest.approx(dice)
     native = 2 * (published & classes).sum() / (published.sum() + classes.sum())
     assert evaluation.rows[0].scores.dice == pytest.approx(native)
+
+
+@pytest.mark.parametrize(("side", "size"), [(480, 224), (62, 224), (20, 4), (7, 10)])
+def test_a_reference_is_shrunken_to_the_pixel_as_pytorch_does(side: int, size: int) -> None:
+    torch = pytest.importorskip("torch")
+    mask = np.arange(side)[None, None] % 2 == np.zeros((1, side, 1))
+    view = slice_view(
+        Volume(mask.astype(np.uint8), np.diag([-1.0, -1, 1, 1]), "a"), "axial", "identity"
+    )
+    expected = torch.nn.functional.interpolate(torch.from_numpy(mask[None].astype("f4")), size=size)
+    assert np.array_equal(shrunken_reference(mask, view, size), expected[0].numpy() > 0)
 
 
 def test_a_tolerance_is_a_structures_own() -> None:
@@ -266,6 +291,33 @@ def test_two_patients_have_no_interval_however_many_images(patients: int) -> Non
 def test_values_that_are_all_the_same_have_an_interval_of_no_width() -> None:
     found = mean_of(measurements({"a": [0.5], "b": [0.5], "c": [0.5]}))
     assert (found.low, found.high, found.method) == (0.5, 0.5, "percentile")
+
+
+def test_the_mean_is_over_images_and_whole_patients_are_drawn() -> None:
+    images = {"a": [0.9, 0.8, 0.85, 0.95], "b": [0.2], "c": [0.4, 0.5], "d": [0.61]}
+    found = mean_of(measurements(images))
+    every = [value for values in images.values() for value in values]
+    assert found.value == pytest.approx(np.mean(every)) and found.value > 0.6  # of patients: 0.53
+
+    def mean_over_images(drawn: np.ndarray, axis: int = -1) -> np.ndarray:
+        drawn = np.moveaxis(drawn, axis, -1)
+        sums, counts = (
+            np.array([measure(values) for values in images.values()])[drawn].sum(axis=-1)
+            for measure in (sum, len)
+        )
+        return sums / counts
+
+    expected = bootstrap(
+        (np.arange(4),), mean_over_images, n_resamples=RESAMPLES, vectorized=True,
+        random_state=np.random.default_rng(SEED),
+    ).confidence_interval  # fmt: skip
+    assert (found.low, found.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
+
+
+def test_a_structure_that_nobody_drawn_has_is_left_out_and_not_counted_as_0() -> None:
+    common = measurements({"a": [1.0], "b": [1.0], "c": [1.0], "d": [1.0]}, "common")
+    found = mean_of(common + measurements({"a": [1.0]}, "rare"))
+    assert (found.value, found.low, found.high) == (1.0, 1.0, 1.0)
 
 
 def test_nothing_measured_has_no_mean() -> None:
