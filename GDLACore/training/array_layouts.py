@@ -13,6 +13,7 @@ from GDLACore.training.cases import Case
 from GDLACore.training.folders import files_below
 from GDLACore.training.splits import FoundCase
 
+_NAMES = re.IGNORECASE | re.ASCII
 _ENDING = re.compile(r"\.(npz|npy\.h5|h5|hdf5)$", re.IGNORECASE)
 _AS_STORED = ((-1.0, 0.0, 0.0, 0.0), (0.0, -1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0, 0, 0, 1.0))
 # Rows from the patient's right to the left, columns from front to back: transposed displays.
@@ -47,7 +48,7 @@ ARRAY_LAYOUTS = {
         ),
         # CT from -125 to 275 HU is stored as 0 to 1: the model's own window makes it that again.
         form=ArrayForm("synapse", _TRANSPOSED, 400.0, -125.0, (0.0, 1.0)),
-        name=re.compile(r"(?P<patient>case_?\d+)(_slice_?(?P<slice>\d+))?", re.IGNORECASE),
+        name=re.compile(r"(?P<patient>case_?\d+)(_slice_?(?P<slice>\d+))?", _NAMES),
         example="case0005_slice000.npz and case0001.npy.h5",
     ),
     "acdc": ArrayLayout(
@@ -56,7 +57,7 @@ ARRAY_LAYOUTS = {
         name=re.compile(
             r"(?P<patient>(case|patient)_?\d+)(_volume)?(_(?P<phase>E[DS]|frame_?\d+))?"
             r"(_slice_?(?P<phase_of_slice>E[DS])?_?(?P<slice>\d+))?",
-            re.IGNORECASE,
+            _NAMES,
         ),
         example="case_001_sliceED_0.npz and case_002_volume_ED.npz",
     ),
@@ -69,6 +70,7 @@ def find_array_cases(layout: ArrayLayout, folder: Path) -> list[FoundCase]:
     Raises TrainingError, naming the file, if there are none, if a name does not say which patient
     it is, if a slice is missing or there twice, or if a volume is there twice.
     """
+    patients: dict[tuple[str, int], str] = {}  # case0001, case_0001 and case1 are one
     slices: dict[tuple[Path, str, str], dict[int, Path]] = {}
     volumes: list[tuple[Path, str, str]] = []
     for file in files_below(folder):
@@ -81,7 +83,8 @@ def find_array_cases(layout: ArrayLayout, folder: Path) -> list[FoundCase]:
                 f"The name of {file} does not say which patient it shows.",
                 f"Files of this layout are named like {layout.example}.",
             )
-        patient = match["patient"].lower()
+        spelled = match["patient"].lower()
+        patient = patients.setdefault(_letters_and_number(spelled), spelled)
         groups = match.groupdict()
         phase = groups.get("phase") or groups.get("phase_of_slice")
         volume = f"{patient}_{phase.upper()}" if phase else patient
@@ -114,6 +117,11 @@ def one_case_per_slice(cases: Sequence[Case]) -> tuple[Case, ...]:
         if isinstance(case, ArrayVolume)
         for k in range(case.depth())
     )
+
+
+def _letters_and_number(name: str) -> tuple[str, int]:
+    letters = name.rstrip("0123456789")
+    return letters.rstrip("_"), int(name[len(letters) :])
 
 
 def _found(

@@ -180,13 +180,23 @@ def _slices(array: np.ndarray, file: Path) -> np.ndarray:
             f"{file} holds something other than numbers.",
             "Save the image and the label as arrays of numbers.",
         )
-    if array.ndim not in (2, 3) or min(array.shape[-2:]) < _SMALLEST_SLICE or array.size == 0:
+    if (
+        array.ndim not in (2, 3)
+        or min(array.shape[-2:]) < _SMALLEST_SLICE
+        or array.size == 0
+        or (array.ndim == 3 and _slices_last(*array.shape))
+    ):
         raise TrainingError(
             f"An array in {file} has the shape {array.shape}, which is neither [rows, columns] "
             "nor [slices, rows, columns].",
             "Save it in this order of axes.",
         )
     return array[None] if array.ndim == 2 else array
+
+
+def _slices_last(first: int, second: int, third: int) -> bool:
+    """Return whether the shape looks like [rows, columns, slices]: slices are square, or large."""
+    return first == second != third or 2 * third < min(first, second)
 
 
 def _check_pair(

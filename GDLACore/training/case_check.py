@@ -78,7 +78,8 @@ def warn_of_copies(splits: Mapping[str, Iterable[Case]]) -> None:
     first: dict[str, tuple[str, Case]] = {}
     for split, cases in splits.items():
         for case in cases:
-            image = case.description().get("image")
+            about = case.description()
+            image = about.get("image", about.get("files"))  # of arrays, with their labels
             if not isinstance(image, str):
                 continue
             other_split, other = first.setdefault(image, (split, case))

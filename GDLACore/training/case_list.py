@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from GDLACore.errors import TrainingError
 from GDLACore.training.labelled_image import LabelledImage, has_segments
 from GDLACore.training.settings_file import check_fields
 from GDLACore.training.splits import FoundCase
+
+_END = 1 << 63  # of the numbers that a label map can hold
 
 
 def listed_cases(items: Any, path: Path, names: set[str]) -> list[FoundCase]:
@@ -24,6 +27,14 @@ def listed_cases(items: Any, path: Path, names: set[str]) -> list[FoundCase]:
     return [
         FoundCase(case, Path(str(item["image"]))) for case, item in zip(cases, items, strict=True)
     ]
+
+
+def text_of(data: dict[str, Any], field: str, where: Path | str) -> str:
+    """Return the name in ``field`` of ``data``; raise TrainingError if there is none."""
+    value = data[field]
+    if value is None or isinstance(value, (bool, list, dict)) or not str(value).strip():
+        raise TrainingError(f"`{field}` of {where} must be a name, not {value!r}.")
+    return str(value)
 
 
 def listed_names(data: dict[str, Any], field: str, where: Path | str) -> tuple[str, ...]:
@@ -44,18 +55,19 @@ def _case(item: Any, path: Path, names: set[str]) -> LabelledImage:
         {"id", "patient", "image", "labels", "values"},
         {"unknown", "weight", "slices", "validation_slices"},
     )
-    files = {field: path.parent / str(item[field]) for field in ("image", "labels")}
+    files = {field: path.parent / text_of(item, field, where) for field in ("image", "labels")}
     for field, file in files.items():
-        if not file.exists():
+        if not os.path.exists(file):  # names that no file can have do not exist, either
             raise TrainingError(f"The {field} file {file} of {where} does not exist.")
     values = label_values(item["values"], where, names, has_segments(files["labels"]))
     unknown = unknown_structures(item, where, names, values)
     weight = item.get("weight", 1.0)
-    if not isinstance(weight, (int, float)) or not 0 < weight < math.inf:
-        raise TrainingError(f"`weight` of {where} must be a positive number, not {weight!r}.")
+    number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
+    if not number or not 0 < weight <= sys.float_info.max:
+        raise TrainingError(f"`weight` of {where} must be a positive number, not {weight!r:.30}.")
     return LabelledImage(
-        id=str(item["id"]),
-        patient=str(item["patient"]),
+        id=text_of(item, "id", where),
+        patient=text_of(item, "patient", where),
         values=values,
         unknown=unknown,
         weight=float(weight),
@@ -76,13 +88,18 @@ def label_values(
         raise TrainingError(f"`values` of {where} must map structures to label values.")
     if strange := set(data) - names:
         raise TrainingError(
-            f"`values` of {where} names {sorted(strange)}, which are no structures."
+            f"`values` of {where} names {sorted(map(str, strange))}, which are no structures."
         )
     values: dict[str, tuple[int | str, ...]] = {}
     for name, numbers in data.items():
         numbers = numbers if isinstance(numbers, list) else [numbers]
         named = segments and all(isinstance(number, str) for number in numbers)
-        if not named and not all(isinstance(number, int) and number > 0 for number in numbers):
+        if not numbers:
+            raise TrainingError(
+                f"`values` of {where} gives {name!r} no label value.",
+                "List it in `unknown`, or leave it out if none of it is in the picture.",
+            )
+        if not named and not all(type(number) is int and 0 < number < _END for number in numbers):
             raise TrainingError(
                 f"The label values of {name!r} in {where} must be whole numbers above 0"
                 f"{', or names of segments' if segments else ''}."

@@ -44,7 +44,7 @@ from GDLACore.training.case_list import listed_cases, listed_names
 from GDLACore.training.cases import IGNORED, Case
 from GDLACore.training.layouts import LAYOUT_FIELDS, found_cases
 from GDLACore.training.settings_file import check_fields, read_settings
-from GDLACore.training.splits import SPLIT_FIELDS, SPLITS, split_cases
+from GDLACore.training.splits import SPLIT_FIELDS, SPLITS, one_spelling, split_cases
 
 _CASES_FIELDS = {"structures", "auxiliary", "cases"}
 
@@ -172,6 +172,7 @@ def read_dataset(path: Path) -> Dataset:
         )
         _check_structures(structures, path, auxiliary)
         found = listed_cases(data["cases"], path, set(structures + auxiliary))
+    found = one_spelling(found)
     splits = split_cases(found, data, path)
     training = splits["training"]
     watched = {case.id for case in training if case.validation_slices is not None}

@@ -16,8 +16,8 @@ def files_below(folder: Path) -> list[Path]:
     Names that begin with a dot are left out. Raises TrainingError if there is no such folder, or
     if one cannot be listed.
     """
-    if not folder.is_dir():
-        kind = "is a file, not a folder" if folder.exists() else "does not exist"
+    if not os.path.isdir(folder):
+        kind = "is a file, not a folder" if os.path.exists(folder) else "does not exist"
         raise TrainingError(f"The folder {folder} {kind}.", "Correct `folder` in the dataset file.")
     files: list[Path] = []
     seen: set[str] = set()

@@ -10,7 +10,7 @@ import numpy as np
 
 from GDLACore.errors import TrainingError
 from GDLACore.imaging.pixels import open_header
-from GDLACore.imaging.reading import read_labels, read_volume
+from GDLACore.imaging.reading import on_grid, read_labels, read_volume
 from GDLACore.imaging.segments import Segment, read_segments
 from GDLACore.imaging.volume import Volume
 from GDLACore.training.cases import IGNORED
@@ -70,7 +70,12 @@ class LabelledImage:
                 "several of them.",
                 f"Give the names of segments in `values` of case {self.id} in the dataset file.",
             )
-        stored = read_labels(self.labels, volume)
+        if is_picture(self.image) and is_picture(self.labels):
+            # What each file says of its size on paper need not agree.
+            labels = without_spacing(read_volume(self.labels))
+            stored = on_grid(labels, without_spacing(volume), self.labels.name)
+        else:
+            stored = read_labels(self.labels, volume)
         classes = np.zeros(stored.shape, np.uint8)
         for index, name in enumerate(names, start=1):
             classes[np.isin(stored, self.values.get(name, ()))] = index

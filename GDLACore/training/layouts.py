@@ -7,7 +7,7 @@ from typing import Any
 
 from GDLACore.errors import TrainingError
 from GDLACore.training.array_layouts import ARRAY_LAYOUTS, find_array_cases
-from GDLACore.training.case_list import listed_names
+from GDLACore.training.case_list import listed_names, text_of
 from GDLACore.training.masked_picture import MASK_RULES
 from GDLACore.training.pairs_layout import PAIRS_FIELDS, find_pairs
 from GDLACore.training.picture_layouts import PICTURE_LAYOUTS, find_picture_cases
@@ -31,7 +31,6 @@ def found_cases(data: dict[str, Any], path: Path) -> tuple[tuple[str, ...], list
             f"Known layouts are {', '.join(LAYOUTS)}.",
         )
     fields = {"structures"} | SPLIT_FIELDS
-    folder = path.parent / str(data.get("folder"))
     structures = listed_names(data, "structures", path)
     if (name in PICTURE_LAYOUTS or data.get("masks")) and len(structures) > 1:
         raise TrainingError(
@@ -41,13 +40,16 @@ def found_cases(data: dict[str, Any], path: Path) -> tuple[tuple[str, ...], list
     if name == "pairs":
         required = {"layout", "folder", "structures", "images", "labels"}
         check_fields(data, str(path), required, fields | PAIRS_FIELDS | {"masks"})
+        folder = path.parent / text_of(data, "folder", path)
         return structures, find_pairs(data, path, folder, structures, _mask_rule(data, path))
     if name in ARRAY_LAYOUTS:
         check_fields(data, str(path), {"layout", "folder"}, fields)
         layout = ARRAY_LAYOUTS[name]
+        folder = path.parent / text_of(data, "folder", path)
         return structures or layout.structures, find_array_cases(layout, folder)
     check_fields(data, str(path), {"layout", "folder"}, fields | {"masks"})
     pictures = PICTURE_LAYOUTS[name]
+    folder = path.parent / text_of(data, "folder", path)
     rule = _mask_rule(data, path) or MASK_RULES[0]
     return structures or (pictures.structure,), find_picture_cases(pictures, folder, rule)
 

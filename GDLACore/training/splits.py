@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,21 @@ class FoundCase:
 
     case: Case
     path: Path
+
+
+def key_of(name: str) -> str:
+    """Return what is equal for names that mean the same patient, or the same case."""
+    return name.strip().casefold()
+
+
+def one_spelling(found: Sequence[FoundCase]) -> list[FoundCase]:
+    """Return ``found`` with the name of each patient as it is spelled first."""
+    first: dict[str, str] = {}
+    return [
+        replace(item, case=replace(item.case, patient=first.setdefault(key_of(name), name)))
+        for item in found
+        for name in [item.case.patient.strip()]
+    ]
 
 
 def split_cases(
@@ -82,7 +97,7 @@ def _check_ids(found: Sequence[FoundCase], path: Path) -> None:
     """Refuse ids that are the same, or would be as names of files on Windows and macOS."""
     first: dict[str, FoundCase] = {}
     for item in found:
-        other = first.setdefault(item.case.id.casefold(), item)
+        other = first.setdefault(key_of(item.case.id), item)
         if other is not item:
             raise TrainingError(
                 f"Two cases in {path} have the same id {item.case.id}: "
@@ -93,21 +108,34 @@ def _check_ids(found: Sequence[FoundCase], path: Path) -> None:
 
 def _listed(found: Sequence[FoundCase], data: dict[str, Any], path: Path) -> list[str]:
     chosen = ["training"] * len(found)
+    of_patient: dict[str, list[int]] = {}
+    with_id: dict[str, list[int]] = {}
+    for number, item in enumerate(found):
+        of_patient.setdefault(key_of(item.case.patient), []).append(number)
+        with_id.setdefault(key_of(item.case.id), []).append(number)
     for split in SPLITS[1:]:
         field = f"{split}_patients"
-        wanted = set(_names(data.get(field), field, path))
-        for number, item in enumerate(found):
-            if {item.case.patient, item.case.id} & wanted:
-                if chosen[number] != "training":
-                    raise TrainingError(
-                        f"Patient {item.case.patient} is in both validation_patients and "
-                        f"test_patients in {path}.",
-                        "Take the patient out of one of them.",
-                    )
+        missing = []
+        for name in _names(data.get(field), field, path):
+            patients, ids = (numbers.get(key_of(name), []) for numbers in (of_patient, with_id))
+            if patients and not set(ids) <= set(patients):
+                raise TrainingError(
+                    f"{name} in {field} of {path} is a patient, and the id of a case of patient "
+                    f"{found[ids[0]].case.patient}.",
+                    "Rename one of them.",
+                )
+            meant = patients or ids
+            missing += [] if meant else [name]
+            if any(chosen[number] not in ("training", split) for number in meant):
+                raise TrainingError(
+                    f"Patient {found[meant[0]].case.patient} is in both validation_patients and "
+                    f"test_patients in {path}.",
+                    "Take the patient out of one of them.",
+                )
+            for number in meant:
                 chosen[number] = split
-        known = {item.case.patient for item in found} | {item.case.id for item in found}
-        if missing := sorted(wanted - known):
-            raise TrainingError(f"{field} {missing} have no case in {path}.")
+        if missing:
+            raise TrainingError(f"{field} {sorted(missing)} have no case in {path}.")
     return chosen
 
 
@@ -116,7 +144,7 @@ def _names(data: Any, field: str, path: Path) -> list[str]:
     if isinstance(data, str):
         try:
             lines = (path.parent / data).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:  # no text, or a name that no file can have
             raise TrainingError(
                 f"The file {path.parent / data} of `{field}` cannot be read.",
                 "Name a text file with one patient per line, or list them.",

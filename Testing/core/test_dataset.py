@@ -115,6 +115,38 @@ FAULTS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
         lambda d: d["cases"][0].update(unknown=["liver"]),
         "liver",
     ),
+    "label values and something else": (
+        lambda d: d["cases"][0].update(values={1: 5, "foo": 3}),
+        r"names \['1', 'foo'\], which are no structures",
+    ),
+    "no value for a structure": (
+        lambda d: d["cases"][0]["values"].update(spleen=[]),
+        "gives 'spleen' no label value",
+    ),
+    "a value that is true": (
+        lambda d: d["cases"][0]["values"].update(liver=True),
+        "label values of 'liver' .* must be whole numbers above 0",
+    ),
+    "a weight beyond all floats": (lambda d: d["cases"][0].update(weight=10**400), "weight.*100"),
+    "a weight that is true": (lambda d: d["cases"][0].update(weight=True), "`weight`.* not True"),
+    "a name that no file can have": (
+        lambda d: d["cases"][0].update(image=5000 * "a"),
+        "image file .* does not exist",
+    ),
+    "a file of patients that no system has": (
+        lambda d: d.update(validation_patients="\0"),
+        "`validation_patients` cannot be read",
+    ),
+    "a patient of nothing": (lambda d: d["cases"][0].update(patient=None), "`patient` .* not None"),
+    "an id of blanks": (lambda d: d["cases"][0].update(id="  "), "`id` of .* must be a name"),
+    "labels of nothing": (lambda d: d["cases"][0].update(labels=None), "`labels` .* not None"),
+    "an id in capitals and not": (lambda d: d["cases"][1].update(id="A"), "same id"),
+    "an id that is the name of another's patient": (
+        lambda d: (
+            d["cases"][0].update(id="c", patient="b") or d["cases"][1].update(id="b", patient="d")
+        ),
+        "b in validation_patients .* is a patient, and the id of a case of patient d",
+    ),
     "a weight of nothing": (lambda d: d["cases"][0].update(weight=0), "weight"),
     "slices the wrong way round": (lambda d: d["cases"][0].update(slices=[5, 2]), "slices"),
 }
@@ -125,6 +157,20 @@ def test_a_faulty_dataset_file_is_refused_and_the_fault_named(tmp_path: Path, fa
     change, complaint = FAULTS[fault]
     with pytest.raises(TrainingError, match=complaint):
         read_dataset(_changed(write_dataset(tmp_path), change))
+
+
+def test_a_patient_is_one_however_the_name_is_spelled(tmp_path: Path) -> None:
+    def spell(data: dict[str, Any]) -> None:
+        data["cases"][0]["patient"], data["cases"][1]["patient"] = "P1", "p1 "
+        data["validation_patients"] = ["b"]
+
+    path = _changed(write_dataset(tmp_path), spell)
+    with pytest.raises(TrainingError, match="Patient P1 would be both in training .* validation"):
+        read_dataset(path)
+    dataset = read_dataset(_changed(path, lambda d: d.pop("validation_patients")))
+    assert {case.patient for case in dataset.training} == {"P1"}
+    everybody = _changed(path, lambda d: d.update(test_patients=["p1"]))
+    assert len(read_dataset(everybody).test) == 2
 
 
 def test_a_label_map_on_another_grid_is_refused(tmp_path: Path) -> None:

@@ -82,6 +82,11 @@ def _settings(**settings: object) -> Break:
     return lambda folder: change(folder / "dataset.yaml", **settings)
 
 
+def _settings_of_nothing(folder: Path) -> None:
+    path = folder / "dataset.yaml"
+    path.write_text(path.read_text().replace("folder: data", "folder: null"), encoding="utf-8")
+
+
 def _text(name: str, text: str) -> Break:
     return lambda folder: (folder / name).write_text(text, encoding="utf-8") and None
 
@@ -127,6 +132,8 @@ def _segments(**values: object) -> Break:
 
 IMAGE, LABEL = arrays(51, None, 8)
 NIFTI = arrays(4, 4, 2)[0]
+LAST = np.zeros((32, 32, 20), np.float32)  # of 32 x 32 pixels
+TALL = np.zeros((48, 40, 18), np.float32)
 WHITE = np.full((32, 40), 255, np.uint8)
 BARE = {"split": None, "validation_patients": None, "test_patients": None}
 
@@ -227,7 +234,27 @@ FAULTS: dict[str, tuple[str, Break, str]] = {
         _copied("data/test/case_003_volume_ED.npz", "data/train/case_001_volume_ED.npz"),
         r"same id case_001_ED",
     ),
+    "rows, columns, slices": (
+        "acdc",
+        lambda f: np.savez(
+            f / "data/test/case_003_volume_ED.npz", img=LAST, label=np.zeros(LAST.shape, np.uint8)
+        ),
+        r"volume_ED.npz has the shape \(32, 32, 20\), which is neither",
+    ),
+    "many slices last": (
+        "acdc",
+        lambda f: np.savez(
+            f / "data/test/case_003_volume_ED.npz", img=TALL, label=np.zeros(TALL.shape, np.uint8)
+        ),
+        r"volume_ED.npz has the shape \(48, 40, 18\), which is neither",
+    ),
+    "no folder": ("busi", _settings_of_nothing, r"`folder` of .*dataset.yaml must be a name"),
     # splits
+    "a patient of two spellings": (
+        "synapse",
+        _moved(VOLUME, "data/test_vol_h5/case_5.npy.h5"),
+        r"Patient case_5 .* test .*case_5.npy.h5.* training .*case0005_slice000.npz",
+    ),
     "a patient in training and test": (
         "acdc",
         _moved("data/train/case_001_sliceES_1.npz", "data/test/case_001_sliceES_1.npz"),
@@ -446,6 +473,20 @@ def test_the_same_picture_in_training_and_test_is_warned_of(
     write_picture(tmp_path / "data" / "images" / "cju1.jpg", picture(0))
     read_dataset(path).check(card_of("kvasir"))
     assert "cju0 (training) is that of cju1 (validation)" in caplog.text
+
+
+def test_the_same_arrays_in_training_and_test_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_layout(tmp_path, "acdc")
+    volume = "case_{:03}_volume_ED.npz"
+    for split, patient in (("train", 8), ("test", 9)):
+        shutil.copy(
+            tmp_path / "data/test" / volume.format(3),
+            tmp_path / "data" / split / volume.format(patient),
+        )
+    read_dataset(path).check(card_of("acdc"))
+    assert "case_008_ED_slice000 (training) is that of case_003_ED (test)" in caplog.text
 
 
 def test_a_structure_nobody_shows_is_warned_of(

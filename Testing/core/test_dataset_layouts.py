@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from layout_files import (
     SIDE,
     arrays,
@@ -119,6 +120,7 @@ MASKS = {
         [0, 0, 1, 1],
         [0, 0, 1, 1],
     ),
+    "exactly half": (np.array([[0, 100, 101, 200]], np.uint8), [0, 0, 0, 1], [0, 0, 1, 1]),
     "transparency": (
         np.array([[[0, 0, 0, 255], [0, 0, 0, 255], [9, 9, 9, 0], [9, 9, 9, 255]]], np.uint8),
         [0, 0, 1, 1],
@@ -211,6 +213,45 @@ def test_masks_of_pairs_are_pictures(tmp_path: Path) -> None:
     dataset = read_dataset(path)
     dataset.check(card_of("kvasir"))
     np.testing.assert_array_equal(dataset.read(dataset.training[0])[1][0], mask() > 0)
+
+
+def _with_density(path: Path, array: np.ndarray, spacing: float) -> None:
+    image = sitk.GetImageFromArray(array, isVector=array.ndim == 3)
+    image.SetSpacing((spacing, spacing))
+    sitk.WriteImage(image, str(path))
+
+
+@pytest.mark.parametrize("means", ["masks: half", "values: {Polyp: 255}"])
+def test_a_pictures_size_on_paper_is_no_spacing(tmp_path: Path, means: str) -> None:
+    (tmp_path / "data").mkdir()
+    _with_density(tmp_path / "data" / "a.png", picture(1), 0.2)
+    _with_density(tmp_path / "data" / "a-mask.png", mask(), 0.3)
+    path = tmp_path / "dataset.yaml"
+    path.write_text(
+        f"{{layout: pairs, folder: data, structures: [Polyp], {means}, images: '{{id}}.png',"
+        " labels: '{id}-mask.png'}",
+        encoding="utf-8",
+    )
+    dataset = read_dataset(path)
+    volume, classes = dataset.read(dataset.training[0])
+    assert volume.spacing == (1.0, 1.0, 1.0) and not dataset.training[0].spacing_known
+    np.testing.assert_array_equal(classes[0], mask() > 0)
+
+
+@pytest.mark.parametrize(("layout", "known"), [("pairs", True), ("acdc", False), ("busi", False)])
+def test_only_volumes_of_medical_formats_are_measured_in_mm(
+    tmp_path: Path, layout: str, known: bool
+) -> None:
+    dataset = read_dataset(write_layout(tmp_path, layout))
+    assert {case.spacing_known for case in (*dataset.training, *dataset.validation)} == {known}
+
+
+def test_of_folders_in_one_another_the_outer_one_tells_the_split(tmp_path: Path) -> None:
+    path = write_layout(tmp_path, "acdc")
+    (tmp_path / "data" / "test" / "train").mkdir()
+    file = "case_003_volume_ED.npz"
+    (tmp_path / "data" / "test" / file).rename(tmp_path / "data" / "test" / "train" / file)
+    assert [case.id for case in read_dataset(path).test] == ["case_003_ED"]
 
 
 def test_who_is_drawn_depends_on_the_seed_and_the_names_alone(tmp_path: Path) -> None:
