@@ -8,10 +8,12 @@ from pathlib import Path
 
 from GDLACore.errors import TrainingError
 
-_LARGEST_HEADER = 1 << 22  # bytes, with a name for each of many slices
+_LONGEST_LINE, _MOST_LINES = 1 << 16, 1 << 16  # of a header: there is a line for every slice
 _PAIR = re.compile(r"\.(hdr|img)(\.gz)?$", re.IGNORECASE)
 _META = re.compile(rb"^\s*ElementDataFile\s*[=:]\s*(.*?)\s*$", re.MULTILINE)
 _NRRD = re.compile(rb"^data ?file:\s*(.*?)\s*$", re.MULTILINE | re.IGNORECASE)
+_BLANK = re.compile(rb"\s*\Z")  # ends a header of NRRD
+_LOCAL = re.compile(rb"\s*ElementDataFile\s*[=:]\s*LOCAL", re.IGNORECASE)  # one of MetaImage
 _NUMBER = re.compile(r"%[-+ 0#]*\d*(\.\d+)?[diuoxX]")
 
 
@@ -31,10 +33,10 @@ def data_files(path: Path) -> list[Path]:
             if _PAIR.search(file.name) and _PAIR.sub("", file.name) == stem and file != path
         )
     if name.endswith((".mhd", ".mha")):
-        head = _head(path)
+        head = _head(path, _LOCAL)
         named = _META.search(head)
     elif name.endswith((".nhdr", ".nrrd")):
-        head = re.split(rb"\r?\n\r?\n", _head(path), maxsplit=1)[0]
+        head = _head(path, _BLANK)
         named = _NRRD.search(head)
     else:
         return []
@@ -49,9 +51,15 @@ def data_files(path: Path) -> list[Path]:
     return [path.parent / text]
 
 
-def _head(path: Path) -> bytes:
+def _head(path: Path, end: re.Pattern[bytes]) -> bytes:
+    """Return the lines of ``path`` up to the one that is the ``end`` of its header."""
+    lines: list[bytes] = []
     with path.open("rb") as file:
-        return file.read(_LARGEST_HEADER)
+        while (line := file.readline(_LONGEST_LINE)) and len(lines) < _MOST_LINES:
+            lines.append(line)
+            if end.match(line):
+                break
+    return b"".join(lines)
 
 
 def _numbered(path: Path, pattern: str) -> list[Path]:
