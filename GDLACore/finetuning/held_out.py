@@ -16,7 +16,10 @@ GAP_MM = 4.0
 
 @dataclass(frozen=True)
 class Split:
-    """Cases to learn from and cases to judge by; ``independent`` if no patient is in both."""
+    """Cases to learn from and cases to judge by; ``independent`` if no patient is in both.
+
+    Patients of whom there is the same image are one, and bear one name in all their cases.
+    """
 
     learning: tuple[ReviewedCase, ...]
     held_out: tuple[ReviewedCase, ...]
@@ -36,12 +39,14 @@ def hold_out_named(cases: Sequence[ExaminedCase], names: Sequence[str]) -> Split
             f"There are {', '.join(sorted(known))}.",
         )
     chosen = {item.case.id for item in cases if {item.case.id, item.case.patient} & set(names)}
-    split = _split(cases, chosen)
+    split = _split(_by_person(cases), chosen)
     both = {c.patient for c in split.learning} & {c.patient for c in split.held_out}
     if both:
+        halves = (*split.learning, *split.held_out)
         raise TrainingError(
             f"Patient {min(both)} has cases in both halves: what is held out would be known.",
-            "Hold out the patient, with all cases.",
+            "Hold out the patient, with all cases: "
+            f"{', '.join(sorted(c.id for c in halves if c.patient == min(both)))}.",
         )
     return split
 
@@ -51,6 +56,7 @@ def hold_out_patients(cases: Sequence[ExaminedCase], fraction: float, seed: int)
 
     Raises TrainingError if there is only one patient.
     """
+    cases = _by_person(cases)
     patients = sorted({item.case.patient for item in cases})
     if len(patients) < 2:
         raise TrainingError(
@@ -69,10 +75,19 @@ def hold_out_slices(cases: Sequence[ExaminedCase], fraction: float) -> Split:
     The slices within GAP_MM before the block serve neither half. Slices of one patient are not
     independent: what comes out says how well the model suits this patient, not the next one.
 
-    Raises TrainingError if a case has too few slices for that.
+    Raises TrainingError if a case has too few slices for that, or if two cases show the same image,
+    for then the one would teach what the other judges.
     """
     learning, held_out = [], []
+    shown: dict[str, str] = {}
     for item in cases:
+        same = shown.setdefault(item.case.files["image"], item.case.id)
+        if same != item.case.id:
+            raise TrainingError(
+                f"Cases {same} and {item.case.id} show the same image, so that the one would teach "
+                "what the other judges.",
+                "Leave one of them.",
+            )
         slices = item.slices
         count = max(1, round(fraction * len(slices)))
         first = slices[-count]
@@ -86,6 +101,24 @@ def hold_out_slices(cases: Sequence[ExaminedCase], fraction: float) -> Split:
         learning.append(replace(item.case, taught=ranges_of(rest)))
         held_out.append(item.held_out(ranges_of(slices[-count:])))
     return Split(tuple(learning), tuple(held_out), independent=False)
+
+
+def _by_person(cases: Sequence[ExaminedCase]) -> list[ExaminedCase]:
+    """Return the cases with one name for all patients of whom there is the same image.
+
+    A patient's pseudonym is another where the secret, or the ID in the image, is another.
+    """
+    person = {item.case.patient: item.case.patient for item in cases}
+    seen: dict[str, str] = {}
+    for item in cases:
+        patient = item.case.patient
+        first, other = sorted(
+            (person[patient], person[seen.setdefault(item.case.files["image"], patient)])
+        )
+        person = {name: first if one == other else one for name, one in person.items()}
+    return [
+        replace(item, case=replace(item.case, patient=person[item.case.patient])) for item in cases
+    ]
 
 
 def _split(cases: Sequence[ExaminedCase], chosen: set[str]) -> Split:

@@ -18,6 +18,7 @@ from GDLACore.finetuning.cases import ExaminedCase, examine, ranges_of
 from GDLACore.finetuning.held_out import hold_out_named, hold_out_patients, hold_out_slices
 from GDLACore.imaging.segments import Segment, segments_of
 from GDLACore.imaging.volume import sitk_geometry
+from GDLACore.model.card import Label
 from GDLACore.model.catalogue import find
 from GDLACore.training.case_cache import content_key
 from GDLACore.training.cases import IGNORED
@@ -32,6 +33,10 @@ LEFT, RIGHT = "7771000", "24028007"
 
 def segment(name: str, code: str = "", modifier: str = "") -> Segment:
     return Segment(name, code, modifier, 0, 1)
+
+
+def named(name: str) -> Label:
+    return next(label for label in DEMO.labels if label.name == name)
 
 
 def tagged(code: str) -> str:
@@ -91,6 +96,17 @@ def test_both_lungs_are_lungs_and_a_kidney_without_a_side_is_none() -> None:
     )
     assert [s.name for s in found.segments["Lungs"]] == ["l", "r"]
     assert found.ignored == ("kidney",)
+
+
+def test_a_segment_of_one_side_is_not_the_other_and_one_without_a_side_neither() -> None:
+    left = replace(DEMO, labels=(replace(named("Left kidney"), value=1),))
+    found = match_segments([segment("r", KIDNEY, RIGHT), segment("kidney", KIDNEY)], left)
+    assert (found.segments, found.ignored) == ({}, ("r", "kidney"))
+    first = replace(
+        DEMO,
+        labels=(replace(named("Lungs"), value=1), replace(named("Lungs"), value=2, name="more")),
+    )
+    assert match_segments([segment("lung", LUNG)], first).ignored == ("lung",)
 
 
 def test_only_a_segment_without_codes_is_matched_by_its_name_and_that_is_told() -> None:
@@ -255,6 +271,27 @@ def test_one_patient_alone_is_refused_unless_slices_are_held_out(tmp_path: Path)
     few = replace(cases[0], case=replace(cases[0].case, taught=((0, 2),)))
     with pytest.raises(GDLAError, match="2 reviewed slices, too few"):
         hold_out_slices([few], 0.5)
+
+
+def test_patients_of_whom_there_is_the_same_image_are_one(tmp_path: Path) -> None:
+    for image, one in ((1, 5), (1, 2), (2, 2), (3, 9)):  # patient 2 links two images
+        add_ball_case(tmp_path, image, patient_number=one)
+    cases = [examine(found, CARD) for found in read_training_set(tmp_path)]
+    for seed in range(4):
+        split = hold_out_patients(cases, 0.25, seed)
+        assert {len(split.learning), len(split.held_out)} == {1, 3}
+        assert {c.patient for c in (*split.learning, *split.held_out)} == {patient(2), patient(9)}
+    with pytest.raises(TrainingError, match=f"Patient {patient(2)} has cases in both halves"):
+        hold_out_named(cases, [patient(5)])
+    assert len(hold_out_named(cases, [patient(5), patient(2)]).held_out) == 3
+
+
+def test_slices_cannot_be_held_out_of_an_image_that_is_there_twice(tmp_path: Path) -> None:
+    for reviewed in (((0, 5),), ((0, 8),)):
+        add_ball_case(tmp_path, 1, reviewed=reviewed)
+    one, other = (examine(found, CARD) for found in read_training_set(tmp_path))
+    with pytest.raises(TrainingError, match=f"{one.case.id} and {other.case.id} show the same"):
+        hold_out_slices([one, other], 0.25)
 
 
 def test_the_two_halves_of_a_case_are_unpacked_apart(tmp_path: Path) -> None:
