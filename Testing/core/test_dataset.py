@@ -161,7 +161,8 @@ def test_a_faulty_dataset_file_is_refused_and_the_fault_named(tmp_path: Path, fa
 
 def test_a_patient_is_one_however_the_name_is_spelled(tmp_path: Path) -> None:
     def spell(data: dict[str, Any]) -> None:
-        data["cases"][0]["patient"], data["cases"][1]["patient"] = "P1", "p1 "
+        data["cases"][0].update(id="p1", patient="P1")  # the patient counts, not the case
+        data["cases"][1].update(patient="p1 ")
         data["validation_patients"] = ["b"]
 
     path = _changed(write_dataset(tmp_path), spell)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -181,6 +183,14 @@ def test_the_same_files_with_other_label_values_are_no_copies(tmp_path: Path) ->
     second = read_dataset(path).cached_in(tmp_path / "cache")
     swapped = second.read(second.training[0])[1]
     np.testing.assert_array_equal(swapped == 2, classes == 1)
+
+
+def test_a_volume_with_spacing_and_one_without_are_no_copies(tmp_path: Path) -> None:
+    dataset = read_dataset(write_layout(tmp_path, "pairs"))
+    volume = dataset.training[0]
+    picture = replace(volume, image=shutil.copy(volume.image, tmp_path / "a.tif"))
+    assert (volume.spacing_known, picture.spacing_known) == (True, False)
+    assert content_key(volume, dataset.names) != content_key(picture, dataset.names)
 
 
 def test_the_hash_of_a_split_tells_the_names_of_the_structures(tmp_path: Path) -> None:
