@@ -43,6 +43,11 @@ def finetuned_card(origin: Origin, name: str, split: Split, verdict: Verdict) ->
         "structures say was found out before that.",
         f"Mean Dice on {_held_out(split)} before and after fine-tuning: {_numbers(verdict.mean)}.",
     ]
+    names = [label.name for label in card.labels]
+    if untaught := split.untaught(names):
+        caveats.append(f"No case taught {', '.join(untaught)}: fine-tuning may have spoilt them.")
+    if unjudged := verdict.unjudged(names):
+        caveats.append(f"No held-out case shows {', '.join(unjudged)}: nobody knows how they do.")
     if verdict.refusal:
         caveats.append(f"Saved although it is worse than the start: {verdict.refusal}")
     return replace(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from GDLACore.errors import TrainingError
@@ -24,6 +24,10 @@ class Split:
     learning: tuple[ReviewedCase, ...]
     held_out: tuple[ReviewedCase, ...]
     independent: bool
+
+    def untaught(self, names: Iterable[str]) -> list[str]:
+        """Return those structures of ``names`` that no case to learn from tells about."""
+        return [name for name in names if all(name in case.unknown for case in self.learning)]
 
 
 def hold_out_named(cases: Sequence[ExaminedCase], names: Sequence[str]) -> Split:

@@ -60,8 +60,22 @@ def table(report: Report) -> list[tuple[str, ...]]:
 def remarks(report: Report) -> list[str]:
     """Return what a reader must know beside the table, a sentence each."""
     said = [_held_out(report.split)]
+    untaught, unjudged = _untaught(report), _unjudged(report)
+    if untaught:
+        said.append(f"No case taught {', '.join(untaught)}: the model may have forgotten them.")
+    if unjudged:
+        said.append(
+            f"No held-out case shows {', '.join(unjudged)}: of these the Dice says nothing."
+        )
+    persons = {c.id: c.patient for c in (*report.split.learning, *report.split.held_out)}
     for item in report.examined:
         matching = item.matching
+        person = persons[item.case.id]
+        if person != item.case.patient:
+            said.append(
+                f"Case {item.case.id}: taken for one of patient {person}, of whom there is the "
+                "same image."
+            )
         if matching.by_name:
             said.append(
                 f"Case {item.case.id}: {', '.join(matching.by_name)} matched by name, because the "
@@ -112,6 +126,8 @@ def as_json(report: Report) -> dict[str, Any]:
         "held out are other patients": report.split.independent,
         "learnt from": _described(report.split.learning),
         "held out": _described(report.split.held_out),
+        "taught by no case": _untaught(report),
+        "judged by no case": _unjudged(report),
         "segments": {
             item.case.id: {
                 "matched": {
@@ -136,6 +152,14 @@ def as_json(report: Report) -> dict[str, Any]:
             for old, new in zip(report.before, report.after, strict=True)
         ],
     }
+
+
+def _untaught(report: Report) -> list[str]:
+    return report.split.untaught(label.name for label in report.card.labels)
+
+
+def _unjudged(report: Report) -> list[str]:
+    return report.verdict.unjudged(label.name for label in report.card.labels)
 
 
 def _described(cases: Iterable[ReviewedCase]) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from GDLACore.pipeline import segment_volume
 from GDLACore.training.cases import IGNORED
 
 MEAN = "mean"
+# Less, over all held-out cases, is noise at the borders of other structures.
+FALSE_ML = 5.0
 
 
 @dataclass(frozen=True)
@@ -49,16 +51,23 @@ class Change:
 class Verdict:
     """All changes, the mean last, and the sentence that refuses the result: "" if it is no worse.
 
-    ``lost`` are the structures whose Dice fell by more than the tolerance.
+    ``lost`` are the structures whose Dice fell by more than the tolerance, ``flooded`` those found
+    where there are none, by more than FALSE_ML and more than twice as much as before.
     """
 
     changes: tuple[Change, ...]
     lost: tuple[str, ...]
+    flooded: tuple[str, ...]
     refusal: str
 
     @property
     def mean(self) -> Change:
         return self.changes[-1]
+
+    def unjudged(self, names: Iterable[str]) -> list[str]:
+        """Return those structures of ``names`` that no held-out case shows."""
+        judged = {change.structure for change in self.changes if change.difference is not None}
+        return [name for name in names if name not in judged]
 
 
 def findings(engine: Engine, cases: Iterable[ReviewedCase]) -> list[Finding]:
@@ -92,7 +101,7 @@ def judged(start: Sequence[Finding], result: Sequence[Finding], tolerance: float
     """Return the verdict on ``result``, the findings in the same cases as ``start``.
 
     It is refused if the mean Dice is lower than at the start, or that of a structure by more than
-    ``tolerance``.
+    ``tolerance``, or if much more of a structure is found where the reference has none.
     """
     names = list(dict.fromkeys(finding.structure for finding in start))
     changes = [_change(name, {name}, start, result) for name in names]
@@ -102,10 +111,18 @@ def judged(start: Sequence[Finding], result: Sequence[Finding], tolerance: float
         for change in changes
         if change.difference is not None and change.difference.value < -tolerance
     )
-    return Verdict((*changes, mean), lost, _refusal(mean, lost, tolerance))
+    flooded = tuple(change.structure for change in changes if _is_flood(*change.false_ml))
+    refusal = _refusal(mean, lost, flooded, tolerance)
+    return Verdict((*changes, mean), lost, flooded, refusal)
 
 
-def _refusal(mean: Change, lost: tuple[str, ...], tolerance: float) -> str:
+def _is_flood(before: float, after: float) -> bool:
+    return after - before > FALSE_ML and after > 2 * before
+
+
+def _refusal(
+    mean: Change, lost: tuple[str, ...], flooded: tuple[str, ...], tolerance: float
+) -> str:
     if mean.start is None or mean.result is None:
         return "The held-out cases hold none of the structures."
     if mean.result.value < mean.start.value:
@@ -115,6 +132,11 @@ def _refusal(mean: Change, lost: tuple[str, ...], tolerance: float) -> str:
         )
     if lost:
         return f"The Dice of {', '.join(lost)} fell by more than {tolerance:g}."
+    if flooded:
+        return (
+            f"Where the reference has none, more than twice as much {', '.join(flooded)} is found "
+            f"as before, and more than {FALSE_ML:g} mL more."
+        )
     return ""
 
 

@@ -24,13 +24,16 @@ from GDLACore.evaluation.scores import score
 from GDLACore.export.model_file import write_onnx_model
 from GDLACore.finetuning import command
 from GDLACore.finetuning.callbacks import KeptParts, StopNoBetter
+from GDLACore.finetuning.cases import examine
 from GDLACore.finetuning.command import Settings, finetune, load_start
-from GDLACore.finetuning.finetuned_card import finetuned_name
+from GDLACore.finetuning.finetuned_card import Origin, finetuned_card, finetuned_name
 from GDLACore.finetuning.held_out import hold_out_named
+from GDLACore.finetuning.report import Report, as_json, remarks
 from GDLACore.finetuning.scores import Finding, judged
 from GDLACore.model.bundle import read_card
 from GDLACore.network.checkpoint import build_network, save_model
 from GDLACore.training.file_hash import sha256
+from GDLACore.training_set import read_training_set
 from GDLACore.weights.loading import load_weights
 
 NAMED = partial(hold_out_named, names=[patient(3)])
@@ -248,6 +251,35 @@ def test_what_the_reference_lacks_has_no_dice_but_a_volume() -> None:
     aorta = next(change for change in verdict.changes if change.structure == "aorta")
     assert (aorta.difference, aorta.false_ml) == (None, (9.0, 4.0))
     assert verdict.mean.start.value == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "refused"), [(0, 800, True), (0, 5, False), (100, 199, False)]
+)
+def test_a_flood_of_what_is_not_there_is_refused(before: int, after: int, refused: bool) -> None:
+    verdict = judged([dice(0.5), absent(before)], [dice(0.6), absent(after)], 0.02)
+    assert verdict.flooded == (("aorta",) if refused else ())
+    assert ("twice as much aorta is found" in verdict.refusal) == refused
+
+
+def test_what_nothing_taught_and_nothing_judged_is_named(tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        add_ball_case(tmp_path, number, structures=("liver",))
+    cases = [examine(found, CARD) for found in read_training_set(tmp_path)]
+    split = NAMED(cases)
+    verdict = judged([dice(0.5), absent(3, "spleen")], [dice(0.6), absent(3, "spleen")], 0.02)
+    origin = Origin(CARD, "0" * 64)
+    card = finetuned_card(origin, "mine", split, verdict)
+    before, after = (dice(0.5),), (dice(0.6),)
+    recipe = command.recipe_for(CARD, RUIN)
+    report = Report(
+        origin, card, split, tuple(cases), before, after, verdict, recipe, 0.02, saved=True
+    )
+    for said in (remarks(report), card.provenance.caveats):
+        for words in ("No case taught spleen", "No held-out case shows spleen"):
+            assert any(sentence.startswith(words) for sentence in said)
+    told = as_json(report)
+    assert told["taught by no case"] == told["judged by no case"] == ["spleen"]
 
 
 def test_changes_have_an_interval_from_three_patients_on() -> None:
