@@ -11,6 +11,7 @@ from typing import Any
 
 from GDLACore.atomic import replacing
 from GDLACore.comparison.costs import measure_costs
+from GDLACore.comparison.held_out import check_held_out
 from GDLACore.comparison.report import results_of, tables
 from GDLACore.comparison.runs import Run, check_unchanged, finish_training, runs_of
 from GDLACore.comparison.scoring import check_tests, score_run, stored_scores
@@ -31,8 +32,9 @@ def compare(path: Path, folder: Path, *, device: str = "auto", say: Say = print)
     ``device`` is "auto", "cpu" or "cuda", for training and scoring; costs are those of the CPU.
 
     Raises TrainingError, ModelFileError, VolumeError or EvaluationError for files that cannot be
-    used, all of which are looked at first, and for settings or data that changed since a training
-    was started; OutputError if the folder cannot be written.
+    used, all of which are looked at first, for test cases of other files that show a patient, or
+    have an image, of the trainings, and for settings or data that changed since a training was
+    started; OutputError if the folder cannot be written.
     """
     comparison = read_comparison(path)
     data = read_plan(comparison.plan).dataset
@@ -40,6 +42,7 @@ def compare(path: Path, folder: Path, *, device: str = "auto", say: Say = print)
     paths = comparison.tests or (data,)
     tests = [read_dataset(test) for test in paths]
     runs = runs_of(comparison, folder)
+    check_held_out(dataset, data, tests, paths)
     for run in runs:
         check_unchanged(run, dataset)
         check_tests(tests, paths, [label.name for label in run.plan.card.labels])

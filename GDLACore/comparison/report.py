@@ -25,8 +25,8 @@ def results_of(
     return {
         "reference": variants[0],
         "seeds": list(seeds),
-        "cases": sorted({row["case"] for row in rows}),
-        "patients": len({row["patient"] for row in rows}),
+        "cases": [case for _, case in sorted({(row["test"], row["case"]) for row in rows})],
+        "patients": len({(row["test"], row["patient"]) for row in rows}),
         "variants": {name: _variant([scores[name, seed] for seed in seeds]) for name in variants},
         "differences": {
             name: asdict(

@@ -9,12 +9,14 @@ from typing import Any
 
 import yaml
 
+from GDLACore import __version__
 from GDLACore.atomic import replacing, unwritable
 from GDLACore.comparison.settings import Comparison, Variant
 from GDLACore.errors import GDLAError, TrainingError
 from GDLACore.model.card import ModelCard
 from GDLACore.training.command import train_plan
 from GDLACore.training.dataset import Dataset
+from GDLACore.training.file_hash import sha256
 from GDLACore.training.recipe import TrainingPlan, read_plan, read_recipe
 
 
@@ -58,11 +60,12 @@ def runs_of(comparison: Comparison, folder: Path) -> tuple[Run, ...]:
 
 
 def check_unchanged(run: Run, dataset: Dataset) -> None:
-    """Raise TrainingError if ``run`` was started with other settings or other training data."""
+    """Raise TrainingError if ``run`` was started with other settings, data, weights or code."""
     path = _plan_file(run)
     if path.exists() and path.read_text(encoding="utf-8") != _description(run, dataset):
         raise TrainingError(
-            f"The settings or the data changed since {path} was written for the run {run.name}.",
+            f"The settings, the data or the version of GDLA changed since {path} was written "
+            f"for the run {run.name}.",
             f"Restore them, delete {run.folder} to train this run anew, or compare in another "
             "folder.",
         )
@@ -103,9 +106,14 @@ def _plan_file(run: Run) -> Path:
 
 
 def _description(run: Run, dataset: Dataset) -> str:
+    """Return what decides the final weights, as JSON; whom they are validated on does not."""
+    initial = run.plan.initial_weights
     description = {
+        "version": __version__,
         "card": run.plan.card.to_dict(),
         "recipe": vars(run.plan.recipe),
+        "initial weights": None if initial is None else sha256(initial),
+        "structures": dataset.names,
         "training data": {case.id: case.description() for case in dataset.training},
     }
     return json.dumps(description, indent=2)

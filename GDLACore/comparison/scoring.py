@@ -14,6 +14,7 @@ from GDLACore.comparison.runs import Run
 from GDLACore.engine.loading import load_engine
 from GDLACore.errors import TrainingError
 from GDLACore.evaluation.evaluation import evaluate_cases
+from GDLACore.evaluation.results import MILLIMETRES
 from GDLACore.evaluation.scores import FOUND, MISSED
 from GDLACore.imaging.volume import Volume
 from GDLACore.options import SegmentOptions
@@ -40,8 +41,9 @@ def stored_scores(run: Run, tests: Sequence[Dataset]) -> list[Row] | None:
 def score_run(run: Run, tests: Sequence[Dataset], device: str) -> list[Row]:
     """Segment the test cases with the final model of ``run``; store and return their scores.
 
-    A row per case and structure that the reference holds: case, patient, structure, dice, nsd
-    (2 mm) and hd95 (None where the structure was not found).
+    A row per case and structure that the reference holds: test (the number of its dataset in
+    ``tests``, where ids are its own), case, patient, structure, dice, nsd (2 mm) and hd95 (mm, None
+    where the structure was not found). Both are None where the spacing is not known.
     """
     with load_engine(run.model, device=device, runtime="torch") as engine:
 
@@ -54,14 +56,15 @@ def score_run(run: Run, tests: Sequence[Dataset], device: str) -> list[Row]:
         ]
     rows = [
         {
+            "test": number,
             "case": row.case,
             "patient": row.patient,
             "structure": row.structure,
             "dice": row.scores.dice,
-            "nsd": row.scores.nsd,
-            "hd95": row.scores.hd95,
+            "nsd": row.scores.nsd if row.unit == MILLIMETRES else None,
+            "hd95": row.scores.hd95 if row.unit == MILLIMETRES else None,
         }
-        for evaluation in evaluations
+        for number, evaluation in enumerate(evaluations)
         for row in evaluation.rows
         if row.scores.outcome in (FOUND, MISSED)
     ]

@@ -110,7 +110,8 @@ def _costs(data: Any, path: Path) -> CostSettings:
     where = f"`costs` in {path}"
     data = check_fields(data, where, {"encoders", "sizes"}, {"rounds", "threads"})
     encoders = data["encoders"]
-    if not isinstance(encoders, list) or not encoders or not set(encoders) <= set(ENCODERS):
+    known = isinstance(encoders, list) and all(encoder in ENCODERS for encoder in encoders)
+    if not known or not encoders:
         raise TrainingError(
             f"`encoders` of {where} must be a list of {', '.join(ENCODERS)}, not {encoders!r}."
         )

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
+from phantom import make_card
 from training_data import STRUCTURES, write_case, write_dataset, write_plan, yaml
 
 pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
 from GDLACore.cli import main
-from GDLACore.comparison import command, runs
+from GDLACore.comparison import command, runs, scoring
 from GDLACore.comparison.command import compare
+from GDLACore.comparison.report import results_of
+from GDLACore.comparison.settings import read_comparison
 from GDLACore.errors import TrainingError
+from GDLACore.evaluation.results import Evaluation, Row
+from GDLACore.evaluation.scores import Scores
+from GDLACore.training.dataset import read_dataset
 
 VARIANTS = {"gdla": {}, "linear": {"card": {"architecture": {"mixer": "linear"}}}}
 
@@ -114,11 +121,10 @@ def test_scores_of_another_test_are_not_kept(
     folder = finished[0]
     other = folder / "other"
     other.mkdir()
-    (other / "test.yaml").write_text(
-        write_dataset(other, validation_patients=[], test_patients=["a"]).read_text("utf-8"),
-        encoding="utf-8",
+    write_dataset(
+        other, validation_patients=[], test_patients=["c"], cases=[write_case(other, "c", 3)]
     )
-    path = write_comparison(folder, seeds=[1], test=["other/test.yaml"])
+    path = write_comparison(folder, seeds=[1], test=["other/dataset.yaml"])
     scored = []
     monkeypatch.setattr(command, "finish_training", lambda *_: pytest.fail("trained again"))
     monkeypatch.setattr(
@@ -128,7 +134,100 @@ def test_scores_of_another_test_are_not_kept(
     assert scored == ["gdla-1", "linear-1"]
 
 
-ROWS = [{"case": "a", "patient": "a", "structure": "liver", "dice": 0.5, "nsd": 0.5, "hd95": None}]
+ROWS = [{"test": 0, "case": "c", "patient": "c", "structure": "liver", "dice": 0.5, "nsd": 0.5}]
+
+
+def test_cases_of_two_test_files_are_two_though_their_ids_are_equal() -> None:
+    rows = ROWS + [{**ROWS[0], "test": 1, "dice": 0.7}]
+    results = results_of(["gdla"], [1], {("gdla", 1): rows}, [])
+    assert (results["cases"], results["patients"]) == (["c", "c"], 2)
+
+
+def test_where_the_spacing_is_not_known_there_is_no_share_within_2_mm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Scores("found", 0.5, 3.0, 0.25, 1.0, None, 0.0, None, None)
+    evaluations = {
+        unit: Evaluation(
+            "test", "native", ("l",), {"l": 2.0}, (Row("c", "p", "l", unit, found),), ()
+        )
+        for unit in ("mm", "voxels")
+    }
+    monkeypatch.setattr(scoring, "load_engine", lambda *_, **__: nullcontext(Segmenting()))
+    monkeypatch.setattr(scoring, "evaluate_cases", lambda test, *_, **__: evaluations[test])
+    monkeypatch.setattr(scoring, "_of", lambda run, tests: {})
+    run = runs.Run("gdla", 1, tmp_path, plan=None)
+    rows = scoring.score_run(run, ["mm", "voxels"], "cpu")
+    assert [(row["test"], row["nsd"], row["hd95"]) for row in rows] == [
+        (0, 0.25, 3.0),
+        (1, None, None),
+    ]
+
+
+class Segmenting:
+    card = make_card(STRUCTURES)
+
+
+@pytest.mark.parametrize(
+    ("patient", "seed", "message"),
+    [
+        ("A ", 3, r"Patient A +is scored in .*other.dataset.yaml, and learnt from .* \(case a\)"),
+        ("V", 3, r"Patient V is scored in .*other.dataset.yaml, and .* \(case v\)"),
+        ("other", 1, r"The image of case c in .*other.dataset.yaml is that of case a in .*dataset"),
+        ("other", 3, None),
+    ],
+)
+def test_nobody_is_scored_who_was_learnt_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patient: str, seed: int, message: str | None
+) -> None:
+    def trained(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "finish_training", trained)
+    other = tmp_path / "other"
+    other.mkdir()
+    case = {**write_case(other, "c", seed), "patient": patient}
+    write_dataset(other, validation_patients=[], test_patients=["c"], cases=[case])
+    path = write_comparison(tmp_path, test=["other/dataset.yaml"])
+    cases = [write_case(tmp_path, "a", 1), write_case(tmp_path, "v", 2)]
+    write_dataset(tmp_path, validation_patients=["v"], cases=cases)
+    with pytest.raises(KeyboardInterrupt if message is None else TrainingError, match=message):
+        compare(path, tmp_path / "out", device="cpu")
+
+
+@pytest.mark.parametrize("what", ["initial weights", "weights", "auxiliary", "version"])
+def test_a_finished_run_is_not_taken_for_one_of_another_start_or_other_structures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    path = write_comparison(tmp_path, seeds=[1], variants={"gdla": {}})
+    plan = yaml.safe_load((tmp_path / "train.yaml").read_text("utf-8"))
+    start = tmp_path / "start.safetensors"
+    start.write_bytes(b"one")
+    plan["initial_weights"] = start.name
+    write_yaml(tmp_path / "train.yaml", plan)
+    monkeypatch.setattr(runs, "train_plan", lambda *_, **__: None)
+
+    def run_of() -> tuple[runs.Run, Any]:
+        (run,) = runs.runs_of(read_comparison(path), tmp_path / "out")
+        return run, read_dataset(run.plan.dataset)
+
+    runs.finish_training(*run_of(), "cpu")
+    runs.check_unchanged(*run_of())
+    if what == "initial weights":
+        del plan["initial_weights"]
+        write_yaml(tmp_path / "train.yaml", plan)
+    elif what == "weights":
+        start.write_bytes(b"two")
+    elif what == "version":
+        monkeypatch.setattr(runs, "__version__", "0.0")
+    else:
+        write_dataset(tmp_path, validation_patients=[], test_patients=["b"], auxiliary=["colon"])
+    with pytest.raises(TrainingError, match=r"changed since .*gdla-1"):
+        runs.check_unchanged(*run_of())
+
+
+def write_yaml(path: Path, data: dict[str, Any]) -> None:
+    path.write_text(yaml.safe_dump(data), encoding="utf-8")
 
 
 @pytest.mark.parametrize("what", ["settings", "data"])
@@ -146,7 +245,7 @@ def test_a_run_is_not_continued_with_other_settings_or_data(
         write_comparison(tmp_path, variants={"gdla": {"recipe": {"batch_size": 3}}})
     else:
         write_case(tmp_path, "a", seed=9)
-    with pytest.raises(TrainingError, match=r"settings or the data changed since .*gdla-1"):
+    with pytest.raises(TrainingError, match=r"settings, the data or .* changed since .*gdla-1"):
         compare(path, tmp_path / "out", say=lambda line: None)
 
 
@@ -174,6 +273,8 @@ def test_a_run_is_not_continued_with_other_settings_or_data(
         ({"plan": "none.yaml"}, r"none.yaml cannot be read: No such file"),
         ({"costs": {"sizes": [64]}}, r"`costs` in .* lacks the field encoders"),
         ({"costs": {"encoders": ["b9"], "sizes": [64]}}, r"`encoders` of `costs` .* b0, b1"),
+        ({"costs": {"encoders": [["b0"]], "sizes": [64]}}, r"`encoders` of `costs` .* b0, b1"),
+        ({"costs": {"encoders": "b0", "sizes": [64]}}, r"`encoders` of `costs` .* b0, b1"),
         ({"costs": {"encoders": ["b0"], "sizes": [48]}}, r"`sizes` .* multiples of 32"),
         (
             {"costs": {"encoders": ["b0"], "sizes": [64], "rounds": 0}},
