@@ -71,7 +71,7 @@ def add_finetune(subparsers: argparse._SubParsersAction, common: argparse.Argume
         default=0.02,
         help="how much of its Dice any structure may lose (default: %(default)s)",
     )
-    parser.add_argument("--seed", metavar="N", type=int, default=42, help=_DEFAULT)
+    parser.add_argument("--seed", metavar="N", type=_seed, default=42, help=_DEFAULT)
     parser.add_argument("--name", help="of the new model; default: that of MODEL with -finetuned")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--resume", action="store_true", help="go on with the training in OUT")
@@ -81,6 +81,12 @@ def add_finetune(subparsers: argparse._SubParsersAction, common: argparse.Argume
 
 
 _DEFAULT = "default: %(default)s"
+
+
+def _seed(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) >= 2**31:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to {2**31 - 1}")
+    return int(text)
 
 
 def _share(text: str) -> float:

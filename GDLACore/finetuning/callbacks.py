@@ -23,6 +23,13 @@ class StopNoBetter(EarlyStopping):
     ) -> None:
         self.best_score = trainer.callback_metrics["dice"].detach().cpu()
 
+    def on_train_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        # Resumed after it had ended, it must not go on to other weights.
+        if self.wait_count >= self.patience:
+            trainer.should_stop = True
+
 
 class KeptParts(Callback):
     """Keeps what a few cases can only spoil as it is.

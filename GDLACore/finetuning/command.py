@@ -12,7 +12,7 @@ from safetensors.numpy import save
 
 from GDLACore.atomic import replacing, unwritable
 from GDLACore.engine.torch_engine import TorchEngine
-from GDLACore.errors import TrainingError
+from GDLACore.errors import ModelFileError, TrainingError
 from GDLACore.export.model_file import write_onnx_model
 from GDLACore.finetuning.callbacks import KeptParts, StopNoBetter
 from GDLACore.finetuning.cases import ExaminedCase, examine
@@ -110,12 +110,13 @@ def finetune(
             "What is held out shows none of the structures, so nothing could be judged.",
             "Hold out other cases (--hold-out).",
         )
+    origin = Origin(card, sha256(start.path))
+    name = settings.name or finetuned_name(card)
+    _check_card(finetuned_card(origin, name, chosen, judged(before, before, settings.tolerance)))
     plan = TrainingPlan(card, cases, recipe_for(card, settings), output / START)
     network = _taught(start, plan, output, settings, chosen, device=device, resume=resume)
     after = findings(TorchEngine(copy.deepcopy(network), card, device), chosen.held_out)
     verdict = judged(before, after, settings.tolerance)
-    origin = Origin(card, sha256(start.path))
-    name = settings.name or finetuned_name(card)
     report = Report(
         origin=origin,
         card=finetuned_card(origin, name, chosen, verdict),
@@ -161,6 +162,17 @@ def recipe_for(card: ModelCard, settings: Settings) -> Recipe:
         validate_every=min(settings.validate_every, settings.iterations),
         seed=settings.seed,
     )
+
+
+def _check_card(card: ModelCard) -> None:
+    """Raise TrainingError if no model file could be read that has ``card``."""
+    try:
+        ModelCard.from_json(card.to_json())
+    except ModelFileError as error:
+        raise TrainingError(
+            f"The fine-tuned model cannot be called {card.name!r}: {error.message}",
+            "Choose another name (--name).",
+        ) from error
 
 
 def _taught(

@@ -213,6 +213,45 @@ def test_nothing_is_taught_where_nothing_could_be_judged(bench: Bench, tmp_path:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_name_that_no_model_can_have_is_refused_before_training(
+    bench: Bench, tmp_path: Path
+) -> None:
+    start = load_start(bench.taught, None)
+    settings = replace(RUIN, name="Mine, of 2026!")
+    with pytest.raises(TrainingError, match=r"cannot be called 'Mine, of 2026!'.*name"):
+        finetune(start, bench.cases, tmp_path / "out", settings, NAMED, device="cpu")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("seed", ["-1", "2147483648", "1.5"])
+def test_a_seed_that_no_recipe_takes_is_refused(
+    seed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        run_gdla("finetune", "--model", "m", "--cases", "c", "-o", "o", f"--seed={seed}")
+    assert "whole number from 0 to 2147483647" in capsys.readouterr().err
+
+
+def test_a_training_that_had_ended_early_is_not_taken_further(bench: Bench, tmp_path: Path) -> None:
+    settings = Settings(
+        iterations=3,
+        validate_every=1,
+        batch_size=1,
+        patience=1,
+        learning_rate=1e-8,
+    )
+    start = load_start(bench.model, None)
+    teach = partial(finetune, start, bench.cases, tmp_path, settings, NAMED, device="cpu")
+    teach(force=True)
+    ended = (tmp_path / "training" / "final.safetensors").read_bytes()
+    steps = torch.load(tmp_path / "training" / "last.ckpt", weights_only=True)["global_step"]
+    assert steps == 1
+    teach(resume=True, force=True)
+    assert (tmp_path / "training" / "final.safetensors").read_bytes() == ended
+    last = torch.load(tmp_path / "training" / "last.ckpt", weights_only=True)
+    assert last["global_step"] == steps
+
+
 def test_a_folder_with_a_model_or_without_a_case_is_refused(bench: Bench, tmp_path: Path) -> None:
     start = load_start(bench.model, None)
     (tmp_path / "model.safetensors").write_bytes(b"weeks of work")
