@@ -18,7 +18,7 @@ class CaseLayer:
 
     ``array`` is as it is stored, ``extent`` that of its voxels on the volume's grid, ``axes``
     (3x3, whole numbers) leads from its steps along i, j, k to the grid's. ``values`` are the
-    values in the array by those of the model's labels.
+    values of the model's labels by those in the array.
     """
 
     array: np.ndarray
@@ -39,7 +39,7 @@ def caseLabels(
 ) -> np.ndarray:
     """Return the labels [k, j, i] of ``card`` that ``layers`` say; what is off the grid is lost.
 
-    Raises OutputError, with ``name`` for the segmentation, if two segments share a voxel.
+    Raises OutputError, with ``name`` for the segmentation, if two structures share a voxel.
     """
     labels = np.zeros(shape, np.uint8 if card.classes <= 256 else np.uint16)
     grid = (0, shape[2] - 1, 0, shape[1] - 1, 0, shape[0] - 1)
@@ -50,7 +50,7 @@ def caseLabels(
         stored, there = boxOf(layer.turned(), layer.extent, common), boxOf(labels, grid, common)
         for voxels, place in zip(stored, there, strict=True):
             found = _labels(voxels, layer.values, labels.dtype)
-            if ((found != 0) & (place != 0)).any():
+            if _shared(found, place).any():
                 raise _overlap(name, card, found, place)
             np.copyto(place, found, where=found != 0)
     return labels
@@ -58,13 +58,17 @@ def caseLabels(
 
 def _labels(voxels: np.ndarray, values: dict[int, int], dtype: np.dtype) -> np.ndarray:
     found = np.zeros(voxels.shape, dtype)
-    for label, value in values.items():
+    for value, label in values.items():
         found[voxels == value] = label
     return found
 
 
+def _shared(found: np.ndarray, place: np.ndarray) -> np.ndarray:
+    return (found != 0) & (place != 0) & (found != place)
+
+
 def _overlap(name: str, card: ModelCard, found: np.ndarray, place: np.ndarray) -> OutputError:
-    both = np.argwhere((found != 0) & (place != 0))[0]
+    both = np.argwhere(_shared(found, place))[0]
     names = {label.value: label.name for label in card.labels}
     one, other = (names[int(labels[tuple(both)])] for labels in (place, found))
     return OutputError(

@@ -33,13 +33,15 @@ _COPIED_AT_ONCE = 4 << 20  # bytes; fresh memory costs half a millisecond per me
 class Case:
     """An image with the segments of a model's structures, as they are in the scene.
 
-    ``structures`` are the labels that have a segment, empty or not. ``state`` is another one
-    whenever anything of it has changed; ``axis`` is the array axis across the model's slices.
+    ``structures`` are the labels that have a segment, empty or not; ``leftOut`` are the names of
+    segments that belong to none. ``state`` is another one whenever anything of it has changed;
+    ``axis`` is the array axis across the model's slices.
     """
 
     volume: Volume
     layers: tuple[CaseLayer, ...]
     structures: tuple[Label, ...]
+    leftOut: tuple[str, ...]
     card: ModelCard
     axis: int
     patientID: str
@@ -68,7 +70,12 @@ def sceneCase(volumeNode, segmentationNode, card: ModelCard) -> Case:
             for layer in layers
             if not isEmpty(layer.extent)
         ),
-        tuple(label for label in card.labels if label.value in segments),
+        tuple(label for label in card.labels if label.value in segments.values()),
+        tuple(
+            segmentation.GetSegment(one).GetName()
+            for one in segmentation.GetSegmentIDs()
+            if one not in segments
+        ),
         card,
         sliceAxis(volume, card),
         _patientID(volumeNode),
@@ -77,7 +84,7 @@ def sceneCase(volumeNode, segmentationNode, card: ModelCard) -> Case:
             volumeState(volumeNode),
             segments,
             [(layer.image, layer.state) for layer in layers],
-            [segmentation.GetSegment(one).GetLabelValue() for one in segments.values()],
+            [segmentation.GetSegment(one).GetLabelValue() for one in segments],
         ),
     )
 
@@ -113,7 +120,7 @@ def _copied(array: np.ndarray) -> Generator[None, None, np.ndarray]:
 
 
 def _layers(
-    segmentationNode, segments: dict[int, str], grid: VolumeGrid, card: ModelCard
+    segmentationNode, segments: dict[str, int], grid: VolumeGrid, card: ModelCard
 ) -> list[LabelLayer]:
     """Return the layers of ``segments``, which must be voxels of ``grid``."""
     segmentation = segmentationNode.GetSegmentation()
@@ -128,7 +135,7 @@ def _layers(
             f"{name} consists of surfaces or fractions, not of voxels.",
             "In the Segmentations module, make binary labelmap its source representation.",
         )
-    layers = layersOf(segmentation, segments.values())
+    layers = layersOf(segmentation, segments)
     if any(layer.image is None for layer in layers):
         raise OutputError(
             f"{name} has a segment without voxels.",
@@ -148,16 +155,15 @@ def _layers(
 
 
 def _caseLayer(
-    segmentation, layer: LabelLayer, segments: dict[int, str], grid: VolumeGrid
+    segmentation, layer: LabelLayer, segments: dict[str, int], grid: VolumeGrid
 ) -> CaseLayer:
     return CaseLayer(
         layer.array(),
         extentOn(layer.image, grid.IJKToRAS),
         np.round(stepsOn(layer.image, grid.IJKToRAS)[:3, :3]).astype(int),
         {
-            value: segmentation.GetSegment(segmentID).GetLabelValue()
-            for value, segmentID in segments.items()
-            if segmentID in layer.segmentIDs
+            segmentation.GetSegment(segmentID).GetLabelValue(): segments[segmentID]
+            for segmentID in layer.segmentIDs
         },
     )
 

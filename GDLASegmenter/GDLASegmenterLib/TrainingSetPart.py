@@ -83,9 +83,15 @@ class TrainingSetPart:
         self._begin([adding.copyAfterAsking, adding.write])
 
     def _sliceRange(self) -> tuple[int, int] | None:
-        """Return first and last slice that are chosen in the panel, if a range is."""
+        """Return first and last slice that are chosen in the panel, if a range is.
+
+        It is one of the chosen volume, and says nothing of another that the case is of.
+        """
         parameters = self._parameters
-        if parameters.part is not SegmentedPart.SLICE_RANGE:
+        if (
+            parameters.part is not SegmentedPart.SLICE_RANGE
+            or self._result.volumeNode is not parameters.inputVolume
+        ):
             return None
         first, last = sorted((parameters.firstSlice, parameters.lastSlice))
         return first, last
@@ -164,6 +170,10 @@ def _question(case: Case) -> str:
             "Without a segment, and so unknown: {names}. A structure that is not in the image "
             "needs an empty segment."
         ).format(names=", ".join(missing))
+    if case.leftOut:
+        text += "\n\n" + _(
+            "Left out, as not of these structures by their terminology, or copies: {names}."
+        ).format(names=", ".join(case.leftOut))
     return text
 
 

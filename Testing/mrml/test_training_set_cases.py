@@ -21,11 +21,12 @@ from nodes import (
     separate_layers,
     show_surfaces,
 )
+from phantom import make_card
 from test_logic_geometry import PLACED
 
 from GDLACore.errors import Cancelled, GDLAError, OutputError
 from GDLACore.imaging.reading import read_labels, read_volume
-from GDLASegmenterLib.CaseSegments import caseSegments
+from GDLACore.model.catalogue import find
 from GDLASegmenterLib.CaseSnapshot import copyInSteps, sceneCase
 
 LIVER, SPLEEN, AORTA = CARD.labels
@@ -67,13 +68,74 @@ def test_segments_of_a_users_own_count_by_their_terminology(volume_node, tmp_pat
     np.testing.assert_array_equal(labels_of(case), np.where(LABELS == 1, 0, LABELS))
 
 
-def test_of_a_structure_the_models_segment_comes_before_a_users(volume_node, node):
-    segmentation = node.GetSegmentation()
-    expected = caseSegments(segmentation, CARD)
-    segment_id = add_segment(node, volume_node, "mine", np.zeros(SIZE, bool))
-    segmentation.GetSegment(segment_id).SetTerminology(LIVER.terminology.serialized())
-    segmentation.SetSegmentIndex(segment_id, 0)
-    assert caseSegments(segmentation, CARD) == expected
+def draw(node, volume_node, name, mask, label):
+    segment_id = add_segment(node, volume_node, name, mask)
+    coded = node.GetSegmentation().GetSegment(segment_id)
+    coded.SetTerminology(label.terminology.serialized())
+    return segment_id
+
+
+def test_a_users_segment_of_a_structure_adds_to_the_models(volume_node, node):
+    nothing, there = LABELS == 0, LABELS == 1
+    draw(node, volume_node, "mine", nothing, LIVER)
+    draw(node, volume_node, "again", there, LIVER)  # shares voxels with what the model drew
+    expected = np.where(nothing, LIVER.value, LABELS)
+    np.testing.assert_array_equal(labels_of(copied(volume_node, node)), expected)
+
+
+def test_a_users_segment_of_one_structure_over_another_is_refused(volume_node, node):
+    separate_layers(node)
+    voxel_of_spleen = LABELS == 2
+    segment_id = draw(node, volume_node, "mine", LABELS == 0, LIVER)
+    separate_layers(node)
+    paint(node, volume_node, segment_id, voxel_of_spleen)
+    with pytest.raises(OutputError, match="overlap"):
+        labels_of(copied(volume_node, node))
+
+
+def test_a_copy_that_a_user_keeps_of_the_models_segment_is_left_out(volume_node, node):
+    backup = slicer.vtkSegment()
+    backup.DeepCopy(segment(node, "liver"))
+    backup.SetName("liver, as it was")
+    node.GetSegmentation().AddSegment(backup)
+    paint(node, volume_node, node.GetSegmentation().GetSegmentIdBySegmentName("liver"), LABELS == 9)
+    case = copied(volume_node, node)
+    assert case.leftOut == ("liver, as it was",)
+    np.testing.assert_array_equal(labels_of(case), np.where(LABELS == 1, 0, LABELS))
+
+
+ABDOMEN = find("demo-ct").card
+LEFT, RIGHT = (one for one in ABDOMEN.labels if one.terminology.type.value == "64033007")
+
+
+def test_left_and_right_of_one_type_are_told_apart_by_their_modifiers(volume_node):
+    node = add_segmentation(volume_node, {})
+    draw(node, volume_node, "a", LABELS == 1, RIGHT)
+    draw(node, volume_node, "b", LABELS == 2, LEFT)
+    no_side = dataclasses.replace(LEFT.terminology, type_modifier=None)
+    draw(node, volume_node, "c", LABELS == 3, dataclasses.replace(LEFT, terminology=no_side))
+    case = sceneCase(volume_node, node, ABDOMEN)
+    assert case.structures == (LEFT, RIGHT) and case.leftOut == ("c",)
+    expected = np.choose(LABELS, (0, RIGHT.value, LEFT.value, 0))
+    np.testing.assert_array_equal(labels_of(case), expected)
+
+
+@pytest.mark.parametrize("only", [LEFT, RIGHT])
+def test_of_two_sides_the_one_without_a_segment_is_unknown(volume_node, only):
+    node = add_segmentation(volume_node, {})
+    draw(node, volume_node, "kidney", LABELS == 1, only)
+    case = sceneCase(volume_node, node, ABDOMEN)
+    assert case.structures == (only,)
+    np.testing.assert_array_equal(labels_of(case), np.where(LABELS == 1, only.value, 0))
+
+
+def test_a_structure_of_a_higher_value_than_a_byte_holds_keeps_it(volume_node, tmp_path):
+    card = make_card((*(f"part {number}" for number in range(299)), "liver"))
+    node = add_segmentation(volume_node, {})
+    draw(node, volume_node, "mine", LABELS == 1, card.labels[-1])
+    case = added(tmp_path, sceneCase(volume_node, node, card))
+    stored = read_labels(case.segmentation, read_volume(case.image))
+    np.testing.assert_array_equal(stored, np.where(LABELS == 1, 300, 0))
 
 
 def test_a_removed_segment_is_unknown_and_an_emptied_one_is_not_there(volume_node, node):

@@ -11,7 +11,7 @@ import pytest
 import qt
 import slicer
 import slicer.util
-from nodes import add_segmentation, put_into_study
+from nodes import add_segment, add_segmentation, put_into_study
 from panels import SLICES, add_ct, ct_array, state_of
 
 from GDLACore.imaging.reading import read_labels, read_volume
@@ -131,7 +131,7 @@ def test_the_folder_is_asked_for_once_and_shown_from_then_on(desktop, panel, ui,
     assert ui.statusLabel.text.startswith("Case 2 of your training set: 9 structures, 10 of 12")
 
 
-def test_a_range_that_is_chosen_in_the_panel_is_offered(desktop, panel, folder, add):
+def test_a_range_that_is_chosen_of_the_same_volume_is_offered(desktop, panel, folder, add):
     from GDLASegmenterLib.Parameters import SegmentedPart
 
     panel.parameters.part = SegmentedPart.SLICE_RANGE
@@ -139,15 +139,21 @@ def test_a_range_that_is_chosen_in_the_panel_is_offered(desktop, panel, folder, 
     answer = add(folder, RANGE)
     assert answer.choices[RANGE] == f"Slices 3 to {SLICES - 1}, as chosen in the panel"
     assert read_training_set(folder)[0].reviewed == ((3, SLICES),)
+    panel.parameters.inputVolume = add_ct("another")  # the result is not of this one
+    panel.parameters.part = SegmentedPart.SLICE_RANGE
+    assert len(add(folder).choices) == RANGE
 
 
-def test_structures_without_a_segment_are_told_and_left_out(desktop, segmentation, folder, add):
+def test_missing_and_unknown_segments_are_told_and_left_out(panel, segmentation, folder, add):
     segments = segmentation.GetSegmentation()
     segments.RemoveSegment(segments.GetSegmentIdBySegmentName("Spleen"))
+    add_segment(segmentation, panel.parameters.inputVolume, "scribble", BOX)
     answer = add(folder)
     assert "so unknown: Spleen." in answer.text
+    assert answer.text.endswith("or copies: scribble.")
     (case,) = read_training_set(folder)
-    assert b"Name:=Spleen" not in case.segmentation.read_bytes()
+    written = case.segmentation.read_bytes()
+    assert b"Spleen" not in written and b"scribble" not in written
 
 
 def test_who_declines_has_done_nothing(desktop, ui, folder, add):
@@ -277,8 +283,7 @@ def test_a_segmentation_of_another_grid_is_refused_before_anything_is_asked(
     segmentation.SetNodeReferenceID(role, other.GetID())
     desktop.answer(qt.QMessageBox.Ok)
     desktop.click(ui.addCaseButton)
-    (shown,) = desktop.shown[-1:]
-    assert "was made on another voxel grid than that of other." in shown.text
+    assert "was made on another voxel grid than that of other." in desktop.shown[-1].text
     assert state_of(slicer.modules.GDLASegmenterWidget) == "failed"
 
 
