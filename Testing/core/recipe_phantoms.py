@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+
+pytest.importorskip("yaml")  # training needs more than running a model does
 
 from GDLACore.imaging.volume import Volume
 from GDLACore.model.bundle import read_card_file

@@ -6,6 +6,10 @@ import dataclasses
 import re
 from pathlib import Path
 
+import pytest
+
+pytest.importorskip("yaml")
+
 from GDLACore.training.recipe import PRESETS, Recipe, preset
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/training.md"
