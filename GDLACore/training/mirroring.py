@@ -13,14 +13,16 @@ import numpy as np
 from GDLACore.errors import TrainingError
 from GDLACore.imaging.view import patient_axes, slice_view
 from GDLACore.imaging.volume import Volume
-from GDLACore.model.card import ModelCard
+from GDLACore.model.card import Label, ModelCard
 from GDLACore.model.terminology import Code, Terminology
 
 # SNOMED CT
 _LEFT, _RIGHT = "7771000", "24028007"
 _OPPOSITE = {_LEFT: _RIGHT, _RIGHT: _LEFT}
 
-_REMEDY = "Set `reflections: none` in the recipe."
+NO_MIRRORING = "Set `reflections: none` in the recipe."
+
+_SIDE = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 
 _Codes = tuple[tuple[str, str] | None, ...]
 
@@ -39,6 +41,15 @@ def left_right_axis(volume: Volume, card: ModelCard) -> int | None:
     return in_plane.index(0) if 0 in in_plane else None
 
 
+def sided_structure(card: ModelCard, auxiliary: tuple[str, ...]) -> str | None:
+    """Return the name of a structure that has a side, None if none has.
+
+    Sides are told as in ``exchanged_sides``.
+    """
+    labels = (label.name for label in card.labels if _has_side(label))
+    return next(labels, None) or next(filter(_SIDE.search, auxiliary), None)
+
+
 def exchanged_sides(card: ModelCard, auxiliary: tuple[str, ...]) -> np.ndarray:
     """Return, as uint8 [256], what each class is called in a mirror image.
 
@@ -49,25 +60,33 @@ def exchanged_sides(card: ModelCard, auxiliary: tuple[str, ...]) -> np.ndarray:
     classes = np.arange(256, dtype=np.uint8)
     values = {_codes(label.terminology): label.value for label in card.labels}
     for label in card.labels:
-        codes = _codes(label.terminology)
-        mirrored = tuple(_opposite(code) for code in codes)
-        if mirrored == codes:
+        if not _has_side(label):
             continue
+        mirrored = _mirrored(label)
         if mirrored not in values or len(values) < len(card.labels):
             raise TrainingError(
                 f"A mirror image of {label.name!r} shows its counterpart on the other side, "
                 f"which is no label of {card.name}, or not the only one with its terminology.",
-                _REMEDY,
+                NO_MIRRORING,
             )
         classes[label.value] = values[mirrored]
     for name in auxiliary:
-        if re.search(r"\b(left|right)\b", name, re.IGNORECASE):
+        if _SIDE.search(name):
             raise TrainingError(
                 f"Whether the auxiliary structure {name!r} has a counterpart on the other side "
                 "cannot be told from its name.",
-                _REMEDY,
+                NO_MIRRORING,
             )
     return classes
+
+
+def _has_side(label: Label) -> bool:
+    return _mirrored(label) != _codes(label.terminology)
+
+
+def _mirrored(label: Label) -> _Codes:
+    """Return what identifies the counterpart of a structure; without a side it is its own."""
+    return tuple(_opposite(code) for code in _codes(label.terminology))
 
 
 def _codes(terminology: Terminology) -> _Codes:

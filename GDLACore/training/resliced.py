@@ -28,24 +28,29 @@ ARMS_PROBABILITY = 0.3
 BONE_CODE = "272673000"  # SNOMED CT
 
 
+def check_resliceable(card: ModelCard) -> None:
+    """Raise TrainingError if these augmentations are not true of the images of ``card``."""
+    kind = (card.modality, card.slice_axis, card.view, card.intensity.kind, card.in_channels)
+    if kind != ("CT", "axial", "identity", "ct_window", 1):
+        raise TrainingError(
+            "The resliced augmentation is for axial CT in the radiological view, with one channel "
+            f"in a fixed window of HU, and {card.name} is not.",
+            "Use the published augmentation.",
+        )
+
+
 class ReslicedSlices:
     """Random planes through one CT, with random contrast; see ``reslicing`` and ``contrast``.
 
     The planes are centred on the stored slices ``drawn``.
 
-    Raises TrainingError if the card is not one for axial CT in the radiological view, the only
-    images these augmentations are true of.
+    Raises TrainingError as ``check_resliceable`` does.
     """
 
     def __init__(
         self, volume: Volume, classes: np.ndarray, card: ModelCard, drawn: Sequence[int]
     ) -> None:
-        if (card.modality, card.slice_axis, card.view) != ("CT", "axial", "identity"):
-            raise TrainingError(
-                f"The resliced augmentation is for axial CT in the radiological view, "
-                f"and {card.name} is not.",
-                "Use the published augmentation.",
-            )
+        check_resliceable(card)
         self.window = (float(card.intensity.lower), float(card.intensity.upper))
         bones = [label.value for label in card.labels if label.terminology.type.value == BONE_CODE]
         self.bone = bones[0] if bones else None

@@ -9,14 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from GDLACore.errors import TrainingError
 from GDLACore.imaging.volume import Volume
 from GDLACore.model.card import ModelCard
 from GDLACore.training.cases import Case
 from GDLACore.training.dataset import Dataset
-from GDLACore.training.mirroring import exchanged_sides
+from GDLACore.training.mirroring import NO_MIRRORING, exchanged_sides, sided_structure
 from GDLACore.training.picture_slices import PictureSlices
 from GDLACore.training.recipe import Recipe
-from GDLACore.training.resliced import ReslicedSlices
+from GDLACore.training.resliced import ReslicedSlices, check_resliceable
 from GDLACore.training.volume_slices import VolumeSlices
 
 
@@ -28,9 +29,12 @@ class SliceSource(Protocol):
 
 
 def check_augmentation(dataset: Dataset, card: ModelCard, recipe: Recipe) -> None:
-    """Raise TrainingError if ``recipe`` asks for mirror images whose labels cannot be told."""
-    turned = recipe.augmentation == "published" and not _of_pictures(card)
-    if turned and recipe.reflections == "left_right":
+    """Raise TrainingError if ``recipe`` asks for images or labels that are not true of ``card``."""
+    if recipe.augmentation == "resliced":
+        check_resliceable(card)
+    elif _of_pictures(card):
+        _check_pictures(dataset, card, recipe)
+    elif recipe.reflections == "left_right":
         exchanged_sides(card, dataset.auxiliary)
 
 
@@ -62,6 +66,22 @@ def slice_source(
         if (known != known[sides[: len(known)]]).any():
             sides = None
     return VolumeSlices(volume, classes, card, drawn, sides=sides, **ways)
+
+
+def _check_pictures(dataset: Dataset, card: ModelCard, recipe: Recipe) -> None:
+    if card.resampling != "antialias":
+        raise TrainingError(
+            f"{card.name} scales its images one by one, as pictures; their training slices lie on "
+            f"the grid of `antialias`, not on that of `{card.resampling}`.",
+            'Set `"resampling": "antialias"` in the card.',
+        )
+    sided = sided_structure(card, dataset.auxiliary)
+    if sided is not None and recipe.reflections != "none":
+        raise TrainingError(
+            f"Pictures are mirrored whichever way they show the patient, so {sided!r} of "
+            f"{card.name} would be taught on either side.",
+            NO_MIRRORING,
+        )
 
 
 def _of_pictures(card: ModelCard) -> bool:

@@ -24,12 +24,11 @@ pytest.importorskip("torch")
 import torch
 from torch import Tensor
 
-from GDLACore.errors import TrainingError
 from GDLACore.imaging.volume import Volume
 from GDLACore.model.card import ModelCard
 from GDLACore.training.cases import IGNORED
 from GDLACore.training.recipe import PRESETS, Recipe, preset
-from GDLACore.training.slice_source import SliceSource, check_augmentation, slice_source
+from GDLACore.training.slice_source import SliceSource, slice_source
 
 BETTER = Recipe(reflections="left_right", rotation="ignored_corners", masks="kept")
 LEFT_KIDNEY, RIGHT_KIDNEY, LIVER = 3, 4, 5
@@ -130,22 +129,12 @@ def test_an_image_that_tells_of_one_kidney_alone_is_not_mirrored() -> None:
     assert len(livers) == 1
 
 
-@pytest.mark.parametrize(
-    ("labels", "auxiliary", "named"),
-    [((0, 2), (), "Left kidney"), ((0, 1), ("left lung",), "left lung")],
-)
-def test_a_side_whose_counterpart_is_not_taught_is_refused(
-    labels: tuple[int, ...], auxiliary: tuple[str, ...], named: str
-) -> None:
-    whole = small_card("synapse")
-    kept = [dataclasses.replace(whole.labels[n], value=v) for v, n in enumerate(labels, start=1)]
-    card = dataclasses.replace(whole, labels=tuple(kept))
-    dataset = phantom_dataset(card, auxiliary=auxiliary)
-    with pytest.raises(TrainingError, match=named) as error:
-        check_augmentation(dataset, card, BETTER)
-    assert "reflections: none" in error.value.hint
-    check_augmentation(dataset, card, Recipe())
-    check_augmentation(dataset, card, dataclasses.replace(BETTER, reflections="none"))
+def test_pictures_are_flipped_unless_reflections_are_none() -> None:
+    card = small_card("ham10000")
+    for reflections, expected in (("none", {True}), ("published", {True, False})):
+        source = _source(card, picture(card), Recipe(reflections=reflections))
+        on_the_left = {bool(_centre(t == 1)[1] < 16) for _, t in _draws(source, 20, 32)}
+        assert on_the_left == expected
 
 
 def test_what_the_published_rotation_turns_in_is_zero_and_background() -> None:
