@@ -92,14 +92,15 @@ class ExaminedCase:
     """A case that was read once and found usable, and what was found in it.
 
     ``spacing`` is the distance, mm, between the slices that were reviewed, and ``as_segmented``
-    tells whether the model cuts the image into the same; ``disputed`` counts the voxels that two
-    structures claim.
+    tells whether the model cuts the image into the same; ``extent`` is the shorter side, mm, of the
+    model's slices; ``disputed`` counts the voxels that two structures claim.
     """
 
     case: ReviewedCase
     matching: Matching
     spacing: float
     as_segmented: bool
+    extent: float
     disputed: int
 
     def held_out(self, taught: Ranges) -> ReviewedCase:
@@ -126,10 +127,10 @@ def examine(corrected: CorrectedCase, card: ModelCard) -> ExaminedCase:
         raise VolumeError(f"Case {corrected.id}: {error.message}", error.hint) from error
     matching = match_segments(segmented.segments, card)
     _check_image(volume, corrected, card)
-    if not matching.segments:
+    if not matching.whole:
         raise TrainingError(
-            f"No segment of case {corrected.id} ({_listed(matching.ignored)}) is a structure of "
-            f"{card.name}.",
+            f"No segment of case {corrected.id} ({_listed(s.name for s in segmented.segments)}) "
+            f"is a structure of {card.name} as a whole.",
             "Give the segments their terminology in Segment Editor, or leave the case out.",
         )
     length = volume.shape[corrected.axis]
@@ -141,17 +142,19 @@ def examine(corrected: CorrectedCase, card: ModelCard) -> ExaminedCase:
         segmentation=corrected.segmentation,
         axis=corrected.axis,
         taught=_reviewed(corrected, length),
-        matches=matching.segments,
-        unknown=frozenset(names) - matching.segments.keys(),
+        matches=matching.whole,
+        unknown=frozenset(names) - matching.whole.keys(),
         files={"image": sha256(corrected.image), "segmentation": sha256(corrected.segmentation)},
     )
     _, classes = case.read(names)
     taught = np.moveaxis(classes, case.axis, 0)[_within(case.taught, length)]
+    through, *within = slice_view(volume, card.slice_axis, card.view).axes
     return ExaminedCase(
         case=case,
         matching=matching,
         spacing=volume.spacing[2 - case.axis],
-        as_segmented=slice_view(volume, card.slice_axis, card.view).axes[0] == case.axis,
+        as_segmented=through == case.axis,
+        extent=min(volume.shape[axis] * volume.spacing[2 - axis] for axis in within),
         disputed=int((taught == IGNORED).sum()),
     )
 

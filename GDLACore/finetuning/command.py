@@ -38,6 +38,7 @@ MODEL, MODEL_ONNX, START = "model.safetensors", "model.onnx", "start.safetensors
 
 _WARM_UP = 20
 _AVERAGE = 0.98  # the weights of about the last fifty iterations
+_TRUNK_MM = 250.0
 
 Splitting = Callable[[Sequence[ExaminedCase]], Split]
 
@@ -113,7 +114,7 @@ def finetune(
     origin = Origin(card, sha256(start.path))
     name = settings.name or finetuned_name(card)
     _check_card(finetuned_card(origin, name, chosen, judged(before, before, settings.tolerance)))
-    plan = TrainingPlan(card, cases, recipe_for(card, settings), output / START)
+    plan = TrainingPlan(card, cases, recipe_for(card, settings, examined), output / START)
     network = _taught(start, plan, output, settings, chosen, device=device, resume=resume)
     after = findings(TorchEngine(copy.deepcopy(network), card, device), chosen.held_out)
     verdict = judged(before, after, settings.tolerance)
@@ -140,13 +141,18 @@ def finetune(
     return report
 
 
-def recipe_for(card: ModelCard, settings: Settings) -> Recipe:
-    """Return the recipe to fine-tune the model of ``card``.
+def recipe_for(card: ModelCard, settings: Settings, cases: Sequence[ExaminedCase]) -> Recipe:
+    """Return the recipe to fine-tune the model of ``card`` on ``cases``.
 
-    Axial CT is cut anew through the volumes; other images are rotated a little, never mirrored,
-    because a model that was taught to tell left from right must not unlearn it.
+    Axial CT of a fixed window is cut anew through the volumes, where they are as wide as a trunk:
+    cuts through less show mostly air. Other images are rotated a little, never mirrored, because a
+    model that was taught to tell left from right must not unlearn it.
     """
-    resliced = (card.modality, card.slice_axis, card.view) == ("CT", "axial", "identity")
+    resliced = (
+        (card.modality, card.slice_axis, card.view) == ("CT", "axial", "identity")
+        and (card.in_channels, card.intensity.kind) == (1, "ct_window")
+        and min(case.extent for case in cases) >= _TRUNK_MM
+    )
     return Recipe(
         augmentation="resliced" if resliced else "published",
         reflections="none",

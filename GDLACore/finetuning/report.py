@@ -81,6 +81,11 @@ def remarks(report: Report) -> list[str]:
                 f"Case {item.case.id}: {', '.join(matching.by_name)} matched by name, because the "
                 "segment carries no terminology."
             )
+        if matching.one_sided:
+            said.append(
+                f"Case {item.case.id}: {', '.join(matching.one_sided)} taken for unknown, because "
+                "only one side has a segment."
+            )
         if matching.ignored:
             said.append(
                 f"Case {item.case.id}: {', '.join(matching.ignored)} left out, being no structure "
@@ -132,10 +137,11 @@ def as_json(report: Report) -> dict[str, Any]:
             item.case.id: {
                 "matched": {
                     name: [segment.name for segment in segments]
-                    for name, segments in item.matching.segments.items()
+                    for name, segments in item.matching.whole.items()
                 },
                 "by name": list(item.matching.by_name),
                 "ignored": list(item.matching.ignored),
+                "one side only": list(item.matching.one_sided),
                 "disputed voxels": item.disputed,
             }
             for item in report.examined

@@ -14,17 +14,26 @@ from dataclasses import dataclass
 from GDLACore.imaging.segments import Segment
 from GDLACore.model.card import Label, ModelCard
 
+_LEFT, _RIGHT = "7771000", "24028007"  # SNOMED CT
+
 
 @dataclass(frozen=True)
 class Matching:
     """The segments of each structure, by the structure's name, and the names of those of none.
 
-    ``by_name`` are the names of the segments that were matched for want of codes.
+    ``by_name`` are the names of the segments that were matched for want of codes. ``one_sided`` are
+    the labels without a side of which there is one side alone: a part of the structure.
     """
 
     segments: dict[str, tuple[Segment, ...]]
     by_name: tuple[str, ...]
     ignored: tuple[str, ...]
+    one_sided: tuple[str, ...]
+
+    @property
+    def whole(self) -> dict[str, tuple[Segment, ...]]:
+        """Return the segments of the structures that are not there in part only."""
+        return {name: s for name, s in self.segments.items() if name not in self.one_sided}
 
 
 def match_segments(segments: Iterable[Segment], card: ModelCard) -> Matching:
@@ -42,7 +51,13 @@ def match_segments(segments: Iterable[Segment], card: ModelCard) -> Matching:
         matched[label.name] = (*matched.get(label.name, ()), segment)
         if not segment.type:
             by_name.append(segment.name)
-    return Matching(matched, tuple(by_name), tuple(ignored))
+    sides = {name: {segment.modifier for segment in found} for name, found in matched.items()}
+    one_sided = tuple(
+        label.name
+        for label in card.labels
+        if not _modifier(label) and sides.get(label.name) in ({_LEFT}, {_RIGHT})
+    )
+    return Matching(matched, tuple(by_name), tuple(ignored), one_sided)
 
 
 def _label_of(segment: Segment, card: ModelCard) -> Label | None:

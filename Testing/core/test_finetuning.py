@@ -31,6 +31,7 @@ from GDLACore.finetuning.held_out import hold_out_named
 from GDLACore.finetuning.report import Report, as_json, remarks
 from GDLACore.finetuning.scores import Finding, judged
 from GDLACore.model.bundle import read_card
+from GDLACore.model.card import IntensityProfile
 from GDLACore.network.checkpoint import build_network, save_model
 from GDLACore.training.file_hash import sha256
 from GDLACore.training_set import read_training_set
@@ -301,6 +302,22 @@ def test_a_flood_of_what_is_not_there_is_refused(before: int, after: int, refuse
     assert ("twice as much aorta is found" in verdict.refusal) == refused
 
 
+def test_only_windowed_ct_as_wide_as_a_trunk_is_cut_anew(tmp_path: Path) -> None:
+    case = examine(add_ball_case(tmp_path, 1), CARD)
+    assert case.extent == 40 * 8.0
+    colour = replace(CARD, in_channels=3)
+    scaled = replace(CARD, intensity=IntensityProfile("zscore_volume"))
+    for card, extent, expected in (
+        (CARD, 250.0, "resliced"),
+        (CARD, 249.0, "published"),
+        (colour, 320.0, "published"),
+        (scaled, 320.0, "published"),
+    ):
+        recipe = command.recipe_for(card, RUIN, [case, replace(case, extent=extent)])
+        assert recipe.augmentation == expected
+        assert (recipe.reflections, recipe.rotation) == ("none", "ignored_corners")
+
+
 def test_what_nothing_taught_and_nothing_judged_is_named(tmp_path: Path) -> None:
     for number in (1, 2, 3):
         add_ball_case(tmp_path, number, structures=("liver",))
@@ -310,7 +327,7 @@ def test_what_nothing_taught_and_nothing_judged_is_named(tmp_path: Path) -> None
     origin = Origin(CARD, "0" * 64)
     card = finetuned_card(origin, "mine", split, verdict)
     before, after = (dice(0.5),), (dice(0.6),)
-    recipe = command.recipe_for(CARD, RUIN)
+    recipe = command.recipe_for(CARD, RUIN, cases)
     report = Report(
         origin, card, split, tuple(cases), before, after, verdict, recipe, 0.02, saved=True
     )

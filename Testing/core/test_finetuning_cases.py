@@ -24,7 +24,7 @@ from GDLACore.training.case_cache import content_key
 from GDLACore.training.cases import IGNORED
 from GDLACore.training.dataset import Dataset
 from GDLACore.training.segment_matching import match_segments
-from GDLACore.training_set import CorrectedCase, read_training_set
+from GDLACore.training_set import CorrectedCase, add_case, read_training_set
 
 DEMO = find("demo-ct").card
 LIVER, SPLEEN, KIDNEY, LUNG = "10200004", "78961009", "64033007", "39607008"
@@ -109,6 +109,15 @@ def test_a_segment_of_one_side_is_not_the_other_and_one_without_a_side_neither()
     assert match_segments([segment("lung", LUNG)], first).ignored == ("lung",)
 
 
+@pytest.mark.parametrize("side", [LEFT, RIGHT])
+def test_one_side_of_a_structure_without_sides_is_not_the_whole(side: str) -> None:
+    found = match_segments([segment("lung", LUNG, side), segment("liver", LIVER)], DEMO)
+    assert list(found.whole) == ["Liver"]
+    assert (found.one_sided, found.ignored) == (("Lungs",), ())
+    both = match_segments([segment("lung", LUNG, side), segment("lungs", LUNG)], DEMO)
+    assert list(both.whole) == ["Lungs"]
+
+
 def test_only_a_segment_without_codes_is_matched_by_its_name_and_that_is_told() -> None:
     found = match_segments([segment(" liver "), segment("Spleen", "1"), segment("tumour")], DEMO)
     assert list(found.segments) == ["Liver"]
@@ -133,6 +142,21 @@ def test_slices_that_nobody_reviewed_are_ignored_however_they_are_stored(
     assert taught == examined.slices == [1, 2, 5]
     assert np.array_equal(classes.take(taught, axis), truth.take(taught, axis))
     assert examined.as_segmented
+
+
+def test_slices_are_measured_along_the_axis_that_they_were_reviewed_along(tmp_path: Path) -> None:
+    volume, labels = ball_case(1)
+    volume = replace(volume, ijk_to_ras=np.diag([-3.0, -5.0, 8.0, 1.0]))
+    added = add_case(
+        tmp_path, volume, labels, CARD.labels, CARD, patient=patient(1), axis=0, reviewed=None
+    )
+    found = examine(added, CARD)
+    assert (found.spacing, found.extent) == (8.0, 40 * 3.0)
+    assert found.held_out(((2, 4),)).validation_slices == (2, 4)
+    sagittal = examine(replace(added, axis=2), CARD)
+    assert (sagittal.spacing, sagittal.as_segmented) == (3.0, False)
+    # Numbers of sagittal slices say nothing of the axial ones that the model cuts.
+    assert sagittal.held_out(((2, 4),)).validation_slices is None
 
 
 def test_a_structure_without_a_segment_is_unknown_and_an_empty_one_absent(tmp_path: Path) -> None:
@@ -169,6 +193,21 @@ def test_voxels_that_two_structures_claim_teach_neither_and_are_counted(tmp_path
     assert examined.disputed == 3 * 5 * 10 == (classes == IGNORED).sum()
     assert (classes == 1).sum() == (3 * 5 + 2 * 10) * 10
     assert (classes == 2).sum() == 3 * 5 * 10
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "x"])
+def test_a_segment_of_the_background_is_refused(tmp_path: Path, value: str) -> None:
+    fields = [{"ID": "a", "LabelValue": value, "Layer": "0", "Tags": tagged(LIVER)}]
+    corrected = write_layers(tmp_path, "p", [np.ones((8, 40, 40), np.uint8)], fields)
+    with pytest.raises(VolumeError, match="the label values, that its segments name"):
+        examine(corrected, CARD)
+
+
+def test_hidden_files_are_no_cases(tmp_path: Path) -> None:
+    fields = [{"ID": "a", "LabelValue": "1", "Layer": "0", "Tags": tagged(LIVER)}]
+    write_layers(tmp_path, "p", [np.ones((8, 40, 40), np.uint8)], fields)
+    (tmp_path / "._p.seg.nrrd").write_bytes(b"Mac OS X")
+    assert [found.id for found in read_training_set(tmp_path)] == ["p"]
 
 
 def test_a_case_without_a_structure_of_the_model_is_named(tmp_path: Path) -> None:
