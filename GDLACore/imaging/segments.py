@@ -66,10 +66,11 @@ def read_segments(path: Path, reference: Volume) -> SegmentedImage:
     matrix = ras_from_sitk(reader)
     array = pixels(load(reader, path))
     layers = array[..., None] if array.ndim == 3 else array
-    wrong = [s.name for s in segments if not 0 <= s.layer < layers.shape[-1]]
+    # 0 is where there is no segment.
+    wrong = [s.name for s in segments if not 0 <= s.layer < layers.shape[-1] or s.value < 1]
     if layers.ndim != 4 or wrong:
         raise VolumeError(
-            f"{path.name} does not hold the layers that its segments name.",
+            f"{path.name} does not hold the layers, or the label values, that its segments name.",
             "Save it again from 3D Slicer.",
         )
     return SegmentedImage(

@@ -26,7 +26,12 @@ def read_training_set(folder: str | os.PathLike[str]) -> tuple[CorrectedCase, ..
     """
     folder = Path(folder)
     try:
-        files = sorted(path for path in folder.iterdir() if path.is_file())
+        files = sorted(
+            # Hidden ones are others': macOS puts one beside every file on a foreign disk.
+            path
+            for path in folder.iterdir()
+            if path.is_file() and not path.name.startswith(".")
+        )
         folders = case_folders(folder)
     except OSError as error:
         raise TrainingError(
