@@ -129,6 +129,12 @@ def test_of_two_sides_the_one_without_a_segment_is_unknown(volume_node, only):
     np.testing.assert_array_equal(labels_of(case), np.where(LABELS == 1, only.value, 0))
 
 
+def test_a_new_segment_that_says_only_tissue_is_no_structure_of_that_code(volume_node, node):
+    add_segment(node, volume_node, "new", LABELS == 0)
+    card = make_card(("liver", "tissue"))
+    assert sceneCase(volume_node, node, card).leftOut == ("spleen", "aorta", "new")
+
+
 def test_a_structure_of_a_higher_value_than_a_byte_holds_keeps_it(volume_node, tmp_path):
     card = make_card((*(f"part {number}" for number in range(299)), "liver"))
     node = add_segmentation(volume_node, {})
