@@ -94,8 +94,8 @@ def runtime(arguments: Namespace) -> None:
 def train(arguments: Namespace) -> None:
     """Train a model."""
     try:
+        from GDLACore.training.command import is_first_process
         from GDLACore.training.command import train as run
-        from GDLACore.training.trainer import is_first_process
     except ImportError as error:
         raise TrainingError(
             f"Training needs a package that is not installed ({error.name}).",

@@ -23,7 +23,7 @@ from GDLACore.training.dataset import Dataset, read_dataset
 from GDLACore.training.file_hash import sha256
 from GDLACore.training.module import SegmentationTraining
 from GDLACore.training.recipe import TrainingPlan, read_plan
-from GDLACore.training.trainer import build_trainer
+from GDLACore.training.trainer import build_trainer, is_first_process
 from GDLACore.weights.torch_file import read_torch_file
 
 # What of a card decides how a network is taught; its texts and colours do not.
@@ -124,7 +124,7 @@ def train_plan(
     module = SegmentationTraining(network, dataset, plan.card, plan.recipe)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if trainer.is_global_zero:
+        if is_first_process():
             with replacing(folder / "run.json") as part:
                 part.write_text(description, encoding="utf-8")
         trainer.fit(module, ckpt_path=last if resume else None)
@@ -134,7 +134,7 @@ def train_plan(
         # Lightning has already turned Ctrl-C into an orderly exit; the caller counts on Ctrl-C.
         raise KeyboardInterrupt from None
     final = folder / "final.safetensors"
-    if trainer.is_global_zero:
+    if is_first_process():
         best = folder / "best.ckpt"
         if best.exists():
             _export(best, network, plan.card, best.with_suffix(".safetensors"))

@@ -90,20 +90,24 @@ def test_info_about_nothing_is_an_error(tmp_path, monkeypatch, capsys, name):
     assert name in capsys.readouterr().err
 
 
-def test_training_gets_what_was_typed(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("first", [True, False])
+def test_training_gets_what_was_typed_and_one_process_tells(first, tmp_path, monkeypatch, capsys):
     calls = []
     module = type(sys)("GDLACore.training.command")
     module.train = lambda *paths, **options: calls.append((paths, options)) or Path("final")
+    module.is_first_process = lambda: first
     monkeypatch.setitem(sys.modules, "GDLACore.training.command", module)
-    assert run_gdla("train", "plan.yaml", "-o", tmp_path, "--device", "cpu", "--resume") == 0
-    assert calls == [((Path("plan.yaml"), tmp_path), {"device": "cpu", "resume": True})]
-    assert capsys.readouterr().out == "final\n"
+    typed = ("--device", "cpu", "--resume", "--processes", "2", "--nodes", "3")
+    assert run_gdla("train", "plan.yaml", "-o", tmp_path, *typed) == 0
+    options = {"device": "cpu", "resume": True, "processes": 2, "nodes": 3}
+    assert calls == [((Path("plan.yaml"), tmp_path), options)]
+    assert capsys.readouterr().out == ("final\n" if first else "")
 
 
 def test_training_without_its_packages_says_how_to_install_them(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "GDLACore.training.command", None)
     assert run_gdla("train", "plan.yaml", "-o", tmp_path) == 1
-    assert "monai and pyyaml with pip" in capsys.readouterr().err
+    assert "monai, h5py and pyyaml with pip" in capsys.readouterr().err
 
 
 def test_errors_of_every_kind_show_message_and_hint():
