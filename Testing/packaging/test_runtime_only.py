@@ -162,7 +162,7 @@ def test_the_other_commands_do_without_pytorch_too(
             "Install torch, timm and safetensors with pip",
         ),
         (("segment", SAMPLE, "-o", "o.nrrd", "--overlay", "o.png"), "pip install"),
-        (("train", "plan.yaml", "-o", "runs"), "lightning, monai and pyyaml with pip"),
+        (("train", "plan.yaml", "-o", "runs"), "lightning, monai, h5py and pyyaml with pip"),
     ],
     ids=["torch", "overlay", "train"],
 )
