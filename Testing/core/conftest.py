@@ -20,11 +20,14 @@ from command_line import SHAPE
 
 @pytest.fixture(autouse=True)
 def logger() -> Iterator[None]:
-    """Undo what the ``gdla`` command does to our logger, which it expects to keep to itself."""
+    """Undo what the ``gdla`` command does to our logger, which it expects to keep to itself.
+
+    Before a test as well: a fixture of a module may have run the command.
+    """
     logger = logging.getLogger("GDLACore")
-    handlers, propagate = logger.handlers, logger.propagate
+    logger.handlers, logger.propagate = [], True
     yield
-    logger.handlers, logger.propagate = handlers, propagate
+    logger.handlers, logger.propagate = [], True
 
 
 @pytest.fixture
