@@ -42,7 +42,8 @@ DIRECTION = {
     "calibration": {"calibration", "pipeline", "engine", "imaging"},
     "storage": {"storage", "weights", "export", "calibration"},
     "offline": {"offline", "storage", "installation"},
-    "worker": {"worker", "pipeline", "engine", "imaging"},
+    "review": {"review", "imaging"},
+    "worker": {"worker", "review", "pipeline", "engine", "imaging"},
     "network": {"network", "weights"},
     "training_set": {"training_set", "imaging"},
     "training": {

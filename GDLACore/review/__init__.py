@@ -1,0 +1,1 @@
+"""What helps a person review a segmentation: where to look, what to carry on, what was changed."""
