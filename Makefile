@@ -33,8 +33,9 @@ demo: $(VENV)/.demo-ready
 	    --model demo-ct --reference Resources/samples/ct-abdomen-reference.nii.gz \
 	    --overlay $(DEMO).png --force
 
+# Files in parallel; one thread each, for OpenMP's threads slow each other down beside other work.
 test: $(VENV)/.test-ready
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test-runtime: $(RUNTIME)/.ready
 	$(RUNTIME)/bin/python -m pytest Testing/core

@@ -136,6 +136,10 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
     reports = item.parent.reports(item)
     item.session.testscollected += max(0, len({report.nodeid for report in reports}) - 1)
     for report in reports:
+        if hasattr(item.config, "workerinput"):
+            # pytest-xdist takes no reports but those of the test that it has asked for.
+            report.sections.append(("Parameters", report.nodeid))
+            report.nodeid = item.nodeid
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
