@@ -14,7 +14,8 @@ class SegmentOptions:
     ``slices``: the range of stored slices, None for all. ``focus_slice``: the slice the user looks
     at; it and its neighbours come first. ``borders``: see ``Engine.predict``. ``batch_size``: None
     leaves it to the engine. ``largest_component``: keep only the largest connected part (in 3D) of
-    every structure.
+    every structure. ``confidence``: tell, too, how sure the network is of every label; see
+    ``Engine.predict_with_confidence``.
     """
 
     slices: range | None = None
@@ -22,6 +23,7 @@ class SegmentOptions:
     borders: str = "smooth"
     batch_size: int | None = None
     largest_component: bool = False
+    confidence: bool = False
 
     def __post_init__(self) -> None:
         if self.borders not in BORDERS:

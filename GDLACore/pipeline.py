@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from GDLACore.engine.protocol import Engine, label_type
 from GDLACore.errors import VolumeError
 from GDLACore.imaging.components import keep_largest_components
-from GDLACore.imaging.intensity import count_non_finite, normaliser
+from GDLACore.imaging.intensity import Normaliser, count_non_finite, normaliser
 from GDLACore.imaging.view import SliceView, check_slices, slice_view
 from GDLACore.imaging.volume import Volume
 from GDLACore.model.card import ModelCard
@@ -55,11 +55,73 @@ class SliceResult:
 
     ``indices`` are stored slices along ``view``'s slice axis and ``labels`` [n, h, w] their labels,
     turned as the network saw them; ``view.put(volume_labels, indices, labels)`` stores them.
+    ``confidence``, if it was asked for, is float16 [n, h, w], turned as the labels are, and stored
+    in the same way; see ``Engine.predict_with_confidence``.
     """
 
     indices: tuple[int, ...]
     labels: np.ndarray
     view: SliceView
+    confidence: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedVolume:
+    """A volume that suits ``card``'s model, with what must be known of it as a whole.
+
+    Checks and statistics take as long as several slices: whoever wants single slices later, one
+    after the other, prepares the volume once.
+    """
+
+    volume: Volume
+    card: ModelCard
+    view: SliceView
+    normalise: Normaliser
+
+    @property
+    def count(self) -> int:
+        """Return how many slices there are."""
+        return self.view.count
+
+    def images(self, indices: Sequence[int]) -> np.ndarray:
+        """Return slices, float32 [n, c, h, w], as ``Engine.predict`` takes them.
+
+        Raises VolumeError if one of ``indices`` is none of the volume's slices.
+        """
+        for index in indices:
+            check_slices(range(index, index + 1), self.count, self.volume.name)
+        slices = self.normalise(self.view.take(self.volume.array, indices))
+        return channels_first(slices, self.card)
+
+
+def prepare(volume: Volume, card: ModelCard) -> PreparedVolume:
+    """Return ``volume``, checked and ready for ``card``'s model.
+
+    Raises VolumeError if it does not suit the model.
+    """
+    check_volume(volume, card)
+    view = slice_view(volume, card.slice_axis, card.view)
+    _check_values(volume, card)
+    return PreparedVolume(volume, card, view, normaliser(card.intensity, volume.array))
+
+
+def segment_slices(
+    prepared: PreparedVolume, engine: Engine, indices: Sequence[int], borders: str
+) -> SliceResult:
+    """Return the labels of the stored slices ``indices``, in that order.
+
+    Raises VolumeError if one is none of the volume's, EngineError if the network cannot be run.
+    """
+    labels = engine.predict(prepared.images(indices), borders)
+    return SliceResult(tuple(indices), labels, prepared.view)
+
+
+def segment_slices_with_confidence(
+    prepared: PreparedVolume, engine: Engine, indices: Sequence[int], borders: str
+) -> SliceResult:
+    """Return what ``segment_slices`` returns, with the labels' confidence."""
+    labels, confidence = engine.predict_with_confidence(prepared.images(indices), borders)
+    return SliceResult(tuple(indices), labels, prepared.view, confidence)
 
 
 def segment(
@@ -73,27 +135,28 @@ def segment(
     Raises VolumeError, at once, if the volume does not suit the model or the options do not suit
     the volume; the iterator raises EngineError if the network cannot be run.
     """
-    card = engine.card
-    check_volume(volume, card)
-    view = slice_view(volume, card.slice_axis, card.view)
-    indices = _requested(options, view, volume)
-    _check_values(volume, card)
-    return _segment(volume, engine, options, view, indices)
+    return segment_prepared(prepare(volume, engine.card), engine, options)
+
+
+def segment_prepared(
+    prepared: PreparedVolume, engine: Engine, options: SegmentOptions = _EVERYTHING
+) -> Iterator[Progress | SliceResult]:
+    """Segment as ``segment`` does what was prepared for ``engine``'s card before."""
+    indices = _requested(options, prepared)
+    return _segment(prepared, engine, options, indices)
 
 
 def _segment(
-    volume: Volume, engine: Engine, options: SegmentOptions, view: SliceView, indices: list[int]
+    prepared: PreparedVolume, engine: Engine, options: SegmentOptions, indices: list[int]
 ) -> Iterator[Progress | SliceResult]:
-    normalise = normaliser(engine.card.intensity, volume.array)
+    work = segment_slices_with_confidence if options.confidence else segment_slices
     done = 0
     while done < len(indices):
         # Asked anew each time: an engine that ran out of memory has become more modest.
         size = min(options.batch_size or engine.batch_size, _LARGEST_BATCH)
         batch = sorted(indices[done : done + size])
-        slices = normalise(view.take(volume.array, batch))
-        labels = engine.predict(channels_first(slices, engine.card), options.borders)
         done += len(batch)
-        yield SliceResult(tuple(batch), labels, view)
+        yield work(prepared, engine, batch, options.borders)
         yield Progress("segmenting", done, len(indices))
 
 
@@ -189,10 +252,10 @@ def _check_lowest(volume: Volume, lowest: float, card: ModelCard) -> None:
         )
 
 
-def _requested(options: SegmentOptions, view: SliceView, volume: Volume) -> list[int]:
+def _requested(options: SegmentOptions, prepared: PreparedVolume) -> list[int]:
     """Return the slices to segment, the one nearest to the focus first."""
-    wanted = range(view.count) if options.slices is None else options.slices
-    check_slices(wanted, view.count, volume.name)
+    wanted = range(prepared.count) if options.slices is None else options.slices
+    check_slices(wanted, prepared.count, prepared.volume.name)
     focus = options.focus_slice
     return list(wanted) if focus is None else sorted(wanted, key=lambda index: abs(index - focus))
 

@@ -16,7 +16,8 @@ from GDLACore.model.card import ModelCard
 
 _log = logging.getLogger(__name__)
 
-Work = Callable[[np.ndarray], np.ndarray]
+# What becomes of some slices: one array or several, each with an entry for every slice.
+Work = Callable[[np.ndarray], tuple[np.ndarray, ...]]
 
 
 class SliceEngine(ABC):
@@ -29,14 +30,23 @@ class SliceEngine(ABC):
     def predict(self, slices: np.ndarray, borders: str) -> np.ndarray:
         """Return the labels of ``slices``; see ``Engine.predict``."""
         labels = np.empty((len(slices), *slices.shape[2:]), label_type(self.card))
-        self._fill(labels, slices, lambda part: self._labels(part, borders))
+        self._fill((labels,), slices, lambda part: (self._labels(part, borders),))
         return labels
+
+    def predict_with_confidence(
+        self, slices: np.ndarray, borders: str
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the labels of ``slices`` and their confidence; see ``Engine``."""
+        shape = (len(slices), *slices.shape[2:])
+        results = np.empty(shape, label_type(self.card)), np.empty(shape, np.float16)
+        self._fill(results, slices, lambda part: self._labels_and_confidence(part, borders))
+        return results
 
     def scores(self, slices: np.ndarray) -> np.ndarray:
         """Return the logits of ``slices``; see ``Engine.scores``."""
         side = self.card.input_size
         scores = np.empty((len(slices), self.card.classes, side, side), np.float32)
-        self._fill(scores, slices, self._scores)
+        self._fill((scores,), slices, lambda part: (self._scores(part),))
         return scores
 
     def use_card(self, card: ModelCard) -> None:
@@ -69,6 +79,12 @@ class SliceEngine(ABC):
         """Return the labels of at most ``batch_size`` slices."""
 
     @abstractmethod
+    def _labels_and_confidence(
+        self, slices: np.ndarray, borders: str
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the labels of at most ``batch_size`` slices, and their confidence."""
+
+    @abstractmethod
     def _scores(self, slices: np.ndarray) -> np.ndarray:
         """Return the logits of at most ``batch_size`` slices."""
 
@@ -79,13 +95,14 @@ class SliceEngine(ABC):
     def _move_to_cpu(self, reason: str) -> None:
         """Go on with the CPU, which ``describe`` explains by ``reason``; set ``batch_size``."""
 
-    def _fill(self, result: np.ndarray, slices: np.ndarray, work: Work) -> None:
-        """Write ``work`` of all slices into ``result``, a batch at a time."""
+    def _fill(self, results: tuple[np.ndarray, ...], slices: np.ndarray, work: Work) -> None:
+        """Write ``work`` of all slices into ``results``, a batch at a time."""
         done = 0
         while done < len(slices):
             part = slices[done : done + self.batch_size]
             try:
-                result[done : done + len(part)] = work(part)
+                for result, of_part in zip(results, work(part), strict=True):
+                    result[done : done + len(part)] = of_part
             except GDLAError:
                 raise
             except Exception as error:

@@ -43,6 +43,21 @@ def enlarged_labels(
     return labels
 
 
+def enlarged(image: np.ndarray, plan: SliceResampling) -> np.ndarray:
+    """Return ``image`` [s, s] interpolated linearly to ``plan.shape``, as logits are for labels."""
+    if not plan.corners_aligned and min(plan.shape) < plan.size:
+        return _reduced(image, plan)
+    rows, columns = (_taps(plan.size, side, plan.corners_aligned) for side in plan.shape)
+    tall = _between(
+        image.take(rows.first, axis=0),
+        image.take(rows.first + 1, axis=0),
+        rows.fraction[:, None],
+    )
+    return _between(
+        tall.take(columns.first, axis=1), tall.take(columns.first + 1, axis=1), columns.fraction
+    )
+
+
 class _Taps(NamedTuple):
     """For every sample of an axis: its left neighbour, and how far it lies to the right of it."""
 
@@ -93,6 +108,6 @@ def _between(first: np.ndarray, second: np.ndarray, fraction: np.ndarray) -> np.
 
 
 def _reduced(logits: np.ndarray, plan: SliceResampling) -> np.ndarray:
-    """Return logits [classes, h, w] of an image smaller than the network's square."""
+    """Return ``logits`` [..., s, s] for an image smaller than the network's square: [..., h, w]."""
     rows, columns = (antialias_matrix(plan.size, side).astype(np.float32) for side in plan.shape)
     return rows @ logits @ columns.T

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from GDLACore.engine.base import SliceEngine, Work
+from GDLACore.engine.confidence import confidence
 from GDLACore.engine.gpu_memory import free_gpu_memory
 from GDLACore.engine.label_maps import enlarged_labels, largest
 from GDLACore.engine.processors import physical_cores
@@ -96,6 +97,11 @@ class OnnxEngine(SliceEngine):
             return np.stack([plan.labels_out(largest(one, kind)) for one in logits])
         return np.stack([enlarged_labels(one, plan, kind) for one in logits])
 
+    def confidence(self, logits: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+        """Return the confidence, float16 [n, h, w], of the labels for ``shape`` (h, w)."""
+        plan = self._plan(shape)
+        return np.stack([confidence(one, plan) for one in logits])
+
     @property
     def on_cpu(self) -> bool:
         """Return whether the CPU does the arithmetic."""
@@ -148,15 +154,25 @@ class OnnxEngine(SliceEngine):
         return min(max(free // (2 * needed), 1), _LARGEST_GPU_BATCH)
 
     def _labels(self, slices: np.ndarray, borders: str) -> np.ndarray:
-        def labels_of(group: np.ndarray) -> np.ndarray:
-            return self.labels(self.logits(self.network_input(group)), group.shape[2:], borders)
+        def labels_of(group: np.ndarray) -> tuple[np.ndarray]:
+            logits = self.logits(self.network_input(group))
+            return (self.labels(logits, group.shape[2:], borders),)
 
-        return self._in_groups(labels_of, slices)
+        return self._in_groups(labels_of, slices)[0]
+
+    def _labels_and_confidence(
+        self, slices: np.ndarray, borders: str
+    ) -> tuple[np.ndarray, np.ndarray]:
+        def both_of(group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            logits, shape = self.logits(self.network_input(group)), group.shape[2:]
+            return self.labels(logits, shape, borders), self.confidence(logits, shape)
+
+        return self._in_groups(both_of, slices)
 
     def _scores(self, slices: np.ndarray) -> np.ndarray:
-        return self._in_groups(lambda group: self.logits(self.network_input(group)), slices)
+        return self._in_groups(lambda group: (self.logits(self.network_input(group)),), slices)[0]
 
-    def _in_groups(self, work: Work, slices: np.ndarray) -> np.ndarray:
+    def _in_groups(self, work: Work, slices: np.ndarray) -> tuple[np.ndarray, ...]:
         """Return ``work`` of all slices, done in groups that go through the network together."""
         self._opened()
         size = -(-len(slices) // _GPU_BATCHES_AT_A_TIME) if self._gpu else 1
@@ -167,7 +183,8 @@ class OnnxEngine(SliceEngine):
         # An error holds the frames that it has passed, and a future its error: the arrays of a
         # failed attempt would stay, in a circle, until long after the next.
         try:
-            return np.concatenate([futures.pop(0).result() for _ in groups])
+            results = [futures.pop(0).result() for _ in groups]
+            return tuple(np.concatenate(parts) for parts in zip(*results, strict=True))
         finally:
             futures.clear()
 

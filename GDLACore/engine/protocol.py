@@ -29,6 +29,16 @@ class Engine(Protocol):
         Raises EngineError if the network cannot be run, even slice by slice.
         """
 
+    def predict_with_confidence(
+        self, slices: np.ndarray, borders: str
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return what ``predict`` returns, and the confidence, float16 [n, h, w], of every label.
+
+        From 0, undecided between two classes, to 1, certain: by how much the most probable class
+        surpasses the next; see ``GDLACore.engine.confidence``. ``slices`` and ``borders`` as for
+        ``predict``, and the same errors.
+        """
+
     def scores(self, slices: np.ndarray) -> np.ndarray:
         """Return logits, float32 [n, classes, s, s], on the network's grid, of ``slices``.
 

@@ -108,6 +108,16 @@ class TorchEngine(SliceEngine):
         # One by one: at full size the logits of many classes are the largest thing there is.
         return np.concatenate([self._largest(_enlarged(one, plan)) for one in logits.split(1)])
 
+    @torch.inference_mode()
+    def confidence(self, logits: Tensor, shape: tuple[int, int]) -> np.ndarray:
+        """Return the confidence, float16 [n, h, w], of the labels for ``shape`` (h, w).
+
+        See ``GDLACore.engine.confidence``.
+        """
+        probable = logits.softmax(dim=1).topk(2, dim=1).values
+        margin = probable[:, :1] - probable[:, 1:]
+        return _enlarged(margin, self._plan(shape))[:, 0].half().cpu().numpy()
+
     @property
     def on_cpu(self) -> bool:
         """Return whether the CPU does the arithmetic."""
@@ -126,6 +136,12 @@ class TorchEngine(SliceEngine):
 
     def _labels(self, slices: np.ndarray, borders: str) -> np.ndarray:
         return self.labels(self.logits(self.network_input(slices)), slices.shape[2:], borders)
+
+    def _labels_and_confidence(
+        self, slices: np.ndarray, borders: str
+    ) -> tuple[np.ndarray, np.ndarray]:
+        logits, shape = self.logits(self.network_input(slices)), slices.shape[2:]
+        return self.labels(logits, shape, borders), self.confidence(logits, shape)
 
     def _scores(self, slices: np.ndarray) -> np.ndarray:
         return self.logits(self.network_input(slices)).cpu().numpy()
@@ -187,7 +203,7 @@ def _minmax_images(images: Tensor) -> Tensor:
 
 
 def _enlarged(logits: Tensor, plan: SliceResampling) -> Tensor:
-    """Return logits [1, classes, s, s] as [1, classes, h, w], linearly, on the grid of ``plan``."""
+    """Return ``logits`` [n, c, s, s] as [n, c, h, w], linearly, on the grid of ``plan``."""
     if plan.corners_aligned:
         return F.interpolate(logits, plan.shape, mode="bilinear", align_corners=True)
     # Where every side grows the filter changes nothing but takes more than twice the time.

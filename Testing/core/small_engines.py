@@ -31,6 +31,12 @@ class RecordingEngine:
         self.borders.add(borders)
         return (slices[:, 0] > 0.5).astype(label_type(self.card))
 
+    def predict_with_confidence(
+        self, slices: np.ndarray, borders: str
+    ) -> tuple[np.ndarray, np.ndarray]:
+        confidence = np.abs(2 * slices[:, 0] - 1).clip(0, 1).astype(np.float16)
+        return self.predict(slices, borders), confidence
+
 
 def make_model_card(modality: str = "CT", in_channels: int = 1, **fields: object) -> ModelCard:
     """Return a card for ``modality``, with ``fields`` changed."""

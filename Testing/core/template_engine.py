@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from GDLACore.engine.base import SliceEngine
+from GDLACore.engine.confidence import margin
 from GDLACore.imaging.intensity import minmax_images
 from GDLACore.model.card import ModelCard
 
@@ -60,6 +61,13 @@ class TemplateEngine(SliceEngine):
 
     def _labels(self, slices: np.ndarray, borders: str) -> np.ndarray:
         return self._scores(slices).argmax(axis=1).astype(np.uint8)
+
+    def _labels_and_confidence(
+        self, slices: np.ndarray, borders: str
+    ) -> tuple[np.ndarray, np.ndarray]:
+        scores = self._scores(slices)
+        confidence = [margin(one).astype(np.float16) for one in scores]
+        return scores.argmax(axis=1).astype(np.uint8), np.stack(confidence)
 
     def _is_out_of_memory(self, error: Exception) -> bool:
         return False

@@ -49,6 +49,12 @@ class SteppedEngine:
         self.step()
         return (slices[:, 0] > 0.5).astype(np.uint8)
 
+    def predict_with_confidence(
+        self, slices: np.ndarray, borders: str
+    ) -> tuple[np.ndarray, np.ndarray]:
+        confidence = np.abs(2 * slices[:, 0] - 1).clip(0, 1).astype(np.float16)
+        return self.predict(slices, borders), confidence
+
     def warm_up(self) -> None:
         self.warmed_up = True
 
