@@ -6,11 +6,14 @@ Nothing here but the server itself loads scipy, SimpleITK or an engine.
 from GDLACore.worker.client import WorkerClient
 from GDLACore.worker.connection import LaunchError
 from GDLACore.worker.events import (
+    Doubt,
     Event,
     Failed,
     Finished,
     Loaded,
     Phase,
+    PreviewDone,
+    Previewed,
     SlicesDone,
     Started,
     Stopped,
@@ -20,6 +23,7 @@ from GDLACore.worker.in_process import InProcessClient
 from GDLACore.worker.messages import ModelRequest
 
 __all__ = [
+    "Doubt",
     "Event",
     "Failed",
     "Finished",
@@ -28,6 +32,8 @@ __all__ = [
     "Loaded",
     "ModelRequest",
     "Phase",
+    "PreviewDone",
+    "Previewed",
     "SlicesDone",
     "Started",
     "Stopped",

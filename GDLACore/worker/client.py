@@ -6,8 +6,10 @@ import itertools
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from GDLACore.errors import WorkerError
 from GDLACore.imaging.volume import Volume
@@ -98,7 +100,37 @@ class WorkerClient:
         if self._worker.running:
             self._worker.send(Unload())
 
-    def segment(self, volume: Volume, model: ModelRequest, options: SegmentOptions) -> int:
+    @property
+    def previewing(self) -> bool:
+        """Return whether a preview is outstanding: the next one has to wait."""
+        return False
+
+    def preview(
+        self,
+        volume: Volume,
+        model: ModelRequest,
+        indices: Sequence[int],
+        borders: str,
+        *,
+        key: Hashable,
+    ) -> int:
+        """Begin to segment single slices of ``volume``, the most wanted first; return a number.
+
+        ``Previewed`` follows for each of ``indices``, then ``PreviewDone``, or it ends in
+        ``Stopped`` or ``Failed``. Raises ValueError while a job is running or another preview is
+        outstanding.
+        """
+        raise NotImplementedError
+
+    def segment(
+        self,
+        volume: Volume,
+        model: ModelRequest,
+        options: SegmentOptions,
+        *,
+        key: Hashable = None,
+        corrections: Mapping[int, np.ndarray] | None = None,
+    ) -> int:
         """Begin to segment ``volume`` and return the number of the job.
 
         ``Started``, any number of ``SlicesDone`` and ``Finished`` follow, or it ends in ``Stopped``

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import slicer
 import slicer.util
 from slicer.i18n import tr as _
@@ -36,12 +38,17 @@ class WorkerHost:
         self._client: WorkerClient | None = None
         self._isProcess = True
         self._warning = ""  # for the next job
-        self._request: tuple[Volume, ModelRequest, SegmentOptions] | None = None
-        self._job = 0
+        self._numbers = itertools.count(1)
+        self._jobs: dict[int, int] = {}  # the client's numbers -> ours: clients begin at 1
+        self._again: Callable[[], int] | None = None  # asks the client for what was asked last
 
     @property
     def busy(self) -> bool:
         return self._client is not None and self._client.busy
+
+    @property
+    def previewing(self) -> bool:
+        return self._client is not None and self._client.previewing
 
     def start(self) -> None:
         self._current().start()
@@ -49,11 +56,31 @@ class WorkerHost:
     def load(self, model: ModelRequest) -> None:
         self._current().load(model)
 
-    def segment(self, volume: Volume, model: ModelRequest, options: SegmentOptions) -> int:
-        self._current().segment(volume, model, options)
-        self._request = (volume, model, options)
-        self._job += 1
-        return self._job
+    def segment(
+        self,
+        volume: Volume,
+        model: ModelRequest,
+        options: SegmentOptions,
+        *,
+        key: Hashable = None,
+        corrections: Mapping[int, np.ndarray] | None = None,
+    ) -> int:
+        return self._ask(
+            lambda: self._current().segment(
+                volume, model, options, key=key, corrections=corrections
+            )
+        )
+
+    def preview(
+        self,
+        volume: Volume,
+        model: ModelRequest,
+        indices: Sequence[int],
+        borders: str,
+        *,
+        key: Hashable,
+    ) -> int:
+        return self._ask(lambda: self._current().preview(volume, model, indices, borders, key=key))
 
     def cancel(self) -> None:
         if self._client is not None:
@@ -63,8 +90,9 @@ class WorkerHost:
         if self._client is None:
             return []
         events = [found for event in self._client.poll() for found in self._heed(event)]
-        if self._warning and any(getattr(event, "job", None) for event in events):
-            events.insert(0, Warned(self._job, self._warning))
+        job = next((job for event in events if (job := getattr(event, "job", None))), None)
+        if self._warning and job is not None:
+            events.insert(0, Warned(job, self._warning))
             self._warning = ""
         return events
 
@@ -76,6 +104,7 @@ class WorkerHost:
         if self._client is not None:
             self._client.close()
             self._client = None
+            self._jobs.clear()
 
     def _current(self) -> WorkerClient:
         if self._client is None:
@@ -93,11 +122,19 @@ class WorkerHost:
                 self._client = InProcessClient(folder=Path(slicer.app.temporaryPath))
         return self._client
 
+    def _ask(self, ask: Callable[[], int]) -> int:
+        asked = ask()
+        job = self._jobs[asked] = next(self._numbers)
+        self._again = ask
+        return job
+
     def _heed(self, event) -> list:
-        if isinstance(event, Failed) and isinstance(event.error, LaunchError) and self._isProcess:
-            return self._goOnHere(event)
+        if isinstance(event, Failed) and isinstance(event.error, LaunchError):
+            return self._goOnHere(event) if self._isProcess else []
         job = getattr(event, "job", None)
-        return [event if job is None else dataclasses.replace(event, job=self._job)]
+        if job is None:
+            return [event]
+        return [dataclasses.replace(event, job=self._jobs[job])]
 
     def _goOnHere(self, event: Failed) -> list:
         """Do in a thread what no process could be started for."""
@@ -105,7 +142,8 @@ class WorkerHost:
         self._warning = _("{message} Segmenting inside Slicer instead.").format(
             message=event.error.message
         )
+        job = self._jobs.get(event.job)
         self.close()
-        if event.job is not None:
-            self._current().segment(*self._request)
+        if job is not None:
+            self._jobs[self._again()] = job
         return []

@@ -17,6 +17,8 @@ from GDLACore.worker import (
     Loaded,
     ModelRequest,
     Phase,
+    PreviewDone,
+    Previewed,
     SlicesDone,
     Started,
     Stopped,
@@ -40,9 +42,11 @@ def _segment(worker: ScriptedWorker, options: SegmentOptions, geometry: str = "a
     return events
 
 
-def _parameters(client: type) -> dict[str, list[str]]:
-    methods = ("start", "load", "unload", "segment", "cancel", "poll", "close", "log")
-    return {name: list(signature(getattr(client, name)).parameters) for name in methods}
+def _parameters(client: type) -> dict[str, str]:
+    methods = (
+        *("start", "load", "unload", "segment", "preview", "cancel", "poll", "close", "log"),
+    )
+    return {name: str(signature(getattr(client, name))) for name in methods}
 
 
 def test_it_has_the_face_of_the_real_client():
@@ -150,3 +154,66 @@ def test_the_labels_of_a_job_are_of_no_use_after_the_next_began():
     (started,) = (e for e in _segment(worker, SegmentOptions()) if isinstance(e, Started))
     worker.segment(make_volume(GEOMETRIES["axial"]), MODEL, SegmentOptions())
     assert (started.labels == 255).all()
+
+
+def test_confidence_comes_with_the_labels_and_doubt_with_the_end():
+    confidence = np.ones(FOUND.shape)
+    confidence[2, 0, :3] = 0.5
+    worker = ScriptedWorker(lambda volume: FOUND, make_card(), confidence=lambda volume: confidence)
+    events = _segment(worker, SegmentOptions(confidence=True))
+    (started,) = (event for event in events if isinstance(event, Started))
+    np.testing.assert_array_equal(started.confidence, confidence)
+    assert events[-1].doubt.indices == tuple(range(6))
+    assert events[-1].doubt.values == (0, 0, 1.5, 0, 0, 0)
+    events = _segment(worker, SegmentOptions())
+    assert events[-1].doubt is None and not started.confidence.any()
+
+
+def _preview(worker: ScriptedWorker, *indices: int, geometry: str = "axial") -> int:
+    return worker.preview(
+        make_volume(GEOMETRIES[geometry]), MODEL, indices, "smooth", key=("node", 1)
+    )
+
+
+def test_a_preview_shows_one_slice_at_each_poll_as_it_lies_in_the_volume():
+    worker = _worker()
+    job = _preview(worker, 4, 1, geometry="coronal storage")
+    assert worker.previewing and not worker.busy
+    (first,) = worker.poll()
+    assert isinstance(first, Previewed)
+    assert (first.job, first.axis, first.index) == (job, 1, 4)
+    np.testing.assert_array_equal(first.labels, FOUND[:, 4])
+    assert not first.labels.flags.writeable
+    second, done = worker.poll()
+    assert second.index == 1 and done == PreviewDone(job)
+    assert not worker.previewing and worker.poll() == []
+    assert worker.previews[-1].indices == (4, 1) and worker.previews[-1].key == ("node", 1)
+
+
+def test_a_preview_waits_for_jobs_and_previews_and_gives_way_to_a_job():
+    worker = _worker()
+    preview = _preview(worker, 2)
+    with pytest.raises(ValueError, match="preview is outstanding"):
+        _preview(worker, 3)
+    job = worker.segment(make_volume(GEOMETRIES["axial"]), MODEL, SegmentOptions(), key="a")
+    assert job != preview and not worker.previewing and worker.keys == ["a"]
+    with pytest.raises(ValueError, match="a job is running"):
+        _preview(worker, 3)
+    stopped, *rest = worker.poll()
+    assert stopped == Stopped(preview) and {event.job for event in rest} == {job}
+
+
+def test_a_preview_can_be_cancelled_and_can_fail():
+    worker = _worker()
+    first = _preview(worker, 2)
+    worker.cancel()
+    assert worker.poll() == [Stopped(first)] and not worker.previewing
+    second = _preview(worker, 9)
+    (failed,) = worker.poll()
+    assert failed.job == second and isinstance(failed.error, VolumeError)
+    third = _preview(worker, 1)
+    error = WorkerError("The background process ended.")
+    worker.fail(error)
+    assert worker.poll() == [Failed(third, error)] and not worker.previewing
+    with pytest.raises(ValueError, match="no slice"):
+        _preview(worker)
