@@ -21,13 +21,14 @@ from types import ModuleType
 MODULES = ("QtCore", "QtGui", "QtWidgets")
 # Families of classes that a module's panel has no use for: half of Qt.
 UNUSED = re.compile(
+    "(?!QPainter$|QMouseEvent$)(?:"
     "Q(Graphics|Accessible|OpenGL|State|Xml|Style|Matrix|Vector|Quaternion|Undo|Wizard|Mdi|Json|Cbor"
     "|Animation|Easing|Gesture|Raw|Text(?!Edit|Browser|Cursor|Option|Document)|Collator|Basic|Data"
     "|Drag|Inputmethod|Page|Paged|Pdf|Printer|Semaphore|Mutex|Read|Write|Wait|Runnable|Thread"
     "|Parallel|Sequential|Variant|Property|Pause|Touch|Tablet|Surface|Window|Pointing|Proxy"
     "|Transposed|Identity|Concatenate|Sort|Keyed|Scroller|Glyph|Rhi|Signal).*"
     "|Q.*(Event|Animation|Gesture|Transition|Plugin|Painter|Interface|Engine|Iterator|Validator"
-    "|Gradient|Effect|Reader|Writer|Handler|Factory)"
+    "|Gradient|Effect|Reader|Writer|Handler|Factory))"
 )
 
 
