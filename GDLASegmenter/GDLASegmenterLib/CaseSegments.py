@@ -23,7 +23,7 @@ def caseSegments(segmentation, card: ModelCard) -> dict[str, int]:
     found: dict[str, int] = {}
     for segmentID in segmentation.GetSegmentIDs():
         segment = segmentation.GetSegment(segmentID)
-        label = _labelOf(segment.GetTerminology(), card)
+        label = labelOfTerminology(segment.GetTerminology(), card)
         if segmentID in made:
             found[segmentID] = made[segmentID]
         elif label is not None and not _isMade(segment, label, card):
@@ -31,7 +31,7 @@ def caseSegments(segmentation, card: ModelCard) -> dict[str, int]:
     return found
 
 
-def _labelOf(terminology: str, card: ModelCard) -> Label | None:
+def labelOfTerminology(terminology: str, card: ModelCard) -> Label | None:
     """Return the label that a serialized terminology means, by the rule of training.
 
     It has the same type and modifier, or else the same type without one: both lungs are lung. A

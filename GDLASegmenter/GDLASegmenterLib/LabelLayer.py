@@ -144,7 +144,7 @@ def separatedInSteps(segmentation, layer: LabelLayer) -> Generator[None, None, N
     others = layer.others(segmentation)
     values = [segmentation.GetSegment(segmentID).GetLabelValue() for segmentID in layer.segmentIDs]
     state = layer.state
-    image = yield from newImageInSteps(_matrix(layer.image), layer.extent, max(values))
+    image = yield from newImageInSteps(matrixOf(layer.image), layer.extent, max(values))
     if not layer.isUntouched(segmentation, state):
         return
     rest = None
@@ -199,7 +199,7 @@ def sameGrid(image, IJKToRAS: vtk.vtkMatrix4x4) -> bool:
 def stepsOn(image, IJKToRAS: vtk.vtkMatrix4x4) -> np.ndarray:
     """Return the 4x4 map from indices of ``image`` to indices of the grid ``IJKToRAS``."""
     grid = slicer.util.arrayFromVTKMatrix(IJKToRAS)
-    return np.linalg.inv(grid) @ slicer.util.arrayFromVTKMatrix(_matrix(image))
+    return np.linalg.inv(grid) @ slicer.util.arrayFromVTKMatrix(matrixOf(image))
 
 
 def extentOn(image, IJKToRAS: vtk.vtkMatrix4x4) -> Extent:
@@ -246,7 +246,8 @@ def _array(image) -> np.ndarray:
     return vtk_to_numpy(scalars).reshape(k, j, i)
 
 
-def _matrix(image) -> vtk.vtkMatrix4x4:
+def matrixOf(image) -> vtk.vtkMatrix4x4:
+    """Return the matrix from the indices of ``image``, an oriented one, to RAS (mm)."""
     matrix = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
     return matrix
