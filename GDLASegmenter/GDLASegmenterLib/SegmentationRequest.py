@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+import numpy as np
 
 from GDLACore.model.card import ModelCard
 from GDLACore.worker import ModelRequest
@@ -15,7 +18,9 @@ class SegmentationRequest:
     ``outputNode``: None creates a new segmentation. ``slices``: stored slices along the model's
     slice axis, None for all. ``regionNode``: a Markups ROI, outside of which nothing is changed.
     ``focusRAS``: the point (mm) that the user looks at, whose slice comes
-    first. The others are as in ``GDLACore.options.SegmentOptions``.
+    first. ``confidence``: also how sure the network is of every voxel. ``corrections``: labels of
+    slices that the user corrected, by stored slice, 2-D in the volume's own order of memory. The
+    others are as in ``GDLACore.options.SegmentOptions``.
     """
 
     volumeNode: object
@@ -28,3 +33,5 @@ class SegmentationRequest:
     borders: str = "smooth"
     batchSize: int | None = None
     largestComponent: bool = False
+    confidence: bool = False
+    corrections: Mapping[int, np.ndarray] | None = None

@@ -44,8 +44,9 @@ class SegmentationRun:
 
     ``done`` of ``total`` slices (or structures) of the current ``phase`` are finished; ``device``
     says in words where it runs; ``warnings`` and ``error`` are for the user to read; ``structures``
-    is how many of the model's segments hold anything in the end. ``advance`` does a little of what
-    is to be done and returns.
+    is how many of the model's segments hold anything in the end. ``doubt`` tells, once a run with
+    confidence is over, how doubtful each slice is (see ``GDLACore.review.doubt``). ``advance`` does
+    a little of what is to be done and returns.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class SegmentationRun:
         self.device = ""
         self.seconds = 0.0
         self.structures = 0
+        self.doubt: dict[int, float] = {}
         self.warnings: list[str] = []
         self.error: GDLAError | None = None
         self._worker = worker

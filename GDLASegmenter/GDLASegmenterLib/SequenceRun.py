@@ -33,6 +33,7 @@ class SequenceRun:
         self.device = ""
         self.seconds = 0.0
         self.structures = 0
+        self.doubt: dict[int, float] = {}  # of no use for one frame after the other
         self.warnings: list[str] = []
         self.error: GDLAError | None = None
         self.segmentationNode = None

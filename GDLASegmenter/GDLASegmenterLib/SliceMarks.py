@@ -1,0 +1,103 @@
+"""Which slices of a segmentation are reviewed, noted in the node itself and saved with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import slicer.util
+
+from GDLASegmenterLib.VolumeGrid import VolumeGrid
+
+_ATTRIBUTE = "GDLA.Reviewed"
+_SAME = tuple((axis, 1, 0) for axis in range(3))
+
+# For each array axis of one grid: the axis of another, and by what an index there is found.
+_AxisMap = tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True)
+class SliceMarks:
+    """``ticked`` are (axis, index) of slices, ``edited`` the same by the name of a model.
+
+    Axes are array axes (0 = k), and indices count stored slices of one grid.
+    """
+
+    ticked: frozenset[tuple[int, int]] = frozenset()
+    edited: dict[str, frozenset[tuple[int, int]]] = field(default_factory=dict)
+
+    def along(self, axis: int) -> frozenset[int]:
+        """Return the slices along ``axis`` that are ticked or edited."""
+        return onAxis(self.ticked.union(*self.edited.values()), axis)
+
+    def withEdited(self, model: str, slices: Iterable[tuple[int, int]]) -> SliceMarks:
+        """Return these marks, but with ``slices`` as those in which ``model``'s were edited."""
+        edited = {one: found for one, found in self.edited.items() if one != model}
+        if slices := frozenset(slices):
+            edited[model] = slices
+        return replace(self, edited=edited)
+
+
+def onAxis(slices: Iterable[tuple[int, int]], axis: int) -> frozenset[int]:
+    return frozenset(index for one, index in slices if one == axis)
+
+
+def readMarks(segmentationNode, grid: VolumeGrid) -> SliceMarks | None:
+    """Return the marks of ``segmentationNode`` as slices of ``grid``.
+
+    The grid may count from another corner and in another order than the one on which they were
+    noted, or have been moved as a whole. None if it is another one altogether.
+    """
+    stored = _stored(segmentationNode)
+    if stored is None:
+        return SliceMarks()
+    steps = _axisMap(stored, grid)
+    if steps is None:
+        return None
+    return SliceMarks(
+        _mapped(stored["ticked"], steps),
+        {model: _mapped(found, steps) for model, found in stored["edited"].items()},
+    )
+
+
+def writeMarks(segmentationNode, grid: VolumeGrid, marks: SliceMarks) -> None:
+    """Note ``marks``, which are slices of ``grid``, in ``segmentationNode``."""
+    if marks == readMarks(segmentationNode, grid):
+        return
+    stored = {
+        "IJKToRAS": slicer.util.arrayFromVTKMatrix(grid.IJKToRAS).tolist(),
+        "shape": list(grid.shape),
+        "ticked": sorted(marks.ticked),
+        "edited": {model: sorted(found) for model, found in sorted(marks.edited.items())},
+    }
+    segmentationNode.SetAttribute(_ATTRIBUTE, json.dumps(stored, separators=(",", ":")))
+
+
+def _stored(segmentationNode) -> dict | None:
+    text = segmentationNode.GetAttribute(_ATTRIBUTE)
+    return json.loads(text) if text else None
+
+
+def _axisMap(stored: dict, grid: VolumeGrid) -> _AxisMap | None:
+    """Return where slices of the ``stored`` grid are on ``grid``; None if nowhere there."""
+    steps = np.linalg.inv(slicer.util.arrayFromVTKMatrix(grid.IJKToRAS)) @ stored["IJKToRAS"]
+    whole = np.round(steps).astype(int)
+    turns = np.abs(whole[:3, :3])
+    if np.allclose(steps, whole, atol=1e-3) and (turns.sum(0) == 1).all() and turns.max() == 1:
+        rows = [int(turns[:, 2 - axis].argmax()) for axis in range(3)]
+        return tuple(
+            (2 - row, int(whole[row, 2 - axis]), int(whole[row, 3]))
+            for axis, row in enumerate(rows)
+        )
+    # A transform was hardened on the volume and its segmentations alike: the same voxels.
+    return _SAME if stored["shape"] == list(grid.shape) else None
+
+
+def _mapped(slices: Iterable[Iterable[int]], steps: _AxisMap) -> frozenset[tuple[int, int]]:
+    found = set()
+    for axis, index in slices:
+        other, sign, offset = steps[axis]
+        found.add((other, sign * index + offset))
+    return frozenset(found)
