@@ -11,6 +11,7 @@ import slicer
 from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
 from GDLASegmenterLib.SegmentationRun import SegmentationRun
 from GDLASegmenterLib.SequenceRun import SequenceRun
+from GDLASegmenterLib.SlicePreviews import SlicePreviews
 
 # Of the 50 ms after which a window feels slow, leave some for drawing what has changed.
 _BUDGET_S = 0.02
@@ -26,6 +27,8 @@ class SegmentationLogic:
         run = logic.segment(SegmentationRequest(volumeNode, ModelRequest("demo-ct"), card))
         timer.connect("timeout()", logic.update)    # until run.isOver
 
+    ``previews`` are for single slices while no run is going on.
+
     ``saveStateForUndo`` is called with a segmentation node once per run, before anything in it is
     changed; the application passes what keeps its history, such as the Segment Editor.
     """
@@ -37,6 +40,7 @@ class SegmentationLogic:
         saveStateForUndo: Callable[[object], None] = lambda segmentationNode: None,
     ) -> None:
         self.worker = worker
+        self.previews = SlicePreviews(worker)
         self.run: SegmentationRun | SequenceRun | None = None
         self._scene = scene
         self._saveStateForUndo = saveStateForUndo
@@ -76,7 +80,7 @@ class SegmentationLogic:
         """Do what the worker's messages ask for, for a few hundredths of a second at most."""
         stop = time.perf_counter() + _BUDGET_S
         events = self.worker.poll()
-        if not events and self.worker.busy:
+        if not events and (self.worker.busy or self.previews.isWaiting):
             # Slicer keeps Python's lock while its window waits for the user: without this the
             # client's threads would get no time to write the volume and to listen.
             threading.Event().wait(_GIVEN_S)
@@ -84,6 +88,8 @@ class SegmentationLogic:
         for event in events:
             if self.run is not None:
                 self.run.receive(event)
+            self.previews.receive(event)
+        self.previews.update()
         while self.run is not None and self.run.advance() and time.perf_counter() < stop:
             pass
 
@@ -95,11 +101,13 @@ class SegmentationLogic:
     def cleanup(self) -> None:
         """Let go of the scene and end the worker."""
         self._scene.RemoveObserver(self._closing)
+        self.previews.cancel()
         if self.run is not None:
             self.run.stop()
         self.worker.close()
 
     def _onSceneStartClose(self, caller, event) -> None:
+        self.previews.cancel()
         if self.run is not None:
             self.run.abandon()
             self.run = None

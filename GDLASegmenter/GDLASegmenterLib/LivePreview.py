@@ -1,0 +1,262 @@
+"""The slice under the user's eyes, segmented while the user scrolls."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import slicer
+import slicer.util
+import vtk
+
+from GDLACore.errors import Cancelled, GDLAError, OutputError
+from GDLACore.model.card import ModelCard
+from GDLACore.worker import ModelRequest
+from GDLASegmenterLib.FinishingTouches import finishingSteps
+from GDLASegmenterLib.PreviewOverlay import PreviewOverlay
+from GDLASegmenterLib.SegmentationOutput import SegmentationOutput, Steps
+from GDLASegmenterLib.SlicePreviews import SlicePreview
+from GDLASegmenterLib.VolumeGrid import checkOutput
+from GDLASegmenterLib.VolumeInput import volumeState
+from GDLASegmenterLib.VolumeSlices import VolumeSlices
+
+_log = logging.getLogger(__name__)
+
+_SHOWS_SLICES = 0.7  # cosine between the view's normal and the slices'; below, others fit better
+_IN_SLICE = 0.5  # slices: further from its middle, another slice is nearer
+
+_VOLUME_EVENTS = (
+    slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent,
+    slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
+    vtk.vtkCommand.ModifiedEvent,
+)
+
+
+class LivePreview(slicer.util.VTKObservationMixin):
+    """Draws what a model finds in the slice that the user looks at, and keeps it if asked to.
+
+    The slice is that of the view which was moved last of those that show such slices. While a
+    segmentation is being made there is no preview. Call ``update`` from a timer while ``isOn``;
+    ``error`` tells why it went off by itself, ``notice`` what the user should know meanwhile.
+    """
+
+    def __init__(self, logic, scene, saveStateForUndo) -> None:
+        slicer.util.VTKObservationMixin.__init__(self)
+        self.error: GDLAError | None = None
+        self.notice = ""
+        self._logic = logic
+        self._scene = scene
+        self._saveStateForUndo = saveStateForUndo
+        self._overlay = PreviewOverlay(scene)
+        self._volumeID: str | None = None
+        self._choice: tuple[ModelRequest, ModelCard, str] | None = None
+        self._slices: VolumeSlices | None = None
+        self._planes: dict[str, tuple[float, ...]] = {}
+        self._movedID: str | None = None  # the view that was moved last
+        self._viewed: int | None = None
+        self._shown: SlicePreview | None = None
+
+    @property
+    def isOn(self) -> bool:
+        return self._volumeID is not None
+
+    @property
+    def index(self) -> int | None:
+        """The stored slice that the overlay shows, None if it is empty."""
+        return self._overlay.index
+
+    @property
+    def viewedIndex(self) -> int | None:
+        """The stored slice that the user looks at, None if no view shows one."""
+        return self._viewed
+
+    def start(self, volumeNode, model: ModelRequest, card: ModelCard, borders: str) -> None:
+        """Preview ``volumeNode`` with this model from now on, in place of what was before.
+
+        Raises VolumeError, and is off, if the volume cannot be segmented.
+        """
+        self.stop()
+        slices = VolumeSlices.of(volumeNode, card)
+        self.error = None
+        self._volumeID, self._slices = volumeNode.GetID(), slices
+        self._choice = model, card, borders
+        for event in _VOLUME_EVENTS:
+            self.addObserver(volumeNode, event, self._onVolume)
+        scene = slicer.vtkMRMLScene
+        self.addObserver(self._scene, scene.NodeAddedEvent, self._onNodeAdded)
+        self.addObserver(self._scene, scene.NodeAboutToBeRemovedEvent, self._onNodeRemoved)
+        self.addObserver(self._scene, scene.StartCloseEvent, self._onSceneStartClose)
+        for sliceNode in self._sliceNodes():
+            self._watch(sliceNode)
+        self._follow()
+
+    def stop(self) -> None:
+        """Take the overlay away, and look at nothing any more."""
+        self.removeObservers()
+        self._logic.previews.drop(self._onLabels)
+        self._overlay.remove()
+        self._volumeID = self._choice = self._slices = None
+        self._viewed = self._shown = self._movedID = None
+        self._planes.clear()
+        self.notice = ""
+
+    def update(self) -> None:
+        """Notice that a segmentation has begun or ended."""
+        if self.isOn:
+            self._follow()
+
+    def keepSteps(self, outputNode=None) -> Steps:
+        """Return steps that write the slice that is shown into ``outputNode``, or into a new one.
+
+        They return the segmentation node. Nothing is computed: what is written is what is seen.
+        Raises OutputError if there is nothing to keep, or if the slice cannot be written there.
+        """
+        shown = self._shown
+        if shown is None or self.index is None:
+            raise OutputError(
+                "There is no preview to keep.",
+                "Wait until the slice is drawn, and try again.",
+            )
+        if self._logic.isBusy:
+            raise OutputError(
+                "A segmentation is being made.", "Wait until it is done, or cancel it."
+            )
+        if outputNode is not None:
+            checkOutput(outputNode, shown.grid, shown.card)
+        output = SegmentationOutput(self._scene, shown.grid, shown.card, None, outputNode)
+        return _keeping(output, shown, self._saveStateForUndo)
+
+    # What happens in the scene
+
+    def _onView(self, sliceNode, event=None) -> None:
+        plane = _plane(sliceNode)
+        if self._planes.get(sliceNode.GetID()) != plane:
+            self._planes[sliceNode.GetID()] = plane
+            self._movedID = sliceNode.GetID()
+        self._follow()
+
+    def _onVolume(self, volumeNode, event=None) -> None:
+        self._follow()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _onNodeAdded(self, scene, event, node) -> None:
+        if node.IsA("vtkMRMLSliceNode"):
+            self._watch(node)
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _onNodeRemoved(self, scene, event, node) -> None:
+        if node.GetID() == self._volumeID:
+            name = node.GetName()
+            self.stop()
+            self.notice = f"{name} was removed: its preview has ended."
+        elif node.IsA("vtkMRMLSliceNode"):
+            self._planes.pop(node.GetID(), None)
+
+    def _onSceneStartClose(self, scene, event) -> None:
+        self.stop()
+
+    def _watch(self, sliceNode) -> None:
+        self._planes[sliceNode.GetID()] = _plane(sliceNode)
+        self.addObserver(sliceNode, vtk.vtkCommand.ModifiedEvent, self._onView)
+
+    # What follows from it
+
+    def _follow(self) -> None:
+        """Show, or ask for, the slice that is viewed, unless it is there already."""
+        volumeNode = self._scene.GetNodeByID(self._volumeID)
+        model, card, borders = self._choice
+        try:
+            if self._slices.state != volumeState(volumeNode):
+                self._clear()
+                self._slices = VolumeSlices.of(volumeNode, card)
+            viewed = None if self._logic.isBusy else self._viewedSlice(volumeNode.GetName())
+            if viewed == self._viewed:
+                return
+            self._clear()
+            self._viewed = viewed
+            if viewed is None:
+                self._logic.previews.drop(self._onLabels)
+            else:
+                self._logic.previews.want(
+                    *(volumeNode, model, card, borders, viewed),
+                    *(self._onLabels, self._fail),
+                )
+        except GDLAError as error:
+            self._fail(error)
+
+    def _onLabels(self, preview: SlicePreview) -> None:
+        if preview.index != self._viewed:
+            return
+        try:
+            self._overlay.show(
+                preview.grid, preview.card, preview.axis, preview.index, preview.labels
+            )
+        except Exception as error:  # shown once, instead of at every slice
+            _log.exception("The preview could not be drawn")
+            self._fail(
+                GDLAError(
+                    f"The preview could not be drawn ({type(error).__name__}).",
+                    "Report this with the log.",
+                )
+            )
+        else:
+            self._shown = preview
+
+    def _clear(self) -> None:
+        self._viewed = self._shown = None
+        self._overlay.clear()
+
+    def _fail(self, error: GDLAError) -> None:
+        self.stop()
+        self.error = error
+
+    def _viewedSlice(self, name: str) -> int | None:
+        """Return which slice is in the middle of the view that counts, and set ``notice``."""
+        views = {
+            sliceNode.GetID(): self._slices.seenIn(sliceNode)
+            for sliceNode in self._sliceNodes()
+            if sliceNode.IsMappedInLayout()
+        }
+        views = {one: view for one, view in views.items() if view.alignment > _SHOWS_SLICES}
+        self.notice = ""
+        if not views:
+            self.notice = f"No slice view is along the slices of {name} that the model looks at."
+            return None
+        best = max(views, key=lambda one: (one == self._movedID, views[one].alignment))
+        if views[best].spread > _IN_SLICE:
+            self.notice = (
+                f"The view is tilted against the slices of {name}: the preview is seen only where "
+                "both meet. Rotate the view to the volume's plane to see all of it."
+            )
+        return views[best].index
+
+    def _sliceNodes(self) -> list:
+        return slicer.util.getNodesByClass("vtkMRMLSliceNode", self._scene)
+
+
+def _plane(sliceNode) -> tuple[float, ...]:
+    return tuple(slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS()).ravel())
+
+
+def _keeping(output: SegmentationOutput, shown: SlicePreview, saveStateForUndo) -> Steps:
+    labels = np.broadcast_to(np.expand_dims(shown.labels, shown.axis), shown.grid.shape)
+    try:
+        for _step in _writing(output, shown, labels, saveStateForUndo):
+            yield
+            if output.isGone:
+                raise Cancelled("The segmentation was removed while the slice was being kept.")
+    except BaseException:  # also if nobody wants the rest of the steps
+        for _step in output.discard(labels):
+            pass
+        raise
+    finally:
+        output.close()
+    return output.node
+
+
+def _writing(
+    output: SegmentationOutput, shown: SlicePreview, labels: np.ndarray, saveStateForUndo
+) -> Steps:
+    yield from output.open(shown.axis, range(shown.index, shown.index + 1), saveStateForUndo)
+    yield from output.write(labels, shown.axis, [shown.index])
+    yield from finishingSteps(output.node.GetSegmentation(), output.card, output.grid)

@@ -1,0 +1,264 @@
+"""Labels of single slices, asked of the worker while the user looks around in a volume."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from GDLACore.errors import GDLAError, VolumeError
+from GDLACore.imaging.view import slice_view
+from GDLACore.model.card import ModelCard
+from GDLACore.worker import Failed, ModelRequest, PreviewDone, Previewed, Stopped
+from GDLASegmenterLib.VolumeGrid import VolumeGrid, volumeGrid
+from GDLASegmenterLib.VolumeInput import VolumeState, readVolume, volumeState
+
+_CACHE_BYTES = 64 << 20
+_AT_ONCE = 2  # slices in one request: what the user waits for, and the one that comes next
+_AHEAD = 4  # slices that are computed in advance
+_SCROLLED = 2  # slices: who went further has jumped, and no next slice is known
+
+
+@dataclass(frozen=True, eq=False)
+class SlicePreview:
+    """What a model finds in the stored slice ``index`` along array axis ``axis`` of a volume.
+
+    ``labels`` are the card's, two-dimensional as in ``array.take(index, axis)`` of [k, j, i], and
+    read-only.
+    """
+
+    grid: VolumeGrid
+    card: ModelCard
+    axis: int
+    index: int
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What the labels of all slices depend on."""
+
+    volumeID: str
+    state: VolumeState
+    model: ModelRequest
+    borders: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Wanted:
+    """One slice that somebody waits for; the volume by its ID, to outlive nothing."""
+
+    scene: object
+    volumeID: str
+    volumeName: str
+    model: ModelRequest
+    card: ModelCard
+    borders: str
+    index: int
+    onLabels: Callable[[SlicePreview], None]
+    onError: Callable[[GDLAError], None]
+
+    @property
+    def volumeNode(self):
+        """The node; raises VolumeError if it is not in the scene any more."""
+        node = self.scene.GetNodeByID(self.volumeID)
+        if node is None:
+            raise VolumeError(f"{self.volumeName} is not in the scene any more.")
+        return node
+
+    @property
+    def source(self) -> _Source:
+        return _Source(self.volumeID, volumeState(self.volumeNode), self.model, self.borders)
+
+    def preview(self, axis: int, labels: np.ndarray) -> SlicePreview:
+        return SlicePreview(volumeGrid(self.volumeNode), self.card, axis, self.index, labels)
+
+
+class SlicePreviews:
+    """Has ``worker`` find the labels of the slices that are wanted, the one wanted last first.
+
+    Each ``onLabels`` stands for somebody who wants one slice at a time: a new want takes the place
+    of the one before. One request is under way at any time, and slices that follow in the direction
+    of scrolling come with it. What is known already is answered at once. Give it all events of the
+    worker with ``receive``, and call ``update`` after them.
+    """
+
+    def __init__(self, worker) -> None:
+        self._worker = worker
+        self._wanted: dict[Callable, _Wanted] = {}  # the newest last
+        self._last: _Wanted | None = None
+        self._direction = 0
+        self._job: int | None = None
+        self._asked: _Source | None = None
+        self._cache = _Cache()
+
+    @property
+    def isWaiting(self) -> bool:
+        """Whether the worker is at it, or will be at the next ``update``."""
+        return self._job is not None or (bool(self._wanted) and not self._worker.busy)
+
+    def want(
+        self,
+        volumeNode,
+        model: ModelRequest,
+        card: ModelCard,
+        borders: str,
+        index: int,
+        onLabels: Callable[[SlicePreview], None],
+        onError: Callable[[GDLAError], None],
+    ) -> None:
+        """Have ``onLabels`` called with the slice ``index`` of ``volumeNode``, or ``onError``.
+
+        ``index`` counts the stored slices along the axis that ``card``'s model slices. If they are
+        known, ``onLabels`` is called before this returns. While a segmentation is being made, the
+        slice waits for its end. Of a volume that changes meanwhile, the slice as it is then is
+        meant. Raises VolumeError if the volume cannot be segmented or has no such slice.
+        """
+        wanted = _Wanted(
+            *(volumeNode.GetScene(), volumeNode.GetID(), volumeNode.GetName()),
+            *(model, card, borders, index, onLabels, onError),
+        )
+        axis, count = _slicesOf(wanted)
+        _checkIndex(wanted, count)
+        self._direction = self._directionTo(wanted)
+        self._last = wanted
+        self._wanted.pop(onLabels, None)
+        labels = self._cache.find(wanted.source, index)
+        if labels is None:
+            self._wanted[onLabels] = wanted
+        else:
+            onLabels(wanted.preview(axis, labels))
+        self._ask()
+
+    def drop(self, onLabels: Callable[[SlicePreview], None]) -> None:
+        """Forget what was wanted for ``onLabels``, which is not called any more."""
+        self._wanted.pop(onLabels, None)
+        if self._last is not None and self._last.onLabels == onLabels:
+            self._last = None
+
+    def cancel(self) -> None:
+        """Forget everything that was wanted, and what is known."""
+        self._wanted.clear()
+        self._last = None
+        self._cache = _Cache()
+
+    def receive(self, event) -> None:
+        """Heed ``event`` of the worker, if it is about what was asked for here."""
+        if self._job is None or getattr(event, "job", None) != self._job:
+            return
+        if isinstance(event, Previewed):
+            event.labels.flags.writeable = False
+            self._cache.keep(self._asked, event.index, event.labels)
+            self._answer(event.axis)
+        elif isinstance(event, (PreviewDone, Stopped)):
+            self._job = None
+        elif isinstance(event, Failed):
+            self._job = self._last = None
+            waiting, self._wanted = list(self._wanted.values()), {}
+            for wanted in waiting:
+                wanted.onError(event.error)
+
+    def update(self) -> None:
+        """Ask for what had to wait for the worker."""
+        if self._job is not None and not self._worker.previewing:
+            self._job = None  # the worker was closed, and says nothing about it any more
+        self._ask()
+
+    def _answer(self, axis: int) -> None:
+        """Hand over what is known by now."""
+        for wanted in list(self._wanted.values()):
+            try:
+                labels = self._cache.find(wanted.source, wanted.index)
+                preview = None if labels is None else wanted.preview(axis, labels)
+            except VolumeError as error:
+                self._refuse(wanted, error)
+                continue
+            if preview is not None and self._wanted.get(wanted.onLabels) is wanted:
+                del self._wanted[wanted.onLabels]
+                wanted.onLabels(preview)
+
+    def _ask(self) -> None:
+        """Ask for the slice that is wanted most, or in advance for one that may be wanted next."""
+        while (wanted := next(reversed(self._wanted.values()), self._last)) is not None:
+            if self._job is not None or self._worker.busy or self._worker.previewing:
+                return
+            try:
+                indices = self._indices(wanted)
+                if indices:
+                    self._send(wanted, indices)
+                return
+            except VolumeError as error:
+                self._refuse(wanted, error)
+
+    def _send(self, wanted: _Wanted, indices: list[int]) -> None:
+        self._asked = wanted.source
+        self._job = self._worker.preview(
+            readVolume(wanted.volumeNode),
+            *(wanted.model, indices, wanted.borders),
+            key=(wanted.volumeID, self._asked.state),
+        )
+
+    def _indices(self, wanted: _Wanted) -> list[int]:
+        """Return what is not known of ``wanted`` and the slices after it, as many as go at once."""
+        _, count = _slicesOf(wanted)
+        ahead = _AHEAD if wanted is self._last and self._direction else 0
+        if wanted.onLabels in self._wanted:
+            _checkIndex(wanted, count)
+            ahead = min(ahead, _AT_ONCE - 1)
+        source = wanted.source
+        indices = (wanted.index + step * self._direction for step in range(ahead + 1))
+        unknown = [
+            index
+            for index in indices
+            if 0 <= index < count and self._cache.find(source, index) is None
+        ]
+        return unknown[:_AT_ONCE]
+
+    def _directionTo(self, wanted: _Wanted) -> int:
+        last = self._last
+        if last is None or (last.volumeID, last.model) != (wanted.volumeID, wanted.model):
+            return 0
+        step = wanted.index - last.index
+        if step == 0:
+            return self._direction
+        return int(np.sign(step)) if abs(step) <= _SCROLLED else 0
+
+    def _refuse(self, wanted: _Wanted, error: GDLAError) -> None:
+        if wanted is self._last:
+            self._last = None
+        if self._wanted.pop(wanted.onLabels, None) is not None:
+            wanted.onError(error)
+
+
+class _Cache:
+    """The labels of the slices that were looked at last."""
+
+    def __init__(self) -> None:
+        self._labels: OrderedDict[tuple[_Source, int], np.ndarray] = OrderedDict()
+        self._bytes = 0
+
+    def find(self, source: _Source, index: int) -> np.ndarray | None:
+        labels = self._labels.get((source, index))
+        if labels is not None:
+            self._labels.move_to_end((source, index))
+        return labels
+
+    def keep(self, source: _Source, index: int, labels: np.ndarray) -> None:
+        previous = self._labels.pop((source, index), None)
+        self._bytes += labels.nbytes - (0 if previous is None else previous.nbytes)
+        self._labels[source, index] = labels
+        while self._bytes > _CACHE_BYTES and len(self._labels) > 1:
+            self._bytes -= self._labels.popitem(last=False)[1].nbytes
+
+
+def _slicesOf(wanted: _Wanted) -> tuple[int, int]:
+    """Return along which array axis the model slices the volume, and how many slices there are."""
+    view = slice_view(readVolume(wanted.volumeNode), wanted.card.slice_axis, wanted.card.view)
+    return view.axes[0], view.count
+
+
+def _checkIndex(wanted: _Wanted, count: int) -> None:
+    if not 0 <= wanted.index < count:
+        raise VolumeError(f"{wanted.volumeName} has no slice {wanted.index} of {count}.")
