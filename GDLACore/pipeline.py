@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-import logging
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from GDLACore.engine.protocol import Engine, label_type
-from GDLACore.errors import VolumeError
 from GDLACore.imaging.components import keep_largest_components
-from GDLACore.imaging.intensity import Normaliser, count_non_finite, normaliser
+from GDLACore.imaging.intensity import Normaliser, normaliser
+from GDLACore.imaging.suitability import check_values, check_volume
 from GDLACore.imaging.view import SliceView, check_slices, slice_view
 from GDLACore.imaging.volume import Volume
 from GDLACore.model.card import ModelCard
 from GDLACore.options import SegmentOptions
 
-_log = logging.getLogger(__name__)
-
 _EVERYTHING = SegmentOptions()
 
 # More slices than this at once give no GPU more speed but delay the first result and cancelling.
 _LARGEST_BATCH = 64
-
-# DICOM's codes of images that show the body's inside. Others (photographs, screenshots, or none)
-# do not say enough to refuse an image.
-_RADIOLOGY = frozenset(
-    {"CT", "MR", "US", "PT", "NM", "CR", "DX", "MG", "XA", "RF", "SEG", "RTDOSE"}
-)
-
-_AIR_HU, _FAT_HU = -900, -100
-
-_MODALITIES = {
-    "CT": "CT images",
-    "MR": "MR images",
-    "US": "ultrasound images",
-    "RGB": "colour photographs",
-}
 
 
 @dataclass(frozen=True)
@@ -47,6 +30,13 @@ class Progress:
     phase: str
     done: int
     total: int
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def _ignore(progress: Progress) -> None:
+    pass
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +91,7 @@ def prepare(volume: Volume, card: ModelCard) -> PreparedVolume:
     """
     check_volume(volume, card)
     view = slice_view(volume, card.slice_axis, card.view)
-    _check_values(volume, card)
+    check_values(volume, card)
     return PreparedVolume(volume, card, view, normaliser(card.intensity, volume.array))
 
 
@@ -164,13 +154,43 @@ def segment_volume(
     volume: Volume,
     engine: Engine,
     options: SegmentOptions = _EVERYTHING,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: OnProgress = _ignore,
 ) -> np.ndarray:
     """Return labels [k, j, i] on the volume's own grid, 0 where nothing was found or asked for.
 
     uint8, or uint16 for models with more than 255 structures. Raises what ``segment`` raises, and
     whatever ``on_progress`` raises, which stops the computation.
     """
+    return _segment_volume(volume, engine, options, on_progress, lambda result: None)
+
+
+def segment_volume_with_confidence(
+    volume: Volume,
+    engine: Engine,
+    options: SegmentOptions = _EVERYTHING,
+    on_progress: OnProgress = _ignore,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what ``segment_volume`` does, and the confidence of it, float16 [k, j, i].
+
+    NaN in slices that were not asked for. What is cleaned away afterwards keeps the confidence in
+    what it was.
+    """
+    confidence = np.full(volume.shape, np.nan, np.float16)
+
+    def keep(result: SliceResult) -> None:
+        result.view.put(confidence, result.indices, result.confidence)
+
+    options = dataclasses.replace(options, confidence=True)
+    return _segment_volume(volume, engine, options, on_progress, keep), confidence
+
+
+def _segment_volume(
+    volume: Volume,
+    engine: Engine,
+    options: SegmentOptions,
+    on_progress: OnProgress,
+    on_result: Callable[[SliceResult], None],
+) -> np.ndarray:
     events = segment(volume, engine, options)
     labels = np.zeros(volume.shape, label_type(engine.card))
     for event in events:
@@ -178,78 +198,12 @@ def segment_volume(
             on_progress(event)
         else:
             event.view.put(labels, event.indices, event.labels)
+            on_result(event)
     if options.largest_component:
         structures = len(engine.card.labels)
         for done in keep_largest_components(labels, structures):
             on_progress(Progress("cleaning", done, structures))
     return labels
-
-
-def check_volume(volume: Volume, card: ModelCard) -> None:
-    """Raise VolumeError if ``volume`` is not what ``card``'s model is for.
-
-    A model for colour images accepts grey ones, repeated in every channel, except where colour is
-    what it goes by (modality RGB): breast ultrasound was published as colour files without colour.
-    """
-    if volume.modality in _RADIOLOGY and volume.modality != card.modality:
-        raise VolumeError(
-            f"{volume.name} is a {volume.modality} image, but the model {card.name} "
-            f"({card.title}) is for {_MODALITIES[card.modality]}.",
-            "Choose a model for this kind of image.",
-        )
-    if volume.channels > card.in_channels:
-        raise VolumeError(
-            f"{volume.name} is a colour image, but the model {card.name} ({card.title}) is for "
-            f"grey {_MODALITIES[card.modality]}.",
-            "Choose the original image instead of a screenshot or a rendering of it, or another "
-            "model.",
-        )
-    if volume.channels == 1 and card.modality == "RGB":
-        raise VolumeError(
-            f"{volume.name} is a grey image, but the model {card.name} ({card.title}) is for "
-            f"{_MODALITIES[card.modality]} and goes by the colour.",
-            "Choose the original colour image, or another model.",
-        )
-
-
-def _check_values(volume: Volume, card: ModelCard) -> None:
-    """Refuse or warn of values that cannot be what ``card``'s model is for."""
-    lowest, highest = float(volume.array.min()), float(volume.array.max())
-    if lowest == highest:
-        _log.warning(
-            "All values of %s are the same (%g): nothing is to be seen.", volume.name, lowest
-        )
-    elif volume.modality is None:  # NIfTI, NRRD and pictures do not say
-        _check_lowest(volume, lowest, card)
-    if count := count_non_finite(volume.array):
-        _log.warning(
-            "%s has %d voxels that are not finite numbers; they count as the darkest value.",
-            volume.name,
-            count,
-        )
-
-
-def _check_lowest(volume: Volume, lowest: float, card: ModelCard) -> None:
-    """Judge by the lowest value: Hounsfield units go down to -1000, pictures end at 0."""
-    if card.modality in ("US", "RGB") and lowest < 0:
-        raise VolumeError(
-            f"{volume.name} has negative values, as CT has, but the model {card.name} "
-            f"({card.title}) is for {_MODALITIES[card.modality]}.",
-            "Choose a model for this kind of image.",
-        )
-    if card.modality == "MR" and lowest <= _AIR_HU:
-        _log.warning(
-            "%s has values down to %g, as CT has, but %s is for MR images: check the result.",
-            volume.name,
-            lowest,
-            card.name,
-        )
-    if card.modality == "CT" and lowest > _FAT_HU:
-        _log.warning(
-            "%s shows neither air nor fat in Hounsfield units, but %s is for CT: check the result.",
-            volume.name,
-            card.name,
-        )
 
 
 def _requested(options: SegmentOptions, prepared: PreparedVolume) -> list[int]:

@@ -13,10 +13,11 @@ from GDLACore.calibration.slices import spread_slices
 from GDLACore.engine.protocol import Engine
 from GDLACore.errors import EngineError
 from GDLACore.imaging.intensity import minmax_images, normaliser
+from GDLACore.imaging.suitability import check_volume
 from GDLACore.imaging.view import slice_view
 from GDLACore.imaging.volume import Volume
 from GDLACore.model.card import DIHEDRAL_VIEWS, IntensityProfile
-from GDLACore.pipeline import channels_first, check_volume
+from GDLACore.pipeline import channels_first
 
 SLICES = 12
 

@@ -134,6 +134,13 @@ def _add_segment(subparsers: argparse._SubParsersAction, common: argparse.Argume
         "--overlay", metavar="PNG", type=Path, help="also draw the result over some slices"
     )
     parser.add_argument(
+        "--confidence",
+        metavar="FILE",
+        type=Path,
+        help="also write how sure the network is of every label, 1 to 100 percent, 0 in slices not "
+        "asked for, as a .nrrd or .nii.gz image",
+    )
+    parser.add_argument(
         "--reference",
         metavar="FILE",
         type=Path,

@@ -12,20 +12,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from GDLACore import __version__
 from GDLACore.cli.progress import Report, progress_bar
 from GDLACore.cli.tables import print_table
-from GDLACore.engine import load_engine
+from GDLACore.engine import Engine, load_engine
+from GDLACore.errors import OutputError
 from GDLACore.imaging.measure import StructureRow, structure_table
 from GDLACore.imaging.overlay import OVERLAY_SUFFIXES, check_pillow, write_montage
 from GDLACore.imaging.reading import read_volume
 from GDLACore.imaging.reference import read_reference
 from GDLACore.imaging.view import slice_view
 from GDLACore.imaging.volume import Volume
-from GDLACore.imaging.writing import check_output, write_segmentation
+from GDLACore.imaging.writing import (
+    CONFIDENCE_SUFFIXES,
+    check_output,
+    write_confidence,
+    write_segmentation,
+)
 from GDLACore.model.card import ModelCard
 from GDLACore.options import SegmentOptions
-from GDLACore.pipeline import segment_volume
+from GDLACore.pipeline import Progress, segment_volume, segment_volume_with_confidence
 
 
 @dataclass
@@ -60,6 +68,18 @@ def _check_outputs(arguments: Namespace) -> None:
     if arguments.reference is not None:
         inputs.append(arguments.reference)
     check_output(arguments.output, inputs=inputs, overwrite=arguments.force)
+    if arguments.confidence is not None:
+        check_output(
+            arguments.confidence,
+            inputs=inputs,
+            overwrite=arguments.force,
+            suffixes=CONFIDENCE_SUFFIXES,
+        )
+        if arguments.confidence.resolve() == arguments.output.resolve():
+            raise OutputError(
+                f"{arguments.confidence} is to hold the segmentation.",
+                "Give the confidence another name.",
+            )
     if arguments.overlay is not None:
         check_pillow()
         check_output(
@@ -100,12 +120,12 @@ def _segment(arguments: Namespace, report: Report) -> _Run:
                 batch_size=arguments.batch,
                 largest_component=arguments.largest_component,
             )
-            labels = segment_volume(
-                volume, engine, options, lambda now: report(now.phase, now.done, now.total)
-            )
+            labels, confidence = _labels_and_confidence(arguments, volume, engine, options, report)
         device = engine.describe()
     with phase("writing"):
         write_segmentation(arguments.output, labels, volume, card, overwrite=arguments.force)
+        if confidence is not None:
+            write_confidence(arguments.confidence, confidence, volume, overwrite=arguments.force)
     with phase("measuring"):
         structures = structure_table(labels, volume, card, reference, slices)
     if arguments.overlay is not None:
@@ -121,6 +141,17 @@ def _segment(arguments: Namespace, report: Report) -> _Run:
     return _Run(volume, card, device, slices, structures, seconds)
 
 
+def _labels_and_confidence(
+    arguments: Namespace, volume: Volume, engine: Engine, options: SegmentOptions, report: Report
+) -> tuple[np.ndarray, np.ndarray | None]:
+    def on_progress(now: Progress) -> None:
+        report(now.phase, now.done, now.total)
+
+    if arguments.confidence is None:
+        return segment_volume(volume, engine, options, on_progress), None
+    return segment_volume_with_confidence(volume, engine, options, on_progress)
+
+
 def _slices(arguments: Namespace, volume: Volume, card: ModelCard) -> range:
     first, end = arguments.slices
     count = slice_view(volume, card.slice_axis, card.view).count
@@ -133,6 +164,7 @@ def _summary(arguments: Namespace, done: _Run) -> dict[str, Any]:
         "input": str(arguments.input),
         "output": str(arguments.output),
         "overlay": None if arguments.overlay is None else str(arguments.overlay),
+        "confidence": None if arguments.confidence is None else str(arguments.confidence),
         "reference": None if arguments.reference is None else str(arguments.reference),
         "model": {"name": done.card.name, "version": done.card.version, "sha256": done.card.sha256},
         "device": done.device,
@@ -173,4 +205,6 @@ def _tell(arguments: Namespace, done: _Run) -> None:
     print(f"Segmentation: {arguments.output}")
     if arguments.overlay is not None:
         print(f"Overlay:      {arguments.overlay}")
+    if arguments.confidence is not None:
+        print(f"Confidence:   {arguments.confidence}")
     print("Not for clinical use.")

@@ -12,10 +12,10 @@ import numpy as np
 from GDLACore.errors import TrainingError, VolumeError
 from GDLACore.imaging.reading import read_volume
 from GDLACore.imaging.segments import Segment, read_segments
+from GDLACore.imaging.suitability import check_volume
 from GDLACore.imaging.view import slice_view
 from GDLACore.imaging.volume import Volume
 from GDLACore.model.card import ModelCard
-from GDLACore.pipeline import check_volume
 from GDLACore.training.cases import IGNORED
 from GDLACore.training.file_hash import sha256
 from GDLACore.training.picture_files import is_picture

@@ -16,11 +16,13 @@ from GDLACore.imaging.label_files import (
     write_nifti_gzip,
 )
 from GDLACore.imaging.nrrd_file import write_nrrd
+from GDLACore.imaging.percent import percent
 from GDLACore.imaging.seg_nrrd import segmentation_header
 from GDLACore.imaging.volume import Volume
 from GDLACore.model.card import ModelCard
 
 LABEL_SUFFIXES = (".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".mha")
+CONFIDENCE_SUFFIXES = (".nrrd", ".nii.gz")
 
 # Headers that name the file with the voxels.
 _DETACHED = (".mhd", ".nhdr")
@@ -63,6 +65,28 @@ def write_segmentation(
                 write_nifti(file, labels, volume.ijk_to_ras)
             case ".mha":
                 write_metaimage(file, labels, volume.ijk_to_ras)
+    return path
+
+
+def write_confidence(
+    path: str | Path, confidence: np.ndarray, volume: Volume, *, overwrite: bool = False
+) -> Path:
+    """Write ``confidence`` [k, j, i], 0 to 1 or NaN, as percent (uint8) on the grid of ``volume``.
+
+    0 where there is none (NaN). The name ends with one of ``CONFIDENCE_SUFFIXES``. The file appears
+    whole or not at all. Raises OutputError if it cannot be written.
+    """
+    path = Path(path)
+    if confidence.shape != volume.array.shape[:3]:
+        raise ValueError(f"{confidence.shape} is not the grid {volume.array.shape[:3]}")
+    check_output(path, inputs=(), overwrite=overwrite, suffixes=CONFIDENCE_SUFFIXES)
+    whole = np.stack([percent(slice_) for slice_ in confidence])
+    with replacing(path) as part, part.open("wb") as file:
+        match _suffix(path, CONFIDENCE_SUFFIXES):
+            case ".nrrd":
+                write_nrrd(file, whole, volume.ijk_to_ras, {})
+            case ".nii.gz":
+                write_nifti_gzip(file, whole, volume.ijk_to_ras)
     return path
 
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from GDLACore.errors import TrainingError
 from GDLACore.imaging.intensity import count_non_finite
+from GDLACore.imaging.suitability import check_volume
 from GDLACore.imaging.volume import Volume
 from GDLACore.model.card import ModelCard
-from GDLACore.pipeline import check_volume
 from GDLACore.training.cases import Case
 
 _LOG = logging.getLogger(__name__)

@@ -15,6 +15,7 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from GDLACore.errors import OutputError
+from GDLACore.imaging.percent import NOT_COMPUTED, percent
 from GDLASegmenterLib.VolumeGrid import VolumeGrid
 from GDLASegmenterLib.VolumeInput import IJKToRASMatrix
 
@@ -63,7 +64,7 @@ def confidenceSteps(
         if confidenceNode(segmentationNode) is not node or not _isOn(node, grid):
             return
         chosen = (slice(None),) * axis + (index,)
-        _array(node.GetImageData())[chosen] = _percent(confidence[chosen])
+        _array(node.GetImageData())[chosen] = percent(confidence[chosen])
         yield
     slicer.util.arrayFromVolumeModified(node)
 
@@ -140,7 +141,7 @@ def _clearedSteps(node, grid: VolumeGrid) -> Steps:
     image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
     voxels = _array(image).ravel()
     for start in range(0, voxels.size, _CLEARED_AT_ONCE):
-        voxels[start : start + _CLEARED_AT_ONCE] = 0
+        voxels[start : start + _CLEARED_AT_ONCE] = NOT_COMPUTED
         yield
     node.SetIJKToRASMatrix(grid.IJKToRAS)
     node.SetAndObserveImageData(image)
@@ -162,10 +163,6 @@ def _place(segmentationNode, node, grid: VolumeGrid) -> None:
 def _array(image) -> np.ndarray:
     """Return the memory of ``image`` as an array [k, j, i]."""
     return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
-
-
-def _percent(confidence: np.ndarray) -> np.ndarray:
-    return np.rint(confidence.astype(np.float32) * 100).clip(1, 100).astype(np.uint8)
 
 
 def _composites(scene) -> list:

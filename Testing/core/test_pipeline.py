@@ -10,13 +10,13 @@ from phantom import GEOMETRIES, make_card, make_volume
 from small_engines import RecordingEngine, make_engine, make_model_card
 
 from GDLACore.errors import Cancelled, VolumeError
+from GDLACore.imaging.suitability import check_volume
 from GDLACore.imaging.volume import Volume
 from GDLACore.model.card import IntensityProfile
 from GDLACore.pipeline import (
     Progress,
     SegmentOptions,
     SliceResult,
-    check_volume,
     segment,
     segment_volume,
 )
