@@ -16,11 +16,11 @@ import numpy as np
 from GDLACore.engine.protocol import label_type
 from GDLACore.errors import GDLAError, VolumeError
 from GDLACore.imaging.components import keep_largest_components
+from GDLACore.imaging.suitability import check_volume
 from GDLACore.imaging.view import check_slices, slice_view
 from GDLACore.imaging.volume import Volume
 from GDLACore.model.card import ModelCard
 from GDLACore.options import SegmentOptions
-from GDLACore.pipeline import check_volume
 from GDLACore.worker import (
     Doubt,
     Event,
