@@ -13,7 +13,7 @@ import numpy as np
 
 from GDLACore.errors import WorkerError
 from GDLACore.imaging.volume import Volume
-from GDLACore.options import SegmentOptions
+from GDLACore.options import BORDERS, SegmentOptions
 from GDLACore.worker.background import Background
 from GDLACore.worker.connection import Connection
 from GDLACore.worker.events import Event, Failed
@@ -21,6 +21,7 @@ from GDLACore.worker.job import Job, Loading
 from GDLACore.worker.messages import Cancel, Leaving, Load, ModelRequest, Report, Unload
 from GDLACore.worker.open_requests import Requests
 from GDLACore.worker.process import WorkerProcess
+from GDLACore.worker.session_files import SessionFiles
 from GDLACore.worker.session_folder import SessionFolder
 from GDLACore.worker.supervisor import Lost, Supervisor
 
@@ -57,6 +58,7 @@ class WorkerClient:
         self._environment = environment
         self._session = SessionFolder(Path(folder or tempfile.gettempdir()).absolute())
         self._worker = Supervisor(self._launched, idle_s=60 * idle_minutes, silence_s=silence_s)
+        self._files = SessionFiles(self._session)
         self._background = Background()
         self._requests = Requests()
         self._numbers = itertools.count(1)
@@ -70,6 +72,11 @@ class WorkerClient:
     def busy(self) -> bool:
         """Return whether a job is running: ``segment`` has to wait."""
         return self._requests.job is not None
+
+    @property
+    def previewing(self) -> bool:
+        """Return whether a preview is outstanding: the next one has to wait."""
+        return self._requests.preview is not None
 
     @property
     def pid(self) -> int | None:
@@ -100,28 +107,6 @@ class WorkerClient:
         if self._worker.running:
             self._worker.send(Unload())
 
-    @property
-    def previewing(self) -> bool:
-        """Return whether a preview is outstanding: the next one has to wait."""
-        return False
-
-    def preview(
-        self,
-        volume: Volume,
-        model: ModelRequest,
-        indices: Sequence[int],
-        borders: str,
-        *,
-        key: Hashable,
-    ) -> int:
-        """Begin to segment single slices of ``volume``, the most wanted first; return a number.
-
-        ``Previewed`` follows for each of ``indices``, then ``PreviewDone``, or it ends in
-        ``Stopped`` or ``Failed``. Raises ValueError while a job is running or another preview is
-        outstanding.
-        """
-        raise NotImplementedError
-
     def segment(
         self,
         volume: Volume,
@@ -134,21 +119,66 @@ class WorkerClient:
         """Begin to segment ``volume`` and return the number of the job.
 
         ``Started``, any number of ``SlicesDone`` and ``Finished`` follow, or it ends in ``Stopped``
-        or ``Failed``. The volume's array is read in the background, until the phase "writing" is
-        over. Raises ValueError while another job is running.
+        or ``Failed``. A preview that is outstanding ends in ``Stopped``. The volume's array is read
+        in the background, until the phase "writing" is over; not at all if ``key`` is not None and
+        equal to that of the last request: then the voxels must be the same, too. Raises ValueError
+        while another job is running.
         """
         if self.busy:
             raise ValueError("a job is running")
+        if corrections is not None:
+            raise NotImplementedError
         connection = self._connection()
         self._requests.forget_loading()
+        if self._requests.give_up_preview():
+            connection.send(Cancel())
         number, model = next(self._numbers), model.with_full_paths()
-        job = Job(number, model, options, connection, self._background)
-        self._requests.job = job
-        job.hand_over(volume, self._session)
+        self._requests.job = job = self._job(number, model, connection)
+        job.hand_over(
+            volume.name,
+            lambda go_on: self._files.segment_request(number, volume, model, options, key, go_on),
+        )
+        return number
+
+    def preview(
+        self,
+        volume: Volume,
+        model: ModelRequest,
+        indices: Sequence[int],
+        borders: str,
+        *,
+        key: Hashable,
+    ) -> int:
+        """Begin to segment single slices of ``volume``, the most wanted first; return a number.
+
+        ``indices`` are stored slices along the model's slice axis. ``Previewed`` follows for each
+        of them, then ``PreviewDone``, or it ends in ``Stopped`` or ``Failed``. There is no result
+        but these events. ``volume`` and ``key`` are as for ``segment``, ``borders`` as in
+        ``SegmentOptions``. Raises ValueError while a job is running or another preview is
+        outstanding, and if no slice is wanted.
+        """
+        if self.busy:
+            raise ValueError("a job is running")
+        if self.previewing:
+            raise ValueError("a preview is outstanding")
+        if not indices:
+            raise ValueError("no slice is wanted")
+        if borders not in BORDERS:
+            raise ValueError(f"borders must be one of {', '.join(BORDERS)}, not {borders!r}")
+        wanted = tuple(indices)
+        connection = self._connection()
+        number, model = next(self._numbers), model.with_full_paths()
+        self._requests.preview = preview = self._job(number, model, connection)
+        preview.hand_over(
+            volume.name,
+            lambda go_on: self._files.preview_request(
+                number, volume, model, wanted, borders, key, go_on
+            ),
+        )
         return number
 
     def cancel(self) -> None:
-        """Stop the job and the loading: ``Stopped`` follows for each within ``cancel_s`` seconds.
+        """Stop all that is going on: ``Stopped`` follows for each within ``cancel_s`` seconds.
 
         Does nothing if nothing is going on.
         """
@@ -170,14 +200,18 @@ class WorkerClient:
     def close(self) -> None:
         """End the process and remove all files; waits for that, two seconds at most."""
         self._closed = True
-        if self._requests.job is not None:
-            self._requests.job.end()
+        for job in self._requests.job, self._requests.preview:
+            if job is not None:
+                job.end()
         # Twice: now, while the worker can see that its owner does it, and what it added meanwhile.
         self._session.remove()
         self._worker.close(_CLOSE_S)
         self._background.close(_CLOSE_S)
         self._session.remove()
         self._requests = Requests()
+
+    def _job(self, number: int, model: ModelRequest, connection: Connection) -> Job:
+        return Job(number, model, connection, self._background, self._files)
 
     def _launched(self) -> Connection:
         return WorkerProcess(
@@ -196,6 +230,9 @@ class WorkerClient:
             case Lost():
                 self._recover(report)
             case Leaving():
+                # Nobody has asked about it for long, and it takes room.
+                if self._files.keeps_volume and not self._requests.open:
+                    self._background.do(self._files.forget_volume)
                 self._move_on()
             case _:
                 try:
@@ -205,8 +242,9 @@ class WorkerClient:
 
     def _move_on(self) -> None:
         """Ask another worker for what one that has gone did not begin."""
-        if self._requests.job is not None:
-            self._requests.job.move_to(self._worker.start())
+        for job in self._requests.job, self._requests.preview:
+            if job is not None:
+                job.move_to(self._worker.start())
         if self._requests.loading is not None:
             self._load(self._requests.loading)
         if self._requests.cancelled:

@@ -7,6 +7,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from GDLACore.errors import Cancelled
+
 _Item = TypeVar("_Item")
 
 
@@ -22,6 +24,11 @@ class Task(Generic[_Item]):
     def cancelled(self) -> bool:
         """Return whether everything has been cancelled since this was asked for."""
         return self._inbox.cancels > self._cancels_before
+
+    def stop_if_cancelled(self) -> None:
+        """Raise Cancelled if everything has been cancelled since this was asked for."""
+        if self.cancelled:
+            raise Cancelled("The segmentation was cancelled.")
 
 
 class Inbox(Generic[_Item]):

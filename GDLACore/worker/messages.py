@@ -12,9 +12,18 @@ from pathlib import Path
 from GDLACore.errors import GDLAError
 from GDLACore.model.card import ModelCard
 from GDLACore.options import SegmentOptions
-from GDLACore.worker.events import Failed, Phase, SlicesDone, Stopped, Warned
+from GDLACore.worker.events import (
+    Doubt,
+    Failed,
+    Phase,
+    PreviewDone,
+    Previewed,
+    SlicesDone,
+    Stopped,
+    Warned,
+)
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,11 @@ class Load:
 
 @dataclass(frozen=True)
 class Segment:
-    """Segment ``volume`` into a new file, ``labels``; ``cleaned`` is for those after a clean-up."""
+    """Segment ``volume`` into a new file, ``labels``.
+
+    ``cleaned`` is for the labels after a clean-up, ``confidence`` for how sure of them the network
+    is, if the options ask for that.
+    """
 
     job: int
     model: ModelRequest
@@ -78,6 +91,18 @@ class Segment:
     options: SegmentOptions
     labels: str
     cleaned: str
+    confidence: str
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Segment the slices ``indices`` of ``volume``, the most wanted first, and send the labels."""
+
+    job: int
+    model: ModelRequest
+    volume: VolumeFile
+    indices: tuple[int, ...]
+    borders: str
 
 
 @dataclass(frozen=True)
@@ -119,7 +144,10 @@ class ModelReady:
 
 @dataclass(frozen=True)
 class SegmentStarted:
-    """The model is ready, and so is the file for the labels, on the volume's grid, all zero."""
+    """The model is ready, and so are the files for labels and confidence, all zero.
+
+    Both are on the volume's grid.
+    """
 
     job: int
     card: ModelCard
@@ -130,13 +158,15 @@ class SegmentStarted:
 class SegmentFinished:
     """All labels are in; ``cleaned``: a clean-up changed some, and its result is in that file.
 
-    ``seconds`` is what the worker needed, from the request to here.
+    ``seconds`` is what the worker needed, from the request to here. ``doubt`` is None unless the
+    options ask for confidence.
     """
 
     job: int
     cleaned: bool
     device: str
     seconds: float
+    doubt: Doubt | None = None
 
 
 @dataclass(frozen=True)
@@ -151,7 +181,7 @@ class Leaving:
     """The worker has been idle for long enough and ends; it reads nothing any more."""
 
 
-Command = Hello | Load | Segment | Cancel | Unload | Quit
+Command = Hello | Load | Segment | Preview | Cancel | Unload | Quit
 Report = (
     Greeting
     | Alive
@@ -161,6 +191,8 @@ Report = (
     | Phase
     | Warned
     | SegmentFinished
+    | Previewed
+    | PreviewDone
     | Stopped
     | Failed
     | Refused

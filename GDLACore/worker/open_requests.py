@@ -14,6 +14,8 @@ from GDLACore.worker.events import (
     Finished,
     Loaded,
     Phase,
+    PreviewDone,
+    Previewed,
     SlicesDone,
     Started,
     Stopped,
@@ -32,13 +34,14 @@ _log = logging.getLogger(__name__)
 
 
 class Requests:
-    """At most one job, and one model being made ready.
+    """At most one job or preview, and one model being made ready.
 
     ``ready`` is the model that the worker has ready; ``events`` is what has not been told yet.
     """
 
     def __init__(self) -> None:
         self.job: Job | None = None
+        self.preview: Job | None = None
         self.loading: Loading | None = None
         self.ready: ModelRequest | None = None
         self.events: list[Event] = []
@@ -46,7 +49,7 @@ class Requests:
     @property
     def open(self) -> list[Job | Loading]:
         """Return what has not ended."""
-        return [one for one in (self.job, self.loading) if one is not None]
+        return [one for one in (self.job, self.preview, self.loading) if one is not None]
 
     @property
     def cancelled(self) -> bool:
@@ -57,6 +60,8 @@ class Requests:
         """Cancel what the user has asked for; return whether the worker has to be told."""
         if self.job is not None and self.job.cancel():
             self._end_job(Stopped(self.job.number))
+        if self.preview is not None and self.preview.cancel():
+            self._end_preview(Stopped(self.preview.number))
         if self.loading is not None and self.loading.asked:
             self.loading = replace(self.loading, cancelled=True)
         return self.cancelled
@@ -67,18 +72,33 @@ class Requests:
             self._end_loading(Stopped(None))
         self.loading = None
 
+    def give_up_preview(self) -> bool:
+        """Let a job take the preview's place; return whether the worker may be busy with it."""
+        if self.preview is None:
+            return False
+        was_sent = not self.preview.cancel()
+        self._end_preview(Stopped(self.preview.number))
+        return was_sent
+
     def fail(self, error: GDLAError) -> None:
         """End all that is open in ``error``, or as stopped if it was cancelled."""
         if self.job is not None:
             self._end_job(Failed(self.job.number, error))
+        if self.preview is not None:
+            self._end_preview(Failed(self.preview.number, error))
         if self.loading is not None:
             self._end_loading(Failed(None, error))
 
     def heed_news(self) -> None:
-        """Take note of how the job's volume is being written."""
+        """Take note of how the volume is being written."""
         for news in self.job.news() if self.job is not None else ():
             if isinstance(news, Failed):
                 self._end_job(news)
+            else:
+                self.events.append(news)
+        for news in self.preview.news() if self.preview is not None else ():
+            if isinstance(news, Failed):
+                self._end_preview(news)
             else:
                 self.events.append(news)
 
@@ -89,6 +109,9 @@ class Requests:
         if self.job is not None and report.job == self.job.number:
             self.job.begun = True
             self._heed_job(self.job, report)
+        elif self.preview is not None and report.job == self.preview.number:
+            self.preview.begun = True
+            self._heed_preview(self.preview, report)
         elif self.loading is not None and report.job == self.loading.number:
             self.loading = replace(self.loading, begun=True)
             self._heed_loading(self.loading, report)
@@ -98,14 +121,30 @@ class Requests:
             case SegmentStarted():
                 self.ready = job.model
                 labels = map_array(Path(job.request.labels))
-                self.events.append(Started(job.number, report.card, report.device, labels))
+                wanted = job.request.options.confidence
+                confidence = map_array(Path(job.request.confidence)) if wanted else None
+                self.events.append(
+                    Started(job.number, report.card, report.device, labels, confidence)
+                )
             case SegmentFinished():
                 wanted = report.cleaned and not job.cancelled
                 cleaned = map_array(Path(job.request.cleaned)) if wanted else None
-                self._end_job(Finished(job.number, cleaned, report.device, report.seconds))
+                self._end_job(
+                    Finished(job.number, cleaned, report.device, report.seconds, report.doubt)
+                )
             case Stopped() | Failed():
                 self._end_job(report)
             case SlicesDone() | Phase() | Warned():
+                self.events.append(report)
+
+    def _heed_preview(self, preview: Job, report: Report) -> None:
+        match report:
+            case Previewed():
+                self.ready = preview.model
+                self.events.append(report)
+            case PreviewDone() | Stopped() | Failed():
+                self._end_preview(report)
+            case Phase() | Warned():
                 self.events.append(report)
 
     def _heed_loading(self, loading: Loading, report: Report) -> None:
@@ -124,6 +163,11 @@ class Requests:
         job, self.job = self.job, None
         self.events.append(Stopped(job.number) if job.cancelled else event)
         job.end()
+
+    def _end_preview(self, event: PreviewDone | Stopped | Failed) -> None:
+        preview, self.preview = self.preview, None
+        self.events.append(Stopped(preview.number) if preview.cancelled else event)
+        preview.end()
 
     def _end_loading(self, event: Loaded | Stopped | Failed) -> None:
         loading, self.loading = self.loading, None

@@ -20,12 +20,14 @@ from GDLACore import errors
 from GDLACore.errors import GDLAError, WorkerError
 from GDLACore.model.card import ModelCard
 from GDLACore.worker import events, messages
+from GDLACore.worker.array_text import decoded_array, encoded_array
 from GDLACore.worker.messages import VERSION, Command, Report
 
 COMMANDS: dict[str, type] = {
     "hello": messages.Hello,
     "load": messages.Load,
     "segment": messages.Segment,
+    "preview": messages.Preview,
     "cancel": messages.Cancel,
     "unload": messages.Unload,
     "quit": messages.Quit,
@@ -39,6 +41,8 @@ REPORTS: dict[str, type] = {
     "phase": events.Phase,
     "warned": events.Warned,
     "finished": messages.SegmentFinished,
+    "previewed": events.Previewed,
+    "preview_done": events.PreviewDone,
     "stopped": events.Stopped,
     "failed": events.Failed,
     "refused": messages.Refused,
@@ -52,7 +56,8 @@ _ERRORS = {
     if isinstance(kind, type) and issubclass(kind, GDLAError)
 }
 
-# The card of a model with thousands of structures is the longest that anyone says.
+# The card of a model with thousands of structures is the longest that anyone says, or the labels of
+# a very large photograph.
 LONGEST_LINE = 16 << 20
 _LONGEST_QUOTE = 50
 
@@ -112,6 +117,8 @@ def _encoded(value: Any) -> Any:
         return [value.start, value.stop, value.step]
     if isinstance(value, tuple):
         return [_encoded(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return encoded_array(value)
     return value.item() if isinstance(value, np.generic) else value
 
 
@@ -191,6 +198,7 @@ _READERS: dict[Any, Callable[[Any], Any]] = {
     GDLAError: _error,
     range: _range,
     float: _number,
+    np.ndarray: lambda value: decoded_array(_of(dict, value)),
 }
 
 

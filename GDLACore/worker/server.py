@@ -22,6 +22,7 @@ from GDLACore.worker.messages import (
     Hello,
     Leaving,
     Load,
+    Preview,
     Quit,
     Refused,
     Report,
@@ -105,19 +106,20 @@ def _carry_out(inbox: Inbox[Command], send: Send, idle_s: float) -> None:
     # Not at the top: a client imports this module too, and the worker greets it before this second
     # of loading scipy and ONNX Runtime, which is over, with luck, when it is asked for something.
     from GDLACore.engine.runtime import onnx_runtime
-    from GDLACore.worker.segmentation import run
+    from GDLACore.worker.execution import run
     from GDLACore.worker.warm_model import WarmModel
+    from GDLACore.worker.warm_volume import WarmVolume
 
     with suppress(EngineError):  # which is told when a model needs it
         onnx_runtime()
-    model = WarmModel()
+    model, volume = WarmModel(), WarmVolume()
     try:
         while (task := inbox.take(idle_s)) is not None:
             match task.item:
                 case Load() if _is_superseded(inbox):
                     pass
-                case Load() | Segment():
-                    run(task, model, send)
+                case Load() | Segment() | Preview():
+                    run(task, model, volume, send)
                 case Unload():
                     model.close()
                 case Quit():

@@ -270,7 +270,7 @@ ALL = (
         "an import fails at the start",
         at_start("import_what_is_missing"),
     ),
-    Fault("another version's worker", "a greeting of version 2", at_start("speak_another_version")),
+    Fault("another version's worker", "a greeting of version 3", at_start("speak_another_version")),
     Fault("not a worker at all", "a program that prints a prompt", at_start("speak_no_protocol")),
     Fault("process that never answers", "sleeps as it starts", at_start("say_nothing")),
     Fault("interpreter missing", "no such file", missing_program),

@@ -26,6 +26,7 @@ from GDLACore.worker.messages import (
     SegmentStarted,
     Unload,
 )
+from GDLACore.worker.session_files import SessionFiles
 
 ALL = SegmentOptions()
 OTHER = replace(MODEL, device="cuda")
@@ -58,7 +59,7 @@ def test_starting_twice_starts_one_worker_and_greets_it_first(client):
     client.start()
     client.start()
     assert len(client.workers) == 1
-    assert client.present.sent == [Hello(version=1, idle_s=600.0)]
+    assert client.present.sent == [Hello(version=2, idle_s=600.0)]
 
 
 def test_the_process_is_known_once_it_has_answered(client):
@@ -252,7 +253,8 @@ class SlowFolder:
 
 
 def test_cancelling_while_the_volume_is_being_written_needs_no_worker(client, tmp_path):
-    client._session = folder = SlowFolder(tmp_path)
+    folder = SlowFolder(tmp_path)
+    client._files = SessionFiles(folder)
     job = client.segment(bright_volume(), MODEL, ALL)
     client.present.greet()
     assert folder.asked.wait(30)
@@ -296,7 +298,7 @@ def test_a_volume_that_cannot_be_written_ends_the_job_and_the_next_one_works(cli
         raise WorkerError("There is no room.", "Free some space.")
 
     with monkeypatch.context() as patch:
-        patch.setattr("GDLACore.worker.job.write_array", no_room)
+        patch.setattr("GDLACore.worker.session_files.write_array", no_room)
         job = client.segment(bright_volume(), MODEL, ALL)
         client.present.greet()
         (failed,) = client.poll_until(bool)

@@ -71,7 +71,7 @@ def test_a_client_of_another_version_hears_which_version_this_is_and_then_no_mor
     worker = Conversation(OtherVersion(7))
     greeting, refused = worker.hear(), worker.hear()
     assert (greeting.version, type(refused)) == (VERSION, Refused)
-    assert "version 7 instead of 1" in refused.error.message
+    assert f"version 7 instead of {VERSION}" in refused.error.message
     assert worker.end() == []
 
 

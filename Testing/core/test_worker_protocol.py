@@ -35,8 +35,11 @@ OPTIONS = SegmentOptions(range(3, 60, 2), 7, "published", None, True)
 COMMANDS = [
     messages.Hello(messages.VERSION, 600.0),
     messages.Load(1, MODEL),
-    messages.Segment(2, MODEL, VOLUME, OPTIONS, "labels.npy", "cleaned.npy"),
-    messages.Segment(2, ModelRequest("demo-ct"), VOLUME, SegmentOptions(), "l.npy", "c.npy"),
+    messages.Segment(2, MODEL, VOLUME, OPTIONS, "labels.npy", "cleaned.npy", "sure.npy"),
+    messages.Segment(
+        2, ModelRequest("demo-ct"), VOLUME, SegmentOptions(), "l.npy", "c.npy", "s.npy"
+    ),
+    messages.Preview(3, MODEL, VOLUME, (7, 8, 6), "smooth"),
     messages.Cancel(),
     messages.Unload(),
     messages.Quit(),
@@ -51,6 +54,8 @@ REPORTS = [
     events.Phase(2, "cleaning", 1, 8),
     events.Warned(2, "All values are the same."),
     messages.SegmentFinished(2, True, "CPU", 1.25),
+    messages.SegmentFinished(2, False, "CPU", 1.25, events.Doubt((3, 5), (0.0, 12.5))),
+    events.PreviewDone(3),
     events.Stopped(2),
     messages.Leaving(),
 ]
@@ -68,7 +73,7 @@ def test_a_report_arrives_as_it_was_sent(report):
 
 def test_every_message_of_the_protocol_is_tried_here():
     assert {type(command) for command in COMMANDS} == set(protocol.COMMANDS.values())
-    tried_below = {events.Failed, messages.Refused}
+    tried_below = {events.Failed, events.Previewed, messages.Refused}
     assert {type(report) for report in REPORTS} | tried_below == set(protocol.REPORTS.values())
 
 
@@ -110,7 +115,7 @@ def test_a_path_that_is_not_valid_unicode_arrives():
 
 def test_numbers_out_of_numpy_are_numbers():
     options = SegmentOptions(focus_slice=np.int64(5), batch_size=np.int32(2))
-    command = messages.Segment(np.int64(1), MODEL, VOLUME, options, "labels.npy", "cleaned.npy")
+    command = messages.Segment(np.int64(1), MODEL, VOLUME, options, "l.npy", "c.npy", "s.npy")
     assert decode_command(encode(command)).options == SegmentOptions(focus_slice=5, batch_size=2)
 
 
@@ -168,11 +173,11 @@ def test_a_card_that_breaks_the_rules_is_refused():
         decode_report(line(**data))
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
+@pytest.mark.parametrize("version", [0, 1, 3, "2", None])
 def test_another_version_is_told_by_the_greeting_whatever_else_is_in_it(version):
     greeting = line(type="hello", version=version, surprise={})
     for decode in decode_command, decode_report:
-        with pytest.raises(OtherVersion, match=f"has version {version!r} instead of 1") as refused:
+        with pytest.raises(OtherVersion, match=f"has version {version!r} instead of 2") as refused:
             decode(greeting)
         assert isinstance(refused.value, WorkerError)
         assert "install it again" in refused.value.hint

@@ -175,5 +175,6 @@ def segment_command(
     file = VolumeFile(
         str(path), tuple(volume.ijk_to_ras.ravel().tolist()), volume.name, volume.modality
     )
-    labels, cleaned = (str(folder / f"labels-{job}{kind}.npy") for kind in ("", "-cleaned"))
-    return Segment(job, MODEL, file, options or SegmentOptions(), labels, cleaned)
+    results = [f"labels-{job}.npy", f"labels-{job}-cleaned.npy", f"confidence-{job}.npy"]
+    paths = (str(folder / name) for name in results)
+    return Segment(job, MODEL, file, options or SegmentOptions(), *paths)

@@ -1,0 +1,114 @@
+"""What client and worker hand each other as files: volumes one way, labels the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from GDLACore.imaging.volume import Volume
+from GDLACore.options import SegmentOptions
+from GDLACore.worker.array_file import write_array
+from GDLACore.worker.messages import ModelRequest, Preview, Segment, VolumeFile
+from GDLACore.worker.session_folder import SessionFolder
+
+GoOn = Callable[[int, int], bool]
+
+
+class SessionFiles:
+    """The files of one client, in its ``session`` folder; for a single thread.
+
+    A volume that came with a key stays until another one comes, so that it can be asked about again
+    without being written again.
+    """
+
+    def __init__(self, session: SessionFolder) -> None:
+        self._session = session
+        self._volume: Path | None = None
+        self._key: Hashable = None
+
+    @property
+    def keeps_volume(self) -> bool:
+        """Return whether there is a volume that can be asked about again."""
+        return self._key is not None
+
+    def segment_request(
+        self,
+        number: int,
+        volume: Volume,
+        model: ModelRequest,
+        options: SegmentOptions,
+        key: Hashable,
+        go_on: GoOn,
+    ) -> Segment:
+        """Return the request, with the volume written and the results of the last one removed.
+
+        ``go_on`` and errors: see ``write_array``.
+        """
+        for kind in "labels", "confidence":
+            for old in self._session.path.glob(f"{kind}-*.npy"):
+                _remove(old)
+        file = self._written(number, volume, key, go_on)
+        labels, cleaned, confidence = (
+            str(Path(file.array).with_name(f"{name}.npy"))
+            for name in (f"labels-{number}", f"labels-{number}-cleaned", f"confidence-{number}")
+        )
+        return Segment(number, model, file, options, labels, cleaned, confidence)
+
+    def preview_request(
+        self,
+        number: int,
+        volume: Volume,
+        model: ModelRequest,
+        indices: Sequence[int],
+        borders: str,
+        key: Hashable,
+        go_on: GoOn,
+    ) -> Preview:
+        """Return the request, with the volume written.
+
+        ``go_on`` and errors: see ``write_array``.
+        """
+        file = self._written(number, volume, key, go_on)
+        return Preview(number, model, file, tuple(indices), borders)
+
+    def end_request(self) -> None:
+        """Remove the volume, unless it has a key."""
+        if self._key is None:
+            self.forget_volume()
+
+    def forget_volume(self) -> None:
+        """Remove the volume."""
+        if self._volume is not None:
+            _remove(self._volume)
+        self._volume = self._key = None
+
+    def _written(self, number: int, volume: Volume, key: Hashable, go_on: GoOn) -> VolumeFile:
+        folder = self._session.path
+        if not self._is_there(folder, key):
+            self.forget_volume()
+            # Also what could not be removed before: Windows keeps a file that the worker reads.
+            for old in folder.glob("volume-*.npy"):
+                _remove(old)
+            # Its name is new each time: the worker knows by it that the voxels are.
+            path = folder / f"volume-{number}.npy"
+            write_array(path, volume.array, go_on)
+            self._volume, self._key = path, key
+        matrix = tuple(volume.ijk_to_ras.ravel().tolist())
+        return VolumeFile(str(self._volume), matrix, volume.name, volume.modality)
+
+    def _is_there(self, folder: Path, key: Hashable) -> bool:
+        """Return whether the file is that of the volume with ``key``, and nobody removed it."""
+        return (
+            key is not None
+            and self._volume is not None
+            and key == self._key
+            and self._volume.parent == folder
+            and self._volume.exists()
+        )
+
+
+def _remove(path: Path) -> None:
+    """Remove the file now; on Windows one that is still open goes with the session folder."""
+    with suppress(OSError):
+        path.unlink()
