@@ -61,6 +61,10 @@ REPORTS = [
 ]
 
 
+def line(**fields: object) -> bytes:
+    return json.dumps(fields).encode() + b"\n"
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=repr)
 def test_a_command_arrives_as_it_was_sent(command):
     assert decode_command(encode(command)) == command
@@ -100,6 +104,49 @@ def test_an_error_of_a_kind_that_is_not_known_is_still_an_error_with_its_message
     assert (error.message, error.hint) == ("No.", "Wait.")
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_the_labels_of_a_slice_arrive_as_they_were_sent(kind):
+    volume = np.arange(5 * 300 * 7).reshape(5, 300, 7).astype(kind)
+    for labels in volume[3], volume[:, :, 2], volume[:, ::-1, 0], volume[2, :1, :1]:
+        arrived = decode_report(encode(events.Previewed(3, 1, 4, labels)))
+        assert (arrived.job, arrived.axis, arrived.index) == (3, 1, 4)
+        assert arrived.labels.dtype == kind and not arrived.labels.flags.writeable
+        np.testing.assert_array_equal(arrived.labels, labels)
+
+
+def test_the_labels_of_a_large_slice_are_far_from_the_longest_line():
+    labels = np.random.default_rng(0).integers(0, 9, (2048, 2048)).astype(np.uint8)  # the worst
+    assert len(encode(events.Previewed(3, 0, 4, labels))) < protocol.LONGEST_LINE / 4
+
+
+PREVIEWED = json.loads(encode(events.Previewed(3, 0, 4, np.ones((2, 3), np.uint8))))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"dtype": "float64"}, "'float64' is no type of labels"),
+        ({"dtype": ["uint8"]}, "is no type of labels"),
+        ({"shape": [2, 3, 1]}, r"[2, 3, 1] is no shape of a slice"),
+        ({"shape": [-2, -3]}, "is no shape of a slice"),
+        ({"shape": [2, True]}, "is no shape of a slice"),
+        ({"shape": "23"}, "is no shape of a slice"),
+        ({"shape": [2, 4]}, "labels are not of 8 bytes"),
+        ({"shape": [2, 2]}, "labels are not of 4 bytes"),
+        ({"dtype": "uint16"}, "labels are not of 12 bytes"),
+        ({"zlib": None}, "labels are missing"),
+        ({"zlib": "eJxjZGBg"}, "labels are not of 6 bytes"),
+        ({"zlib": "AAAA"}, "labels cannot be unpacked"),
+        ({"zlib": "a"}, "is wrong: "),
+        ({"zlib": "ä"}, "is wrong: "),
+    ],
+)
+def test_labels_that_are_none_are_refused_in_words(change, words):
+    with pytest.raises(ProtocolError) as refused:
+        decode_report(line(**{**PREVIEWED, "labels": {**PREVIEWED["labels"], **change}}))
+    assert words in refused.value.message
+
+
 def test_a_message_is_one_line_whatever_the_names_in_it():
     for message in [*COMMANDS, *REPORTS]:
         line = encode(message)
@@ -117,10 +164,6 @@ def test_numbers_out_of_numpy_are_numbers():
     options = SegmentOptions(focus_slice=np.int64(5), batch_size=np.int32(2))
     command = messages.Segment(np.int64(1), MODEL, VOLUME, options, "l.npy", "c.npy", "s.npy")
     assert decode_command(encode(command)).options == SegmentOptions(focus_slice=5, batch_size=2)
-
-
-def line(**fields: object) -> bytes:
-    return json.dumps(fields).encode() + b"\n"
 
 
 LOAD = json.loads(encode(COMMANDS[1]))

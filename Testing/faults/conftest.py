@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,3 +43,16 @@ def observe(tmp_path: Path) -> Iterator[Callable[..., Observer]]:
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The smallest real model; to be copied before it is changed."""
     return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.onnx")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 3 MB; only an administrator can make one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "gdla-test", str(disk)]
+    if sys.platform != "linux" or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no disk can be mounted here")
+    yield disk
+    # Lazily, for the labels that the test has seen may still be in its memory.
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)

@@ -23,19 +23,6 @@ from GDLACore.worker import Failed, Finished, Loaded, ModelRequest
 HERE = Path(__file__).resolve().parent
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 3 MB; only an administrator can make one."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "gdla-test", str(disk)]
-    if sys.platform != "linux" or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("no disk can be mounted here")
-    yield disk
-    # Lazily, for the labels that the test has seen may still be in its memory.
-    subprocess.run(["umount", "--lazy", str(disk)], check=True)
-
-
 @contextmanager
 def largest_file(size: int) -> Iterator[None]:
     """Let no file of this process, or of one that it starts, grow beyond ``size`` bytes."""
