@@ -26,10 +26,10 @@ def editInSteps(
 ) -> Generator[None, None, int]:
     """Make segments in one slice what ``answer`` says, and return how many voxels have changed.
 
-    ``effect`` is the adaptor of the scripted effect, whose node says which segmentation is edited;
-    ``segmentIDs`` are the segments to be changed, by label. The Segment Editor decides what may be changed: by
-    its masks, by its range of intensities and by which other segments may be overwritten. The state
-    before is to be saved by the caller.
+    ``effect`` is Slicer's side of a scripted effect, whose node says which segmentation is edited;
+    ``segmentIDs`` are the segments to be changed, by label. What may be changed, the Segment Editor
+    decides: by its masks, its range of intensities and which other segments may be overwritten.
+    The state before is to be saved by the caller.
 
     Yields before each operation, each of which takes as long as a stroke of the brush. Raises
     OutputError if the slice is not in the reach of the editor, and when somebody else has changed
@@ -49,7 +49,8 @@ def editInSteps(
         if not voxels.any():
             continue
         yield
-        if _state(segmentation) != state:
+        isEdited = effect.parameterSetNode().GetSegmentationNode() is segmentationNode
+        if not isEdited or _state(segmentation) != state:
             raise OutputError(
                 f"{segmentationNode.GetName()} was changed while slice {answer.index} was being "
                 "written.",

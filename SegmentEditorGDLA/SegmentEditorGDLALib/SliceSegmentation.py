@@ -1,0 +1,181 @@
+"""One click of the effect: the labels of the slice under the eyes are asked for, and written."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator
+
+import slicer
+import slicer.util
+from slicer.i18n import tr as _
+
+from GDLACore.errors import GDLAError, OutputError, VolumeError
+from GDLACore.model.card import Label, ModelCard
+from GDLASegmenterLib.ModelLayers import modelLayers
+from GDLASegmenterLib.ModelSegments import addSegments, findSegments
+from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
+from GDLASegmenterLib.SlicePreviews import SlicePreview
+from GDLASegmenterLib.VolumeGrid import VolumeGrid, checkOutput, volumeGrid
+from GDLASegmenterLib.VolumeSlices import VolumeSlices
+from SegmentEditorGDLALib.Checkpoint import Checkpoint
+from SegmentEditorGDLALib.SliceEdit import editInSteps
+
+_log = logging.getLogger(__name__)
+
+_SHOWS_SLICES = 0.7  # cosine between the view's normal and the slices'
+_IN_SLICE = 0.5  # slices: further from its middle, another slice is seen
+
+
+class SliceSegmentation:
+    """What is going on, from the click to the last voxel, without anybody waiting for it.
+
+    ``label`` is the structure that the selected segment is to show; None stands for all structures
+    of the checkpoint, each in the segment that its model made, which is added if there is none.
+    ``text`` says what goes on, or what came of it; ``error`` is set if it failed. Call ``advance``
+    from a timer until ``isOver``.
+
+    It is the user's own edit: a slice that a model's run would not change because the user edited
+    it is written. One that the user ticked as reviewed is not.
+
+    Raises VolumeError or OutputError if it cannot begin.
+    """
+
+    def __init__(self, effect, checkpoint: Checkpoint, label: Label | None) -> None:
+        node = effect.parameterSetNode()
+        volumeNode = node.GetSourceVolumeNode()
+        self.error: GDLAError | None = None
+        self.isOver = False
+        self._effect = effect
+        self._label = label
+        self._previews = checkpoint.previews
+        self._segmentationNode = node.GetSegmentationNode()
+        self._segmentID = node.GetSelectedSegmentID()
+        self._index, axis = _viewedSlice(volumeNode, checkpoint.card)
+        self._steps: Generator[None, None, int] | None = None
+        self._check(volumeGrid(volumeNode), checkpoint.card, axis)
+        self.text = _("Segmenting slice {index}…").format(index=self._index)
+        checkpoint.previews.want(
+            *(volumeNode, checkpoint.request, checkpoint.card, checkpoint.borders, self._index),
+            *(self._onLabels, self._fail),
+        )
+
+    def advance(self) -> None:
+        """Write the next piece of what has come, which takes as long as a stroke of the brush."""
+        if self.isOver or self._steps is None:
+            return
+        try:
+            next(self._steps)
+        except StopIteration as end:
+            self.isOver = True
+            self.text = self._result(end.value)
+        except GDLAError as error:
+            self._fail(error)
+        except Exception as error:  # shown once, instead of at every tick of a timer
+            _log.exception("The slice could not be written")
+            self._fail(
+                GDLAError(
+                    _("The slice could not be written ({error}).").format(
+                        error=type(error).__name__
+                    ),
+                    _("Undo, and report this with the log."),
+                )
+            )
+
+    def finish(self) -> None:
+        """Come to an end now: nothing is left half written, and what has not come is not awaited.
+
+        It is for when the effect is left, after which the user may paint with another.
+        """
+        self._previews.drop(self._onLabels)
+        while self._steps is not None and not self.isOver:
+            self.advance()
+        if not self.isOver:
+            self.isOver, self.text = True, ""
+
+    def _onLabels(self, preview: SlicePreview) -> None:
+        self._steps = self._writing(preview)
+
+    def _fail(self, error: GDLAError) -> None:
+        self.isOver, self.error = True, error
+        self.text = str(error)
+
+    def _writing(self, preview: SlicePreview) -> Generator[None, None, int]:
+        node = self._effect.parameterSetNode()
+        if node is None or node.GetSegmentationNode() is not self._segmentationNode:
+            raise OutputError(_("Another segmentation is edited now: nothing was changed."))
+        self._check(preview.grid, preview.card, preview.axis)
+        self._effect.saveStateForUndo()
+        return (yield from editInSteps(self._effect, preview, self._segmentIDs(preview)))
+
+    def _check(self, grid: VolumeGrid, card: ModelCard, axis: int) -> None:
+        """Raise OutputError if the slice must not, or cannot, be written."""
+        node = self._segmentationNode
+        if node is None:
+            raise OutputError(
+                _("No segmentation is chosen."), _("Choose one, or create a new one.")
+            )
+        segment = node.GetSegmentation().GetSegment(self._segmentID) if self._segmentID else None
+        if self._label is not None and segment is None:
+            raise OutputError(_("No segment is selected."), _("Select one, or add one."))
+        checkOutput(node, grid, card)
+        if self._index in ReviewedSlices(node, grid, axis).ticked:
+            raise OutputError(
+                _("You ticked slice {index} as reviewed.").format(index=self._index),
+                _("Take the tick away in GDLA Segmenter, under Review, to have it changed."),
+            )
+
+    def _segmentIDs(self, preview: SlicePreview) -> dict[int, str]:
+        """Return which segments are to be written, by label; those that are missing are made."""
+        if self._label is not None:
+            return {self._label.value: self._segmentID}
+        segmentation, card = self._segmentationNode.GetSegmentation(), preview.card
+        found = findSegments(segmentation, card)
+        missing = [
+            label
+            for label in card.labels
+            if label.value not in found and (preview.labels == label.value).any()
+        ]
+        if missing:
+            layers = modelLayers(segmentation, card)
+            layer = layers[0] if layers else None
+            addSegments(segmentation, card, missing, layer, preview.grid.IJKToRAS)
+        return findSegments(segmentation, card)
+
+    def _result(self, changed: int) -> str:
+        if not changed:
+            return _("Slice {index}: nothing to change, as far as editing is allowed.").format(
+                index=self._index
+            )
+        return _("Slice {index}: {count} voxels changed.").format(index=self._index, count=changed)
+
+
+def _viewedSlice(volumeNode, card: ModelCard) -> tuple[int, int]:
+    """Return the stored slice of ``volumeNode`` that the user looks at, and its array axis.
+
+    Raises VolumeError if no slice view shows one, and only that.
+    """
+    slices, name = VolumeSlices.of(volumeNode, card), volumeNode.GetName()
+    views = [
+        slices.seenIn(sliceNode)
+        for sliceNode in slicer.util.getNodesByClass("vtkMRMLSliceNode", volumeNode.GetScene())
+        if sliceNode.IsMappedInLayout()
+    ]
+    best = max(views, key=lambda view: view.alignment, default=None)
+    if best is None or best.alignment <= _SHOWS_SLICES:
+        raise VolumeError(
+            _("No slice view is along the slices of {name} that the model looks at.").format(
+                name=name
+            ),
+            _("Show such a view: most often the axial one."),
+        )
+    if best.spread > _IN_SLICE:
+        raise VolumeError(
+            _("The slice view is tilted against the slices of {name}.").format(name=name),
+            _("Rotate it to the volume's plane, so that all of the slice is seen."),
+        )
+    if best.index is None:
+        raise VolumeError(
+            _("The slice view shows nothing of {name}.").format(name=name),
+            _("Scroll to where the image is."),
+        )
+    return best.index, slices.axis
