@@ -54,18 +54,23 @@ def confidenceSteps(
     The volume is created if there is none on this grid, with nothing in its other slices. Yields
     after some milliseconds' work each, and ends if the user removes either node meanwhile.
     """
-    node = confidenceNode(segmentationNode)
-    if node is None:
-        node = _newNode(segmentationNode)
+    if segmentationNode.GetScene() is None:
+        return
+    node = confidenceNode(segmentationNode) or _newNode(segmentationNode, grid)
     if not _isOn(node, grid):
-        yield from _clearedSteps(node, grid)
-    _place(segmentationNode, node, grid)
-    for index in indices:
-        if confidenceNode(segmentationNode) is not node or not _isOn(node, grid):
+        image = yield from _emptyImageInSteps(grid)
+        if confidenceNode(segmentationNode) is not node:
             return
+        node.SetIJKToRASMatrix(grid.IJKToRAS)
+        node.SetAndObserveImageData(image)
+    transformNode = node.GetScene().GetNodeByID(grid.transformID) if grid.transformID else None
+    node.SetAndObserveTransformNodeID(transformNode.GetID() if transformNode else None)
+    for index in indices:
         chosen = (slice(None),) * axis + (index,)
         _array(node.GetImageData())[chosen] = percent(confidence[chosen])
         yield
+        if confidenceNode(segmentationNode) is not node or not _isOn(node, grid):
+            return
     slicer.util.arrayFromVolumeModified(node)
 
 
@@ -103,7 +108,7 @@ def isConfidenceShown(segmentationNode) -> bool:
     )
 
 
-def _newNode(segmentationNode):
+def _newNode(segmentationNode, grid: VolumeGrid):
     scene = segmentationNode.GetScene()
     name = scene.GenerateUniqueName(f"{segmentationNode.GetName()} confidence")
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
@@ -117,6 +122,12 @@ def _newNode(segmentationNode):
     display.SetApplyThreshold(True)
     node.SetAndObserveDisplayNodeID(display.GetID())
     segmentationNode.SetNodeReferenceID(ROLE, node.GetID())
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    item = hierarchy.GetItemByDataNode(node)
+    volumeNode = scene.GetNodeByID(grid.volumeID)
+    volumeItem = hierarchy.GetItemByDataNode(volumeNode) if volumeNode else 0
+    if item and volumeItem:
+        hierarchy.SetItemParent(item, hierarchy.GetItemParent(volumeItem))
     return node
 
 
@@ -134,8 +145,7 @@ def _isOn(node, grid: VolumeGrid) -> bool:
     )
 
 
-def _clearedSteps(node, grid: VolumeGrid) -> Steps:
-    """Give ``node`` an image on ``grid`` without content."""
+def _emptyImageInSteps(grid: VolumeGrid) -> Generator[None, None, vtk.vtkImageData]:
     image = vtk.vtkImageData()
     image.SetDimensions(*grid.shape[::-1])
     image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
@@ -143,21 +153,7 @@ def _clearedSteps(node, grid: VolumeGrid) -> Steps:
     for start in range(0, voxels.size, _CLEARED_AT_ONCE):
         voxels[start : start + _CLEARED_AT_ONCE] = NOT_COMPUTED
         yield
-    node.SetIJKToRASMatrix(grid.IJKToRAS)
-    node.SetAndObserveImageData(image)
-
-
-def _place(segmentationNode, node, grid: VolumeGrid) -> None:
-    """Put ``node`` under the transform, and into the folder, of the volume of ``grid``."""
-    scene = segmentationNode.GetScene()
-    transformNode = scene.GetNodeByID(grid.transformID) if grid.transformID else None
-    node.SetAndObserveTransformNodeID(transformNode.GetID() if transformNode else None)
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    volumeNode = scene.GetNodeByID(grid.volumeID)
-    item = hierarchy.GetItemByDataNode(node)
-    volumeItem = hierarchy.GetItemByDataNode(volumeNode) if volumeNode else 0
-    if item and volumeItem:
-        hierarchy.SetItemParent(item, hierarchy.GetItemParent(volumeItem))
+    return image
 
 
 def _array(image) -> np.ndarray:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import slicer
 import slicer.util
+from color_files import write_color_files
 from slicer_files import FileManager
 from subject_hierarchy import SubjectHierarchyUpkeep
 from terminology_lists import write_terminology_lists
@@ -192,6 +193,7 @@ def start() -> Application:
     home = Path(tempfile.mkdtemp(prefix="slicer-stand-in-"))
     for folder in ("temporary", "share/ColorFiles", "terminologies"):
         (home / folder).mkdir(parents=True)
+    write_color_files(home / "share" / "ColorFiles")
     write_terminology_lists(home / "terminologies")
     _write_python_slicer(home)
     slicer.qSlicerScriptedLoadableModule = qSlicerScriptedLoadableModule
