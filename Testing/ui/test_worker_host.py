@@ -1,0 +1,138 @@
+"""Slicer's worker keeps its numbers and promises, be it a process or, failing that, a thread."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from inspect import signature
+from pathlib import Path
+
+import numpy as np
+import pytest
+import slicer
+from worker_conversation import CARD, DEADLINE_S, MODEL, Models, bright_volume
+
+from GDLACore.options import SegmentOptions
+from GDLACore.worker import (
+    Failed,
+    Finished,
+    InProcessClient,
+    PreviewDone,
+    Previewed,
+    Started,
+    Stopped,
+    Warned,
+    WorkerClient,
+    warm_model,
+)
+
+ALL = SegmentOptions()
+VOLUME = bright_volume()
+
+
+@pytest.fixture
+def models(monkeypatch: pytest.MonkeyPatch) -> Models:
+    models = Models()
+    monkeypatch.setattr(warm_model, "load_engine", models)
+    return models
+
+
+@pytest.fixture
+def make_host(module, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable]:
+    """Return a function that makes a host with this interpreter as PythonSlicer."""
+    from GDLASegmenterLib import WorkerHost
+
+    hosts = []
+
+    def make(python: str):
+        monkeypatch.setattr(WorkerHost, "pythonSlicer", lambda: python)
+        hosts.append(WorkerHost.WorkerHost(lambda: None))
+        return hosts[-1]
+
+    yield make
+    for host in hosts:
+        host.close()
+    assert list(Path(slicer.app.temporaryPath).glob("GDLA*")) == []
+
+
+@pytest.fixture
+def host(make_host, models: Models, tmp_path: Path):
+    """A host on a computer without PythonSlicer, whose models are a few lines."""
+    return make_host(str(tmp_path / "PythonSlicer"))
+
+
+def heard(host, *kinds: type) -> list:
+    """Poll until an event of one of ``kinds``, and return all events up to then."""
+    events, waited = [], threading.Event()
+    for _ in range(DEADLINE_S * 1000):
+        events += host.poll()
+        if any(isinstance(event, kinds) for event in events):
+            return events
+        waited.wait(0.001)
+    raise AssertionError(f"only this has happened: {events}")
+
+
+def preview(host, *indices: int) -> int:
+    return host.preview(VOLUME, MODEL, indices, "smooth", key="a")
+
+
+@pytest.mark.parametrize("name", ["segment", "preview", "load", "cancel", "poll", "log", "start"])
+def test_it_takes_what_the_client_takes(module, name):
+    from GDLASegmenterLib.WorkerHost import WorkerHost
+
+    of_client, of_host = (signature(getattr(kind, name)) for kind in (WorkerClient, WorkerHost))
+    assert list(of_client.parameters.values()) == list(of_host.parameters.values())
+
+
+def test_a_preview_for_which_no_process_can_be_started_comes_from_a_thread(host):
+    job = preview(host, 3, 4)
+    assert host.previewing and not host.busy
+    events = heard(host, PreviewDone)
+    warned = next(event for event in events if isinstance(event, Warned))
+    assert warned.job == job and warned.message.endswith("Segmenting inside Slicer instead.")
+    shown = [event for event in events if isinstance(event, Previewed)]
+    assert [(event.job, event.index) for event in shown] == [(job, 3), (job, 4)]
+    np.testing.assert_array_equal(shown[0].labels, VOLUME.array[3] > 0)
+    assert events[-1] == PreviewDone(job) and not host.previewing
+
+
+def test_a_model_that_was_being_loaded_meanwhile_is_no_reason_to_fail(host):
+    host.load(MODEL)
+    preview(host, 3)
+    events = heard(host, PreviewDone)
+    assert not any(isinstance(event, Failed) for event in events)
+
+
+def test_jobs_and_previews_have_numbers_of_their_own_whatever_worker_does_them(host):
+    numbers = [preview(host, 3)]
+    heard(host, PreviewDone)
+    numbers.append(host.segment(VOLUME, MODEL, ALL, key="a"))
+    events = heard(host, Finished)
+    assert {event.job for event in events} == {numbers[-1]}
+    host.close()  # the next client counts from 1 again
+    numbers.append(preview(host, 4))
+    events = heard(host, PreviewDone)
+    assert {event.job for event in events} == {numbers[-1]}
+    assert numbers == sorted(set(numbers))
+
+
+def test_a_job_takes_the_place_of_a_preview(host):
+    heard_first = preview(host, 3)
+    heard(host, PreviewDone)
+    old = preview(host, 4)
+    new = host.segment(VOLUME, MODEL, SegmentOptions(confidence=True))
+    events = heard(host, Finished)
+    assert Stopped(old) in events and len({heard_first, old, new}) == 3
+    assert not any(isinstance(event, Previewed) for event in events)
+    started = next(event for event in events if isinstance(event, Started))
+    assert started.card == CARD and started.confidence is not None
+    assert events[-1].job == new and events[-1].doubt is not None
+
+
+def test_it_asks_a_process_where_one_can_be_started(make_host):
+    host = make_host(sys.executable)
+    job = preview(host, 3)
+    (failed,) = (event for event in heard(host, Failed) if isinstance(event, Failed))
+    assert failed.job == job and "abdomen.onnx" in failed.error.message
+    assert not isinstance(host._client, InProcessClient)
