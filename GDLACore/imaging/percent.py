@@ -21,6 +21,8 @@ def percent(confidence: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=1)
 def _table() -> np.ndarray:
     """Return the percent of every float16, by its bits."""
-    numbers = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
-    whole = np.rint(numbers.clip(0.01, 1) * 100)
-    return np.where(np.isnan(whole), NOT_COMPUTED, whole).astype(np.uint8)
+    numbers = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    # Before anything is computed: some of these NaN are of the kind that raises an alarm.
+    numbers = np.where(np.isnan(numbers), np.float16(-1), numbers)
+    whole = np.rint(numbers.clip(0.01, 1).astype(np.float32) * 100)
+    return np.where(numbers == -1, NOT_COMPUTED, whole).astype(np.uint8)
