@@ -1,0 +1,317 @@
+"""While the user looks around, the overlay is that of the slice under the eyes, or it is empty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import slicer
+from nodes import add_volume
+from segmenting import MODEL, Bench, label_map
+from slice_nodes import add_slice_node, go_to, tilt
+from storage import ijk_to_ras, shape
+
+from GDLACore.worker import ModelRequest
+from GDLASegmenterLib.LivePreview import LivePreview
+
+LABELS = np.random.default_rng(5).integers(1, 4, (24, 7, 8)).astype(np.int16)
+
+
+@pytest.fixture
+def bench(scene: slicer.vtkMRMLScene) -> Iterator[Bench]:
+    bench = Bench(scene)
+    yield bench
+    bench.logic.cleanup()
+
+
+@pytest.fixture
+def live(bench: Bench, scene: slicer.vtkMRMLScene) -> Iterator[LivePreview]:
+    live = LivePreview(bench.logic, scene, bench.undo_states.append)
+    yield live
+    live.stop()
+
+
+@pytest.fixture
+def views(scene: slicer.vtkMRMLScene) -> Iterator[dict[str, slicer.vtkMRMLSliceNode]]:
+    names = {"Red": "Axial", "Green": "Coronal", "Yellow": "Sagittal", "Red+": "Axial"}
+    views = {name: add_slice_node(name, plane, name != "Red+") for name, plane in names.items()}
+    yield views
+    for node in views.values():
+        if scene.IsNodePresent(node):
+            scene.RemoveNode(node)
+
+
+@pytest.fixture
+def red(views) -> slicer.vtkMRMLSliceNode:
+    return views["Red"]
+
+
+@pytest.fixture
+def volume() -> slicer.vtkMRMLScalarVolumeNode:
+    return add_volume(LABELS)
+
+
+def _start(live: LivePreview, bench: Bench, volume, model=MODEL, borders="smooth") -> None:
+    live.start(volume, model, bench.card, borders)
+
+
+def _settle(live: LivePreview, bench: Bench) -> None:
+    def is_settled() -> bool:
+        live.update()
+        return not bench.logic.previews.isWaiting
+
+    bench.until(is_settled)
+
+
+def _overlay(scene: slicer.vtkMRMLScene):
+    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode", scene)
+    hidden = [node for node in nodes if node.GetHideFromEditors()]
+    assert len(hidden) <= 1
+    return hidden[0] if hidden else None
+
+
+def _check_overlay(live: LivePreview, bench: Bench, scene, labels=LABELS) -> None:
+    """Compare what the overlay holds, which must be one slice or nothing, with that slice."""
+    if live.index is None and _overlay(scene) is None:
+        return
+    shown = label_map(_overlay(scene), bench.card, labels.shape)
+    expected = np.zeros_like(shown)
+    if live.index is not None:
+        expected[live.index] = labels[live.index]
+    np.testing.assert_array_equal(shown, expected)
+
+
+def test_the_slice_under_the_eyes_is_shown(live, bench, scene, red, volume):
+    go_to(red, volume, 3)
+    _start(live, bench, volume)
+    assert (live.viewedIndex, live.index) == (3, None)
+    _settle(live, bench)
+    assert live.index == 3
+    _check_overlay(live, bench, scene)
+
+
+def test_scrolling_empties_the_overlay_until_the_new_slice_is_there(
+    live, bench, scene, red, volume
+):
+    go_to(red, volume, 3)
+    _start(live, bench, volume)
+    _settle(live, bench)
+    go_to(red, volume, 20)
+    assert (live.viewedIndex, live.index) == (20, None)
+    _check_overlay(live, bench, scene)
+    _settle(live, bench)
+    assert live.index == 20
+    go_to(red, volume, 3)
+    assert live.index == 3, "it is known, and is shown at once"
+    _check_overlay(live, bench, scene)
+
+
+def test_200_random_scrolls_never_leave_a_stale_overlay(live, bench, scene, red):
+    random = np.random.default_rng(11)
+    labels = random.integers(1, 4, (200, 3, 4)).astype(np.int16)
+    volume = add_volume(labels)
+    _start(live, bench, volume)
+    index, emptied, filled = 0, 0, 0
+    for _ in range(200):
+        jumps = random.random() < 0.5
+        index = int(random.integers(200)) if jumps else int(np.clip(index + 1, 0, 199))
+        go_to(red, volume, index)
+        assert live.viewedIndex == index
+        for _ in range(random.integers(3)):
+            assert live.index in (None, index)
+            bench.update()
+        assert live.index in (None, index)
+        _check_overlay(live, bench, scene, labels)
+        emptied, filled = emptied + (live.index is None), filled + (live.index is not None)
+    assert min(emptied, filled) > 40, "else this tests little"
+    _settle(live, bench)
+    assert live.index == index
+    _check_overlay(live, bench, scene, labels)
+
+
+def test_an_answer_for_a_slice_that_was_left_is_kept_for_later(live, bench, red, volume):
+    go_to(red, volume, 3)
+    _start(live, bench, volume)
+    go_to(red, volume, 9)
+    bench.update()  # the answer for 3
+    assert live.index is None
+    _settle(live, bench)
+    assert live.index == 9
+    go_to(red, volume, 3)
+    assert live.index == 3
+
+
+def test_moving_within_the_slice_asks_for_nothing(live, bench, red, volume):
+    go_to(red, volume, 3)
+    _start(live, bench, volume)
+    _settle(live, bench)
+    for place in (3.4, 2.6):
+        go_to(red, volume, place)
+        assert live.index == 3
+    red.SetFieldOfView(10, 10, 1)
+    red.JumpSliceByCentering(0, 0, 3)
+    _settle(live, bench)
+    assert len(bench.worker.previews) == 1
+
+
+@pytest.mark.parametrize("place", [-0.7, 23.7, 400])
+def test_beside_the_volume_there_is_no_slice(live, bench, red, volume, place):
+    go_to(red, volume, 0)
+    _start(live, bench, volume)
+    _settle(live, bench)
+    go_to(red, volume, place)
+    assert (live.viewedIndex, live.index) == (None, None)
+    go_to(red, volume, 0)
+    assert live.index == 0
+
+
+# Several views
+
+
+def test_views_across_do_not_count(live, bench, views, volume):
+    go_to(views["Red"], volume, 3)
+    _start(live, bench, volume)
+    _settle(live, bench)
+    for name, axis in (("Green", 1), ("Yellow", 2)):
+        go_to(views[name], volume, 1, axis)
+        assert live.index == 3
+    assert len(bench.worker.previews) == 1
+
+
+def test_of_two_views_along_the_slices_the_one_moved_last_counts(live, bench, views, volume):
+    views["Red+"].SetMappedInLayout(1)
+    go_to(views["Red"], volume, 3)
+    go_to(views["Red+"], volume, 9)
+    _start(live, bench, volume)
+    for name, index in (("Red", 4), ("Red+", 10), ("Red", 5)):
+        go_to(views[name], volume, index)
+        _settle(live, bench)
+        assert live.index == index
+
+
+def test_a_view_that_is_not_in_the_layout_does_not_count(live, bench, views, volume):
+    go_to(views["Red"], volume, 3)
+    _start(live, bench, volume)
+    go_to(views["Red+"], volume, 9)
+    assert live.viewedIndex == 3
+    views["Red+"].SetMappedInLayout(1)
+    views["Red"].SetMappedInLayout(0)
+    assert live.viewedIndex == 9
+    views["Red+"].SetMappedInLayout(0)
+    assert live.viewedIndex is None
+    assert live.notice == "No slice view is along the slices of CT that the model looks at."
+    views["Red"].SetMappedInLayout(1)
+    assert live.viewedIndex == 3
+    assert live.notice == ""
+
+
+def test_a_view_that_comes_later_counts_and_one_that_has_gone_does_not(
+    live, bench, scene, views, volume
+):
+    scene.RemoveNode(views["Red"])
+    _start(live, bench, volume)
+    assert live.viewedIndex is None
+    later = add_slice_node("Later")
+    try:
+        go_to(later, volume, 8)
+        assert live.viewedIndex == 8
+    finally:
+        scene.RemoveNode(later)
+    live.update()
+    assert live.viewedIndex is None
+
+
+def test_linked_views_that_move_together_give_one_slice(live, bench, views, volume):
+    views["Red+"].SetMappedInLayout(1)
+    _start(live, bench, volume)
+    for name in ("Red", "Red+"):
+        go_to(views[name], volume, 7)
+    _settle(live, bench)
+    assert live.index == 7
+    assert {index for asked in bench.worker.previews for index in asked.indices} <= {0, 7}
+
+
+# Other planes
+
+
+def test_a_sagittal_acquisition_is_previewed_in_the_plane_that_the_model_slices(
+    live, bench, scene, views
+):
+    matrix = ijk_to_ras("axis-aligned", "sagittal", (-1, 1, -1))
+    size = shape("axis-aligned", "sagittal")
+    labels = np.random.default_rng(2).integers(1, 4, size).astype(np.int16)
+    volume = add_volume(labels, matrix)
+    go_to(views["Yellow"], volume, 2, axis=0)
+    go_to(views["Red"], volume, 5, axis=1)
+    _start(live, bench, volume)  # the model's slices are axial
+    _settle(live, bench)
+    assert live.index == 5
+    shown = _overlay(scene).GetSegmentation().GetNthSegment(0).GetRepresentation("Binary labelmap")
+    np.testing.assert_array_equal(np.reshape(shown.GetExtent(), (3, 2))[1], [5, 5])
+    go_to(views["Yellow"], volume, 3, axis=0)
+    assert live.index == 5
+
+
+def test_in_a_view_tilted_a_little_the_slice_in_the_middle_counts_and_that_is_said(
+    live, bench, red, volume
+):
+    go_to(red, volume, 6)
+    _start(live, bench, volume)
+    tilt(red, 10)
+    assert live.viewedIndex == 6
+    assert live.notice.startswith("The view is tilted against the slices of CT: ")
+    tilt(red, -10)
+    assert live.notice == ""
+
+
+def test_a_view_tilted_by_much_shows_no_slice(live, bench, red, volume):
+    go_to(red, volume, 6)
+    _start(live, bench, volume)
+    _settle(live, bench)
+    tilt(red, 60)
+    assert (live.viewedIndex, live.index) == (None, None)
+
+
+def test_a_view_turned_in_its_plane_and_a_volume_stored_aslant_go_together(live, bench, scene, red):
+    size = shape("oblique", "axial")
+    volume = add_volume(
+        np.random.default_rng(2).integers(1, 4, size).astype(np.int16),
+        ijk_to_ras("oblique", "axial", (1, -1, -1)),
+    )
+    red.RotateToVolumePlane(volume)
+    go_to(red, volume, 4)
+    _start(live, bench, volume)
+    _settle(live, bench)
+    assert (live.index, live.notice) == (4, "")
+
+
+# The choice
+
+
+def test_another_model_or_border_is_shown_instead(live, bench, scene, red, volume):
+    go_to(red, volume, 3)
+    _start(live, bench, volume)
+    _settle(live, bench)
+    for model, borders in ((ModelRequest("another"), "smooth"), (MODEL, "published")):
+        _start(live, bench, volume, model, borders)
+        assert live.index is None
+        _settle(live, bench)
+        assert live.index == 3
+        assert bench.worker.previews[-1].model == model
+        assert bench.worker.previews[-1].borders == borders
+    _start(live, bench, volume)
+    assert live.index == 3, "the first model's slice is known"
+
+
+def test_another_volume_is_shown_instead(live, bench, scene, red, volume):
+    go_to(red, volume, 3)
+    _start(live, bench, volume)
+    other = add_volume(4 - LABELS, name="MR")
+    _start(live, bench, other)
+    _settle(live, bench)
+    assert live.index == 3
+    _check_overlay(live, bench, scene, 4 - LABELS)
+    volume.SetName("of no interest any more")
+    volume.Modified()
+    assert live.index == 3
