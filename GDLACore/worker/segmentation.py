@@ -47,7 +47,7 @@ def segment(
         cleaned = _clean(task, labels, engine.card, send)
     doubt = None
     if confidence is not None:
-        values = slice_doubt(labels, confidence, prepared.view.axes[0], indices)
+        values = slice_doubt(confidence, prepared.view.axes[0], indices)
         doubt = Doubt(tuple(indices), tuple(values.tolist()))
     seconds = time.perf_counter() - begin
     return SegmentFinished(command.job, cleaned, engine.describe(), seconds, doubt)
