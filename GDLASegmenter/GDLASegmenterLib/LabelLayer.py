@@ -121,6 +121,8 @@ def scalarType(largestValue: int) -> int:
 def putInto(segmentation, image, segmentIDs: Iterable[str]) -> LabelLayer:
     """Make ``image`` the layer of ``segmentIDs``, whose values stay, and return it."""
     segmentIDs = tuple(segmentIDs)
+    if all(isSeen(layer.image) for layer in layersOf(segmentation, segmentIDs)):
+        markSeen(image)
     for segmentID in segmentIDs:
         segmentation.GetSegment(segmentID).AddRepresentation(LABELMAP, image)
     return LabelLayer(image, segmentIDs)
@@ -208,6 +210,15 @@ def extentOn(image, IJKToRAS: vtk.vtkMatrix4x4) -> Extent:
     ends[:3] = np.reshape(image.GetExtent(), (3, 2))
     corners = np.sort(np.round(stepsOn(image, IJKToRAS) @ ends)[:3].astype(int), axis=1)
     return tuple(corners.ravel().tolist())
+
+
+def markSeen(image) -> None:
+    """Mark ``image`` as one that was looked at: images that Undo brings back are not marked."""
+    image.gdlaSeen = True  # an attribute of Python's lives as long as the image, and no copy has it
+
+
+def isSeen(image) -> bool:
+    return hasattr(image, "gdlaSeen")
 
 
 def announce(segmentation, layer: LabelLayer) -> None:

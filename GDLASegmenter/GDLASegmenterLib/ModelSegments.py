@@ -18,12 +18,21 @@ def findSegments(segmentation, card: ModelCard) -> dict[int, str]:
     segment of his own. Other versions of the same model count. Of copies that the user made, the
     one that still has the structure's name counts, or else the first.
     """
-    values = {label_tag(label): label.value for label in card.labels}
+    return findTagged(segmentation, card.name, labelTags(card))
+
+
+def labelTags(card: ModelCard) -> dict[str, int]:
+    """Return the card's label values by the tags of their segments."""
+    return {label_tag(label): label.value for label in card.labels}
+
+
+def findTagged(segmentation, model: str, values: dict[str, int]) -> dict[int, str]:
+    """Return what ``findSegments`` does, for the model of that name and its ``labelTags``."""
     found: dict[int, str] = {}
     named: set[int] = set()
     for segmentID in segmentation.GetSegmentIDs():
         segment = segmentation.GetSegment(segmentID)
-        if segmentTag(segment, MODEL_TAG).partition(":")[0] != card.name:
+        if segmentTag(segment, MODEL_TAG).partition(":")[0] != model:
             continue
         label = segmentTag(segment, LABEL_TAG) or segment.GetName()
         value = values.get(label)

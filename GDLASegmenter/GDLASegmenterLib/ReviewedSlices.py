@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 
+import numpy as np
+
+from GDLACore.errors import OutputError
+from GDLASegmenterLib.Extent import Extent
+from GDLASegmenterLib.LabelLayer import boxOf
+from GDLASegmenterLib.ModelRecord import ModelRecord, recordsOf
 from GDLASegmenterLib.SliceMarks import SliceMarks, onAxis, readMarks, writeMarks
 from GDLASegmenterLib.VolumeGrid import VolumeGrid
+
+_COMPARED_AT_ONCE = 4  # slices
 
 
 class ReviewedSlices:
     """Which slices along array axis ``axis`` of ``grid`` are reviewed in ``segmentationNode``.
 
     It holds nothing itself: what is noted is in the node, saved with the scene, and the same for
-    everybody who asks. ``edited`` is what the last ``refresh`` found.
+    everybody who asks. ``edited`` is what the last ``refresh`` found. A slice along one axis is
+    protected from runs along all axes, and from those of all models.
     """
 
     def __init__(self, segmentationNode, grid: VolumeGrid, axis: int) -> None:
@@ -43,14 +52,155 @@ class ReviewedSlices:
 
     def release(self, index: int) -> None:
         """Let runs change slice ``index`` again, as though a run had made what is there now."""
+        for record in recordsOf(self._node):
+            self._accept(record, index)
         marks, one = self._marks, {(self._axis, index)}
         edited = {model: found - one for model, found in marks.edited.items()}
-        writeMarks(self._node, self._grid, SliceMarks(marks.ticked - one, edited))
+        writeMarks(self._node, self._grid, SliceMarks(marks.ticked - one, _withoutEmpty(edited)))
 
     def refresh(self) -> Generator[None, None, None]:
-        """Find out which slices are edited; each step takes some milliseconds."""
-        yield
+        """Find out which slices are edited; each step takes some milliseconds.
+
+        Nothing is done if nothing was changed since the last time. Undoing a whole run, or doing it
+        again, is no edit; undoing an edit leaves none.
+        """
+        for record in recordsOf(self._node):
+            yield from self._lookAt(record)
+        marks = self._marks
+        for model in set(marks.edited) - {record.model for record in recordsOf(self._node)}:
+            # Nobody can tell any more whether those edits were undone.
+            ticked = marks.ticked | marks.edited[model]
+            marks = SliceMarks(ticked, marks.edited).withEdited(model, ())
+        writeMarks(self._node, self._grid, marks)
+
+    @property
+    def isCurrent(self) -> bool:
+        """Whether nothing was changed since the last ``refresh``."""
+        segmentation, records = self._node.GetSegmentation(), recordsOf(self._node)
+        return set(self._marks.edited) <= {record.model for record in records} and all(
+            record.lookedAt == record.state(segmentation) for record in records
+        )
+
+    def isEdited(self, model: str) -> bool:
+        """Whether ``model``'s segments are edited anywhere."""
+        return model in self._marks.edited
+
+    def keep(self, model: str) -> None:
+        """Tick the slices in which ``model``'s segments were edited: its record is about to go."""
+        marks = self._marks
+        ticked = marks.ticked | marks.edited.get(model, frozenset())
+        writeMarks(self._node, self._grid, SliceMarks(ticked, marks.edited).withEdited(model, ()))
+
+    def across(self, slab: Extent) -> np.ndarray | bool:
+        """Return which voxels of ``slab`` no protected slice along another axis has.
+
+        True for all of them.
+        """
+        marks, free = self._marks, True
+        for axis in {0, 1, 2} - {self._axis}:
+            first, last = slab[2 * (2 - axis)], slab[2 * (2 - axis) + 1]
+            slices = [n - first for n in marks.along(axis) if first <= n <= last]
+            if slices:
+                line = np.ones(last - first + 1, bool)
+                line[slices] = False
+                free = free & line.reshape([-1 if one == axis else 1 for one in range(3)])
+        return free
+
+    def check(self, slices: Iterable[int], record: ModelRecord | None) -> None:
+        """Raise OutputError if nothing may be written to any of ``slices``.
+
+        ``record`` is that of the model that is to write, None if it never did.
+        """
+        name = self._node.GetName()
+        if readMarks(self._node, self._grid) is None:
+            raise OutputError(
+                f"{name} has reviewed slices on another voxel grid than that of "
+                f"{self._grid.volumeName}.",
+                "Choose another segmentation, or let a new one be created.",
+            )
+        slices = list(slices)
+        if self._isAnyFree(slices, record):
+            return
+        for _step in self.refresh():  # a run may have been undone since
+            pass
+        if set(slices) <= self.protected:
+            one = len(slices) == 1
+            what = f"Slice {slices[0]}" if one else f"Each of {len(slices)} slices"
+            raise OutputError(
+                f"{what} of {name} was reviewed, and a run changes nothing that was reviewed.",
+                "Untick Reviewed in the slices that are to be segmented again, or let a new "
+                "segmentation be created.",
+            )
+
+    def isFree(self, index: int, record: ModelRecord) -> bool:
+        """Whether slice ``index`` may be written by ``record``'s model at this very moment."""
+        if index in self.protected:
+            return False
+        now = record.read(self._node.GetSegmentation(), self._grid)
+        slab = self._slab(self._axis, index)
+        return now is not None and record.isUnedited(now, self._grid, slab)
+
+    def _isAnyFree(self, slices: list[int], record: ModelRecord | None) -> bool:
+        protected = self.protected
+        unmarked = [index for index in slices if index not in protected]
+        if record is None or record.array(self._grid) is None:
+            return bool(unmarked)
+        # Of more than a few, those that are edited are found by and by.
+        return len(unmarked) > _COMPARED_AT_ONCE or any(
+            self.isFree(index, record) for index in unmarked
+        )
 
     @property
     def _marks(self) -> SliceMarks:
         return readMarks(self._node, self._grid) or SliceMarks()
+
+    def _slab(self, axis: int, index: int) -> Extent:
+        return self._grid.slab(axis, index, index)
+
+    def _accept(self, record: ModelRecord, index: int) -> None:
+        now = record.read(self._node.GetSegmentation(), self._grid)
+        if now is not None:
+            slab = self._slab(self._axis, index)
+            boxOf(record.array(self._grid), self._grid.extent, slab)[:] = now.read(slab)
+            record.announce()
+
+    def _lookAt(self, record: ModelRecord) -> Generator[None, None, None]:
+        """Find the slices in which the segments of ``record``'s model are edited, and note them."""
+        grid, segmentation = self._grid, self._node.GetSegmentation()
+        if record.array(grid) is None:
+            record.lookedAt = record.state(segmentation)
+            return
+        axis, history = record.axis(grid), record.history(grid)
+        while (state := record.state(segmentation)) != record.lookedAt:
+            edited, move = set(), None
+            for first in range(0, grid.shape[axis], _COMPARED_AT_ONCE):
+                now = record.read(segmentation, grid)
+                if now is None:
+                    break
+                for index in range(first, min(first + _COMPARED_AT_ONCE, grid.shape[axis])):
+                    if not record.isUnedited(now, grid, self._slab(axis, index)):
+                        edited.add(index)
+                yield
+            if now is not None and edited and record.isRestored(segmentation):
+                move = yield from history.moved(
+                    lambda index: record.read(segmentation, grid).read(self._slab(axis, index))
+                )
+            if state != record.state(segmentation):
+                continue
+            if move is not None:
+                places = {
+                    index: boxOf(record.array(grid), grid.extent, self._slab(axis, index))
+                    for index in move.slices
+                }
+                yield from history.follow(move, places)
+                record.announce()
+                continue
+            record.lookedAt = state
+            record.markSeen(segmentation)
+            if now is not None:
+                marks = self._marks.withEdited(record.model, {(axis, index) for index in edited})
+                writeMarks(self._node, grid, marks)
+
+
+def _withoutEmpty(edited: dict[str, frozenset]) -> dict[str, frozenset]:
+    return {model: slices for model, slices in edited.items() if slices}

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 import numpy as np
 
 from GDLACore.model.card import ModelCard
-from GDLASegmenterLib.Extent import EMPTY, Extent, intersection, isEmpty
-from GDLASegmenterLib.LabelLayer import LabelLayer, announce, boxOf, newImageInSteps
-from GDLASegmenterLib.ModelLayers import (
-    largestValue,
-    layersInSteps,
-    modelLayers,
-    valuesInLayer,
+from GDLASegmenterLib.Extent import EMPTY, Extent
+from GDLASegmenterLib.LabelLayer import LabelLayer, announce, boxOf
+from GDLASegmenterLib.LayerCopies import LayerCopies, copiesInSteps, restore
+from GDLASegmenterLib.ModelLayers import layersInSteps, modelLayers, valuesInLayer
+from GDLASegmenterLib.ModelRecord import (
+    ModelRecord,
+    newRecord,
+    ownRecord,
+    recordOf,
+    recordsOf,
+    removeRecord,
 )
 from GDLASegmenterLib.ModelSegments import addSegments, findSegments, tagVersion
 from GDLASegmenterLib.Region import Region
+from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
 from GDLASegmenterLib.VolumeGrid import VolumeGrid, adoptGrid
 
 Steps = Generator[None, None, None]
-
-# Slices that are taken back in one step.
-_RESTORED_AT_ONCE = 8
 
 
 class SegmentationOutput:
@@ -30,8 +32,11 @@ class SegmentationOutput:
 
     Nothing exists, or is changed, before ``open``. Of a node that was there before, only segments
     that the same model made are written, and of those only the slices that are given to ``write``,
-    and of these, if there is a ``region``, only what is inside. What takes its time is done in
-    steps of some milliseconds, between which the user may change anything.
+    and of these, if there is a ``region``, only what is inside. Slices that the user ticked, or
+    edited until that very moment, are never changed (see ``ReviewedSlices``). What takes its time
+    is done in steps of some milliseconds, between which the user may change anything.
+
+    ``written`` are the slices that were written, ``left`` those that were left as they were.
     """
 
     def __init__(
@@ -46,9 +51,13 @@ class SegmentationOutput:
         self._isOpen = False
         self._room: Extent = EMPTY
         self._addedIDs: set[str] = set()
-        self._before: list[tuple[LabelLayer, dict[str, int]]] = []
-        self._written: set[int] = set()
+        self._before: LayerCopies = []
+        self.written: set[int] = set()
+        self.left: set[int] = set()
         self._axis = 0
+        self._reviewed: ReviewedSlices | None = None
+        self._record: ModelRecord | None = None
+        self._isRecordNew = False
 
     @property
     def node(self):
@@ -72,12 +81,18 @@ class SegmentationOutput:
             return self._nodeID is not None
         return self._isOpen and not findSegments(self._segmentation, self.card)
 
+    def check(self, axis: int, slices: Sequence[int]) -> None:
+        """Raise OutputError if none of ``slices`` may be written, because all were reviewed."""
+        if self.node is not None:
+            reviewed = ReviewedSlices(self.node, self.grid, axis)
+            reviewed.check(slices, recordOf(self.node, self.card.name))
+
     def open(self, axis: int, slices: range, saveStateForUndo: Callable[[object], None]) -> Steps:
         """Create the node and the segments, or make those of the node ready to be written.
 
         Room is made for all of ``slices`` along array axis ``axis`` at once. ``saveStateForUndo``
         is called with the node before it is changed, and not for a new one, which is undone by
-        removing it.
+        removing it. Raises OutputError as ``check`` does.
         """
         self._axis = axis
         self._room = self.grid.slab(axis, min(slices[0], slices[-1]), max(slices[0], slices[-1]))
@@ -87,11 +102,15 @@ class SegmentationOutput:
             node.CreateDefaultDisplayNodes()
             self._nodeID = node.GetID()
         else:
+            yield from ReviewedSlices(self.node, self.grid, axis).refresh()
+            self.check(axis, slices)
             saveStateForUndo(self.node)
+        self._reviewed = ReviewedSlices(self.node, self.grid, axis)
         segmentation = self._segmentation
         if segmentation.GetNumberOfSegments() == 0:
             adoptGrid(self.node, self.grid, self._isNew)
-        yield from self._remember()
+        yield from self._openRecord()
+        self._before = yield from copiesInSteps(segmentation, self.card, self.grid)
         found = findSegments(segmentation, self.card)
         missing = [label for label in self.card.labels if label.value not in found]
         if missing:
@@ -101,61 +120,89 @@ class SegmentationOutput:
         self._addedIDs = set(findSegments(segmentation, self.card).values()) - set(found.values())
         tagVersion(segmentation, self.card)
         self._isOpen = True
-        yield from self._layers()
+        if missing and not self._isRecordNew:
+            yield from self._record.forget([label.value for label in missing], self.grid)
+        yield from self._ready()
 
     def write(self, labels: np.ndarray, axis: int, indices: Sequence[int]) -> Steps:
         """Replace slices ``indices`` along array axis ``axis`` by those of ``labels`` [k, j, i]."""
-        layers = yield from self._layers()
-        self._written.update(indices)
-        for first, last in _runs(indices):
-            slab = self.grid.slab(axis, first, last)
-            part = _part(labels, axis, first, last)
-            inside = self._inside(slab)
+        for index in indices:
+            layers = yield from self._ready()
+            if not self._reviewed.isFree(index, self._record):
+                self.left.add(index)
+                continue
+            slab = self.grid.slab(axis, index, index)
+            part, inside = _part(labels, axis, index), self._inside(slab)
+            place = boxOf(self._record.array(self.grid), self.grid.extent, slab)
+            if not np.array_equal(place, part):
+                self._record.history(self.grid).note(self, index, place)
             for layer in layers:
                 np.copyto(layer.box(slab), self._values(layer, part), "unsafe", inside)
+            np.copyto(place, part, "unsafe", inside)
+            self.written.add(index)
+            yield
         self._announce()
 
     def amend(self, labels: np.ndarray, cleaned: np.ndarray) -> Steps:
         """Change the slices written from what ``labels`` [k, j, i] says to what ``cleaned`` says.
 
-        Voxels that no longer are as they were written, because the user has been there, stay.
+        Slices in which the user has been since stay.
         """
-        for index in sorted(self._written):
-            layers = yield from self._layers()
+        for index in sorted(self.written):
+            before, after = (_part(one, self._axis, index) for one in (labels, cleaned))
+            if np.array_equal(before, after):
+                continue
+            layers = yield from self._ready()
             slab = self.grid.slab(self._axis, index, index)
-            before, after = (_part(one, self._axis, index, index) for one in (labels, cleaned))
-            differs = (before != after) & self._inside(slab)
-            for layer in layers if differs.any() else ():
-                place = layer.box(slab)
-                ours = differs & (place == self._values(layer, before))
-                place[ours] = self._values(layer, after)[ours]
+            inside = (before != after) & self._inside(slab)
+            place = self._untouched(index, labels)
+            if place is not None and inside.any():
+                self._record.history(self.grid).note(self, index, place)
+                for layer in layers:
+                    np.copyto(layer.box(slab), self._values(layer, after), "unsafe", inside)
+                np.copyto(place, after, "unsafe", inside)
             yield
         self._announce()
 
     def discard(self, labels: np.ndarray) -> Steps:
         """Take back what was written of ``labels`` [k, j, i]: as if the run had not been.
 
-        Voxels that the user has changed meanwhile stay, and so does a new node with segments of the
-        user's.
+        Slices in which the user has been since stay as they are, and with them the segments and the
+        node; and so does a new node with segments of the user's.
         """
         if self.node is None or not self._isOpen:
             return
         segmentation = self._segmentation
-        for first, last in _runs(sorted(self._written), _RESTORED_AT_ONCE):
-            layers = yield from self._layers()
-            slab = self.grid.slab(self._axis, first, last)
+        for index in sorted(self.written):
+            layers = yield from self._ready()
+            slab = self.grid.slab(self._axis, index, index)
+            place = self._untouched(index, labels)
+            if place is None:
+                self.left.add(index)
+                continue
             for layer in layers:
-                self._restore(layer, slab, _part(labels, self._axis, first, last))
+                restore(segmentation, layer, slab, self._before, self._inside(slab))
+            place[:] = self._record.read(segmentation, self.grid).read(slab)
+            self._record.history(self.grid).takeBack(self, index)
+            self.written.remove(index)
             yield
-        for segmentID in self._addedIDs & set(findSegments(segmentation, self.card).values()):
-            segmentation.RemoveSegment(segmentID)
+        yield from self._ready()
+        if not self.written and not self._reviewed.isEdited(self.card.name):
+            for segmentID in self._addedIDs & set(findSegments(segmentation, self.card).values()):
+                segmentation.RemoveSegment(segmentID)
         self._announce()
+        if self._isRecordNew and not findSegments(segmentation, self.card):
+            removeRecord(self.node, self._record)
         if self._isNew and segmentation.GetNumberOfSegments() == 0:
             removeWithItsNodes(self.node)
 
     def close(self) -> None:
         """Let go of what it was before: nothing can be discarded any more."""
-        self._before.clear()
+        self._before = []
+        if self.node is not None and self._record is not None:
+            if self._scene.IsNodePresent(self._record.node):
+                self._record.announce()
+        self._reviewed = self._record = None
 
     @property
     def _segmentation(self):
@@ -164,89 +211,71 @@ class SegmentationOutput:
     def _layers(self) -> Generator[None, None, list[LabelLayer]]:
         return layersInSteps(self._segmentation, self.card, self.grid, self._room)
 
-    def _remember(self) -> Steps:
-        """Keep copies of the layers as they are, for ``discard``."""
-        room, self._room = self._room, EMPTY
-        while not (yield from self._copyLayers()):
-            pass
-        self._room = room
+    def _ready(self) -> Generator[None, None, list[LabelLayer]]:
+        """Return the layers, ready to be written at once: all edits until now are known."""
+        while True:
+            layers = yield from self._layers()
+            if self._scene.IsNodePresent(self._record.node):
+                if self._reviewed.isCurrent:
+                    return layers
+                yield from self._reviewed.refresh()
+            else:  # removed by the user
+                yield from self._openRecord()
 
-    def _copyLayers(self) -> Generator[None, None, bool]:
-        """Return whether the copies are of one and the same moment: the user may be painting."""
-        self._before.clear()
-        segmentation = self._segmentation
-        layers = yield from self._layers()
-        states = [layer.state for layer in layers]
-        for layer, state in zip(layers, states, strict=True):
-            if not layer.isUntouched(segmentation, state):
-                return False
-            values = {one: segmentation.GetSegment(one).GetLabelValue() for one in layer.segmentIDs}
-            image = yield from newImageInSteps(
-                self.grid.IJKToRAS, layer.extent, largestValue(segmentation, layer)
-            )
-            if not layer.isUntouched(segmentation, state):
-                return False
-            copy = LabelLayer(image, layer.segmentIDs)
-            if not isEmpty(layer.extent):
-                copy.array()[:] = layer.array()
-            self._before.append((copy, values))
-        return all(
-            layer.isUntouched(segmentation, state)
-            for layer, state in zip(layers, states, strict=True)
-        )
+    def _openRecord(self) -> Steps:
+        """Have a record of the model's own, in which is noted what is in its segments now."""
+        yield from self._reviewed.refresh()
+        record = recordOf(self.node, self.card.name)
+        if record is not None and not record.fits(self.card, self.grid, self._axis):
+            self._reviewed.keep(self.card.name)
+            removeRecord(self.node, record)
+            record = None
+        if record is None:
+            self._isRecordNew = True
+            self._record = yield from newRecord(self.node, self.card, self.grid, self._axis)
+        else:
+            self._record = yield from ownRecord(self.node, record, self.grid)
 
-    def _restore(self, layer: LabelLayer, slab: Extent, written: np.ndarray) -> None:
-        """Put what was before into the voxels of ``slab`` that still are as they were written."""
-        place = layer.box(slab)
-        ours = (place == self._values(layer, written)) & self._inside(slab)
-        previous = np.zeros_like(place)
-        for old, values in self._before:
-            common = intersection(old.extent, slab)
-            if isEmpty(common):
-                continue
-            content, there = old.box(common), boxOf(previous, slab, common)
-            for segmentID, value in values.items():
-                if segmentID in layer.segmentIDs:
-                    segment = self._segmentation.GetSegment(segmentID)
-                    there[content == value] = segment.GetLabelValue()
-        np.copyto(place, previous, where=ours)
+    def _untouched(self, index: int, labels: np.ndarray) -> np.ndarray | None:
+        """Return what is recorded of slice ``index`` if it is as this run wrote it, else None.
+
+        It is not if it was reviewed since, or if the run was undone.
+        """
+        if not self._reviewed.isFree(index, self._record):
+            return None
+        slab = self.grid.slab(self._axis, index, index)
+        place = boxOf(self._record.array(self.grid), self.grid.extent, slab)
+        differs = (place != _part(labels, self._axis, index)) & self._inside(slab)
+        return None if differs.any() else place
 
     def _values(self, layer: LabelLayer, labels: np.ndarray) -> np.ndarray:
         return valuesInLayer(self._segmentation, self.card, layer, labels)
 
     def _inside(self, slab: Extent) -> np.ndarray | bool:
         """Return which voxels of ``slab`` may be written; True for all of them."""
-        return True if self.region is None else self.region.mask(slab)
+        free = self._reviewed.across(slab)
+        return free if self.region is None else free & self.region.mask(slab)
 
     def _announce(self) -> None:
-        for layer in modelLayers(self._segmentation, self.card):
-            announce(self._segmentation, layer)
+        segmentation = self._segmentation
+        wasCurrent = self._reviewed.isCurrent
+        for layer in modelLayers(segmentation, self.card):
+            announce(segmentation, layer)
+        if wasCurrent:  # so it is still: what was written is recorded
+            self._record.lookedAt = self._record.state(segmentation)
+            self._record.markSeen(segmentation)
 
 
 def removeWithItsNodes(node) -> None:
-    """Remove a segmentation node from its scene, with display and storage, which would stay."""
+    """Remove a segmentation node from its scene, with the nodes of its own, which would stay."""
     scene = node.GetScene()
+    for record in recordsOf(node):
+        removeRecord(node, record)
     others = [node.GetDisplayNode(), node.GetStorageNode()]
     for one in [node, *filter(None, others)]:
         scene.RemoveNode(one)
 
 
-def _runs(indices: Sequence[int], longest: int = 1 << 30) -> Iterator[tuple[int, int]]:
-    """Yield first and last of every run of consecutive numbers in the sorted ``indices``.
-
-    No run has more than ``longest``.
-    """
-    start = previous = None
-    for index in indices:
-        if previous is None or index != previous + 1 or index - start == longest:
-            if previous is not None:
-                yield start, previous
-            start = index
-        previous = index
-    if previous is not None:
-        yield start, previous
-
-
-def _part(array: np.ndarray, axis: int, first: int, last: int) -> np.ndarray:
-    """Return the slices from ``first`` to ``last`` along ``axis`` of ``array`` [k, j, i]."""
-    return array[(slice(None),) * axis + (slice(first, last + 1),)]
+def _part(array: np.ndarray, axis: int, index: int) -> np.ndarray:
+    """Return slice ``index`` along ``axis`` of ``array`` [k, j, i], with that axis."""
+    return array[(slice(None),) * axis + (slice(index, index + 1),)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from enum import Enum
 
 import numpy as np
 
@@ -13,8 +12,10 @@ from GDLACore.errors import GDLAError, OutputError, VolumeError
 from GDLACore.imaging.view import check_slices, slice_view
 from GDLACore.options import SegmentOptions
 from GDLACore.worker import Failed, Finished, Phase, SlicesDone, Started, Stopped, Warned
+from GDLASegmenterLib.ConfidenceVolume import confidenceSteps
 from GDLASegmenterLib.FinishingTouches import finishingSteps
 from GDLASegmenterLib.Region import Region, readRegion
+from GDLASegmenterLib.RunState import RunState
 from GDLASegmenterLib.SegmentationOutput import SegmentationOutput, Steps
 from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
 from GDLASegmenterLib.ViewedSlice import sliceAt
@@ -22,16 +23,6 @@ from GDLASegmenterLib.VolumeGrid import checkOutput, volumeGrid
 from GDLASegmenterLib.VolumeInput import readVolume, volumeState
 
 _log = logging.getLogger(__name__)
-
-
-class RunState(Enum):
-    PREPARING = "preparing"
-    RUNNING = "running"
-    CANCELLING = "cancelling"
-    FINISHING = "finishing"
-    DONE = "done"
-    CANCELLED = "cancelled"
-    FAILED = "failed"
 
 
 _NO_MORE = object()
@@ -70,8 +61,8 @@ class SegmentationRun:
         self._stateAtEnd = RunState.DONE
         self._keepFinishedSlices = True
         self._labels: np.ndarray | None = None
+        self._confidence: np.ndarray | None = None
         self._received: list[int] = []
-        self._written: list[int] = []
 
         volumeNode = request.volumeNode
         self._scene = volumeNode.GetScene()
@@ -86,6 +77,7 @@ class SegmentationRun:
         )
         if request.outputNode is not None:
             checkOutput(request.outputNode, self._output.grid, request.card)
+            self._output.check(self._axis, self._slices)
         self._volumeState = volumeState(volumeNode)
         options = SegmentOptions(
             slices=self._slices,
@@ -93,8 +85,12 @@ class SegmentationRun:
             borders=request.borders,
             batch_size=request.batchSize,
             largest_component=request.largestComponent,
+            confidence=request.confidence,
         )
-        self._job = worker.segment(volume, request.model, options)
+        key = (volumeNode.GetID(), self._volumeState)
+        self._job = worker.segment(
+            volume, request.model, options, key=key, corrections=request.corrections
+        )
 
     @property
     def segmentationNode(self):
@@ -104,7 +100,12 @@ class SegmentationRun:
     @property
     def finishedSlices(self) -> int:
         """How many slices of the result are in the segmentation."""
-        return len(self._written)
+        return len(self._output.written)
+
+    @property
+    def reviewedSlices(self) -> int:
+        """How many slices were left as they are, because the user reviewed them."""
+        return len(self._output.left)
 
     @property
     def isOver(self) -> bool:
@@ -158,7 +159,8 @@ class SegmentationRun:
 
     def _handle(self, event) -> None:
         if isinstance(event, Started):
-            self._labels, self.device = event.labels, event.device
+            self._labels, self._confidence = event.labels, event.confidence
+            self.device = event.device
             if self.state is RunState.PREPARING:
                 self.state = RunState.RUNNING
         elif isinstance(event, Phase):
@@ -171,6 +173,8 @@ class SegmentationRun:
             self._steps = self._write(event.axis, event.indices)
         elif isinstance(event, Finished):
             self.device, self.seconds = event.device, event.seconds
+            if event.doubt is not None:
+                self.doubt = dict(zip(event.doubt.indices, event.doubt.values, strict=True))
             wasCancelled = self.state is RunState.CANCELLING
             self._finish(RunState.CANCELLED if wasCancelled else RunState.DONE, event.cleaned)
         elif isinstance(event, Stopped):
@@ -183,27 +187,26 @@ class SegmentationRun:
         if not self._output.isOpen:
             yield from self._output.open(axis, self._slices, self._saveStateForUndo)
         yield from self._output.write(self._labels, axis, indices)
-        self._written += indices
 
     def _finish(self, stateAtEnd: RunState, cleaned: np.ndarray | None = None) -> None:
         self.state, self._stateAtEnd = RunState.FINISHING, stateAtEnd
         self._steps = self._finishing(cleaned)
 
     def _finishing(self, cleaned: np.ndarray | None) -> Steps:
+        output = self._output
         if self._stateAtEnd is not RunState.DONE and not self._keepFinishedSlices:
-            yield from self._takeBack(self._output)
-            self._written.clear()
-        elif cleaned is not None:
-            yield from self._output.amend(self._labels, cleaned)
-        if self._output.isOpen and self._output.node is not None:
-            segmentation = self._output.node.GetSegmentation()
-            self.structures = yield from finishingSteps(
-                segmentation, self._output.card, self._output.grid
-            )
-
-    def _takeBack(self, output: SegmentationOutput) -> Steps:
-        if output.isOpen:
             yield from output.discard(self._labels)
+        elif cleaned is not None:
+            yield from output.amend(self._labels, cleaned)
+        if not output.isOpen or output.node is None:
+            return
+        self.structures = yield from finishingSteps(
+            output.node.GetSegmentation(), output.card, output.grid
+        )
+        if self._confidence is not None and (written := sorted(output.written)):
+            yield from confidenceSteps(
+                output.node, output.grid, self._confidence, self._axis, written
+            )
 
     def _step(self) -> None:
         if next(self._steps, _NO_MORE) is not _NO_MORE:
@@ -216,7 +219,7 @@ class SegmentationRun:
         """Let go of everything that belongs to the scene or the worker."""
         self.state = state
         self._output.close()
-        self._steps = self._labels = None
+        self._steps = self._labels = self._confidence = None
         self._events.clear()
 
     def _fail(self, error: GDLAError) -> None:
@@ -230,7 +233,7 @@ class SegmentationRun:
         name = self._output.grid.volumeName
         if self._output.isGone:
             self.warnings.append("The segmentation was removed while it was being made.")
-            self._written.clear()
+            self._output.written.clear()
             self._worker.cancel()
             self._end(RunState.CANCELLED)
         elif volumeNode is None:
@@ -282,10 +285,9 @@ class SegmentationRun:
 
     def _moving(self, previous: SegmentationOutput | None) -> Steps:
         if previous is not None:
-            yield from self._takeBack(previous)
+            yield from previous.discard(self._labels)
             previous.close()
         if self._received:
-            self._written.clear()
             yield from self._write(self._axis, sorted(self._received))
 
 

@@ -8,9 +8,11 @@ from collections.abc import Callable
 import slicer
 
 from GDLACore.errors import GDLAError, VolumeError
+from GDLASegmenterLib.ModelRecord import recordsOf, removeRecord
+from GDLASegmenterLib.RunState import RunState
 from GDLASegmenterLib.SegmentationOutput import removeWithItsNodes
 from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
-from GDLASegmenterLib.SegmentationRun import RunState, SegmentationRun
+from GDLASegmenterLib.SegmentationRun import SegmentationRun
 from GDLASegmenterLib.VolumeGrid import browserOf
 
 
@@ -38,6 +40,7 @@ class SequenceRun:
         self.error: GDLAError | None = None
         self.segmentationNode = None
         self.finishedSlices = 0
+        self.reviewedSlices = 0  # its segmentations are always new ones
         self._worker = worker
         self._saveStateForUndo = saveStateForUndo
         self._request = request
@@ -132,7 +135,13 @@ class SequenceRun:
         try:
             self._run = SegmentationRun(
                 self._worker,
-                dataclasses.replace(self._request, volumeNode=self._frameNode, outputNode=None),
+                dataclasses.replace(
+                    self._request,
+                    volumeNode=self._frameNode,
+                    outputNode=None,
+                    confidence=False,
+                    corrections=None,
+                ),
                 self._saveStateForUndo,
             )
         except GDLAError:
@@ -163,6 +172,8 @@ class SequenceRun:
         if run.state is RunState.DONE and wasKept and not self._isCancelled:
             self.finishedSlices += run.finishedSlices
             self.structures = max(self.structures, run.structures)
+            for record in recordsOf(node):  # a sequence takes no other nodes with a frame
+                removeRecord(node, record)
             self._store(node)
         if node is not None:
             removeWithItsNodes(node)
@@ -224,5 +235,6 @@ def _hide(segmentationNode) -> None:
     What a sequence takes of a node is without these marks.
     """
     segmentationNode.SetDisplayVisibility(False)
-    segmentationNode.SetHideFromEditors(True)
-    segmentationNode.SetSaveWithScene(False)
+    for node in [segmentationNode, *(record.node for record in recordsOf(segmentationNode))]:
+        node.SetHideFromEditors(True)
+        node.SetSaveWithScene(False)

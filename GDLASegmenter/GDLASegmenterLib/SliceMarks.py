@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 import slicer.util
@@ -50,16 +51,9 @@ def readMarks(segmentationNode, grid: VolumeGrid) -> SliceMarks | None:
     The grid may count from another corner and in another order than the one on which they were
     noted, or have been moved as a whole. None if it is another one altogether.
     """
-    stored = _stored(segmentationNode)
-    if stored is None:
-        return SliceMarks()
-    steps = _axisMap(stored, grid)
-    if steps is None:
-        return None
-    return SliceMarks(
-        _mapped(stored["ticked"], steps),
-        {model: _mapped(found, steps) for model, found in stored["edited"].items()},
-    )
+    text = segmentationNode.GetAttribute(_ATTRIBUTE)
+    matrix = slicer.util.arrayFromVTKMatrix(grid.IJKToRAS)
+    return _marksOn(text, tuple(matrix.ravel()), tuple(grid.shape)) if text else SliceMarks()
 
 
 def writeMarks(segmentationNode, grid: VolumeGrid, marks: SliceMarks) -> None:
@@ -75,14 +69,23 @@ def writeMarks(segmentationNode, grid: VolumeGrid, marks: SliceMarks) -> None:
     segmentationNode.SetAttribute(_ATTRIBUTE, json.dumps(stored, separators=(",", ":")))
 
 
-def _stored(segmentationNode) -> dict | None:
-    text = segmentationNode.GetAttribute(_ATTRIBUTE)
-    return json.loads(text) if text else None
+@lru_cache(maxsize=8)  # asked for before each slice that is written
+def _marksOn(
+    text: str, matrix: tuple[float, ...], shape: tuple[int, int, int]
+) -> SliceMarks | None:
+    stored = json.loads(text)
+    steps = _axisMap(stored, np.reshape(matrix, (4, 4)), shape)
+    if steps is None:
+        return None
+    return SliceMarks(
+        _mapped(stored["ticked"], steps),
+        {model: _mapped(found, steps) for model, found in stored["edited"].items()},
+    )
 
 
-def _axisMap(stored: dict, grid: VolumeGrid) -> _AxisMap | None:
-    """Return where slices of the ``stored`` grid are on ``grid``; None if nowhere there."""
-    steps = np.linalg.inv(slicer.util.arrayFromVTKMatrix(grid.IJKToRAS)) @ stored["IJKToRAS"]
+def _axisMap(stored: dict, matrix: np.ndarray, shape: tuple[int, int, int]) -> _AxisMap | None:
+    """Return where slices of the ``stored`` grid are on another; None if nowhere there."""
+    steps = np.linalg.inv(matrix) @ stored["IJKToRAS"]
     whole = np.round(steps).astype(int)
     turns = np.abs(whole[:3, :3])
     if np.allclose(steps, whole, atol=1e-3) and (turns.sum(0) == 1).all() and turns.max() == 1:
@@ -92,7 +95,7 @@ def _axisMap(stored: dict, grid: VolumeGrid) -> _AxisMap | None:
             for axis, row in enumerate(rows)
         )
     # A transform was hardened on the volume and its segmentations alike: the same voxels.
-    return _SAME if stored["shape"] == list(grid.shape) else None
+    return _SAME if stored["shape"] == list(shape) else None
 
 
 def _mapped(slices: Iterable[Iterable[int]], steps: _AxisMap) -> frozenset[tuple[int, int]]:

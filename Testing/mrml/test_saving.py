@@ -15,6 +15,8 @@ from slicer_reader import reference_matrix, tag
 from storage import FLIPS, KINDS, ijk_to_ras, shape
 from world import check_segments, scan, segment_positions
 
+from GDLASegmenterLib.ModelRecord import recordOf
+
 CARD = make_card()
 NAMES = {label.value: label.name for label in CARD.labels}
 TURN = np.array([[0, -1, 0, 5], [1, 0, 0, -3], [0, 0, 1, 11], [0, 0, 0, 1.0]])
@@ -107,7 +109,9 @@ def _save_and_load(path: Path) -> tuple[slicer.vtkMRMLVolumeNode, slicer.vtkMRML
     slicer.util.loadScene(str(path))
     scene = slicer.mrmlScene
     (node,) = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
-    assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 1
+    (record,) = slicer.util.getNodesByClass("vtkMRMLLabelMapVolumeNode")
+    assert recordOf(node, CARD.name).node is record
+    assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 2, "and the volume"
     return slicer.util.getNode("CT of Ann"), node
 
 

@@ -1,0 +1,272 @@
+"""What a model left in its segments: a label map beside the segmentation, to tell edits by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterable
+
+import numpy as np
+import slicer
+import slicer.util
+import vtk
+from vtk.util.numpy_support import vtk_to_numpy
+
+from GDLACore.model.card import ModelCard
+from GDLASegmenterLib.Extent import Extent
+from GDLASegmenterLib.LabelLayer import boxOf, isSeen, layersOf, markSeen, scalarType
+from GDLASegmenterLib.ModelSegments import findTagged, labelTags
+from GDLASegmenterLib.RunHistory import RunHistory
+from GDLASegmenterLib.SegmentLabels import SegmentLabels, segmentLabels, stateOfSegments, turned
+from GDLASegmenterLib.VolumeGrid import VolumeGrid
+from GDLASegmenterLib.VolumeInput import IJKToRASMatrix
+
+Steps = Generator[None, None, None]
+
+ROLE = "GDLA.ModelOutput"  # of the reference from a segmentation to its records
+
+_MODEL, _LABELS, _AXIS = "GDLA.Model", "GDLA.Labels", "GDLA.Axis"
+
+_COPIED_AT_ONCE = 4  # slices
+
+
+class ModelRecord:
+    """The labels that runs of one model left in a segmentation, as a label map volume node.
+
+    Whatever is otherwise in the model's segments was done by the user. The node is saved with the
+    scene; what is only for Undo is kept with it in memory.
+    """
+
+    def __init__(self, node) -> None:
+        self.node = node
+
+    @property
+    def model(self) -> str:
+        """The name of the model."""
+        return self.node.GetAttribute(_MODEL)
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """The label values by the tags of the segments; see ``ModelSegments.labelTags``."""
+        return json.loads(self.node.GetAttribute(_LABELS))
+
+    def array(self, grid: VolumeGrid) -> np.ndarray | None:
+        """Return the labels [k, j, i] on ``grid``, as a view of the node's memory.
+
+        None if it has other voxels than ``grid``, counted from whatever corner.
+        """
+        image = self.node.GetImageData()
+        if image is None or image.GetPointData().GetScalars() is None:
+            return None
+        steps = self._steps(grid)
+        if steps is None:
+            return None
+        array = turned(_voxels(image), steps)
+        return array if array.shape == grid.shape else None
+
+    def axis(self, grid: VolumeGrid) -> int:
+        """Return the array axis of ``grid`` across the slices that the model segmented."""
+        sources = np.abs(np.round(self._steps(grid)[:3, :3])).argmax(axis=0)
+        return 2 - int(sources[2 - int(self.node.GetAttribute(_AXIS))])
+
+    def history(self, grid: VolumeGrid) -> RunHistory:
+        """Return what the last runs changed, by slices of ``grid``."""
+        order = (self._steps(grid) @ [0, 1, 2, 1]).round().tolist()
+        # An attribute of Python's lives as long as the node, and is not saved with it.
+        known = getattr(self.node, "gdlaHistory", None)
+        if known is None or known[0] != order:
+            known = self.node.gdlaHistory = (order, RunHistory())
+        return known[1]
+
+    def read(self, segmentation, grid: VolumeGrid) -> SegmentLabels | None:
+        """Return what is in the model's segments now; None if they are not on ``grid``."""
+        array = self.array(grid)
+        if array is None:
+            return None
+        return segmentLabels(segmentation, self.model, self.labels, grid, array.dtype)
+
+    def isUnedited(self, now: SegmentLabels, grid: VolumeGrid, slab: Extent) -> bool:
+        """Whether the segments hold in ``slab`` what is recorded; removed ones do not count."""
+        recorded = boxOf(self.array(grid), grid.extent, slab)
+        missing = set(self.labels.values()) - now.present
+        if missing:
+            table = np.arange(np.iinfo(recorded.dtype).max + 1, dtype=recorded.dtype)
+            table[list(missing)] = 0
+            recorded = table.take(recorded)
+        return np.array_equal(recorded, now.read(slab))
+
+    def state(self, segmentation) -> tuple:
+        """Return what is another one whenever a voxel of the segments may have changed."""
+        return stateOfSegments(segmentation, self.model, self.labels)
+
+    @property
+    def lookedAt(self) -> tuple | None:
+        """The ``state`` in which edits were last looked for."""
+        return getattr(self.node, "gdlaLookedAt", None)
+
+    @lookedAt.setter
+    def lookedAt(self, state: tuple) -> None:
+        self.node.gdlaLookedAt = state
+
+    def isRestored(self, segmentation) -> bool:
+        """Whether all images of the segments are others than when they were last looked at.
+
+        So they are after undoing; strokes of a brush or an eraser go into the images there are.
+        """
+        images = self._images(segmentation)
+        return bool(images) and not any(map(isSeen, images))
+
+    def markSeen(self, segmentation) -> None:
+        """Remember the images that the segments are in now; see ``isRestored``."""
+        for image in self._images(segmentation):
+            markSeen(image)
+
+    def announce(self) -> None:
+        """Tell views and storage that the labels were written in place."""
+        self.node.GetImageData().GetPointData().GetScalars().Modified()
+        self.node.GetImageData().Modified()
+
+    def fits(self, card: ModelCard, grid: VolumeGrid, axis: int) -> bool:
+        """Whether a run of ``card``'s model along ``axis`` of ``grid`` can be recorded here."""
+        return (
+            self.array(grid) is not None
+            and self.labels == labelTags(card)
+            and self.axis(grid) == axis
+        )
+
+    def forget(self, values: Iterable[int], grid: VolumeGrid) -> Steps:
+        """Leave out labels whose segments were removed; they are about to come back empty."""
+        values = list(values)
+        for part in self.array(grid):
+            part[np.isin(part, values)] = 0
+            yield
+
+    def _images(self, segmentation) -> list:
+        segmentIDs = findTagged(segmentation, self.model, self.labels).values()
+        layers = layersOf(segmentation, segmentIDs)
+        return [layer.image for layer in layers if layer.image is not None]
+
+    def _steps(self, grid: VolumeGrid) -> np.ndarray | None:
+        """Return the 4x4 map from indices of the node to indices of ``grid``."""
+        ofNode = slicer.util.arrayFromVTKMatrix(IJKToRASMatrix(self.node))
+        steps = np.linalg.inv(slicer.util.arrayFromVTKMatrix(grid.IJKToRAS)) @ ofNode
+        whole = np.abs(np.round(steps))[:3, :3]
+        corner = np.round(steps @ [*np.subtract(self.node.GetImageData().GetDimensions(), 1), 1])
+        inside = np.sort([np.round(steps[:3, 3]), corner[:3]], axis=0)
+        if (
+            np.allclose(steps, np.round(steps), atol=1e-3)
+            and (whole.sum(0) == 1).all()
+            and whole.max() == 1
+            and (inside[0] == 0).all()
+        ):
+            return steps
+        # A transform was hardened on the volume and its segmentation: the same voxels elsewhere.
+        same = self.node.GetImageData().GetDimensions()[::-1] == tuple(grid.shape)
+        return np.eye(4) if same else None
+
+
+def recordsOf(segmentationNode) -> list[ModelRecord]:
+    """Return the records of ``segmentationNode``, one for every model that wrote to it."""
+    nodes = (
+        segmentationNode.GetNthNodeReference(ROLE, number)
+        for number in range(segmentationNode.GetNumberOfNodeReferences(ROLE))
+    )
+    return [
+        ModelRecord(node)
+        for node in nodes
+        if node is not None and node.GetAttribute(_MODEL) and node.GetImageData()
+    ]
+
+
+def recordOf(segmentationNode, model: str) -> ModelRecord | None:
+    """Return what the model of that name left in ``segmentationNode``; None if nobody knows."""
+    return next((one for one in recordsOf(segmentationNode) if one.model == model), None)
+
+
+def newRecord(
+    segmentationNode, card: ModelCard, grid: VolumeGrid, axis: int
+) -> Generator[None, None, ModelRecord]:
+    """Return a record by which all that is in ``card``'s segments now counts as the model's."""
+    image = vtk.vtkImageData()
+    image.SetDimensions(grid.shape[::-1])
+    # One value more than labels, for voxels that are in several segments.
+    image.AllocateScalars(scalarType(max(label.value for label in card.labels) + 1), 1)
+    array, segmentation = _voxels(image), segmentationNode.GetSegmentation()
+    labels = labelTags(card)
+    for first in range(0, grid.shape[0], _COPIED_AT_ONCE):
+        last = min(first + _COPIED_AT_ONCE, grid.shape[0]) - 1
+        now = segmentLabels(segmentation, card.name, labels, grid, array.dtype)
+        array[first : last + 1] = 0 if now is None else now.read(grid.slab(0, first, last))
+        yield
+    attributes = {_MODEL: card.name, _LABELS: json.dumps(labels), _AXIS: str(axis)}
+    return _added(segmentationNode, image, grid, attributes)
+
+
+def ownRecord(segmentationNode, record: ModelRecord, grid: VolumeGrid) -> Steps:
+    """Return ``record``, or a copy of it if a copy of the segmentation refers to it too."""
+    if not any(one is not segmentationNode for one in _users(record.node)):
+        return record
+    source = _voxels(record.node.GetImageData())
+    image = vtk.vtkImageData()
+    image.CopyStructure(record.node.GetImageData())
+    image.AllocateScalars(record.node.GetImageData().GetScalarType(), 1)
+    copy = _voxels(image)
+    for first in range(0, len(source), _COPIED_AT_ONCE):
+        copy[first : first + _COPIED_AT_ONCE] = source[first : first + _COPIED_AT_ONCE]
+        yield
+    attributes = {name: record.node.GetAttribute(name) for name in (_MODEL, _LABELS, _AXIS)}
+    own = _added(segmentationNode, image, grid, attributes)
+    matrix = vtk.vtkMatrix4x4()
+    record.node.GetIJKToRASMatrix(matrix)
+    own.node.SetIJKToRASMatrix(matrix)
+    _dropReference(segmentationNode, record.node)
+    own.node.gdlaHistory = record.node.__dict__.pop("gdlaHistory", None)
+    return own
+
+
+def removeRecord(segmentationNode, record: ModelRecord) -> None:
+    """Forget ``record``; its node goes too, unless a copy of the segmentation refers to it."""
+    scene, node = segmentationNode.GetScene(), record.node
+    _dropReference(segmentationNode, node)
+    if not _users(node):
+        storageNode = node.GetStorageNode()
+        scene.RemoveNode(node)
+        if storageNode is not None:
+            scene.RemoveNode(storageNode)
+
+
+def _added(segmentationNode, image, grid: VolumeGrid, attributes: dict[str, str]) -> ModelRecord:
+    scene = segmentationNode.GetScene()
+    name = f"{segmentationNode.GetName()} as made by the model"
+    node = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", scene.GenerateUniqueName(name))
+    node.SetAndObserveImageData(image)
+    node.SetIJKToRASMatrix(grid.IJKToRAS)
+    node.SetAndObserveTransformNodeID(segmentationNode.GetTransformNodeID())
+    for one, value in attributes.items():
+        node.SetAttribute(one, value)
+    segmentationNode.AddNodeReferenceID(ROLE, node.GetID())
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    item, beside = map(hierarchy.GetItemByDataNode, (node, segmentationNode))
+    if item and beside:
+        hierarchy.SetItemParent(item, hierarchy.GetItemParent(beside))
+    return ModelRecord(node)
+
+
+def _users(recordNode) -> list:
+    """Return the segmentations that refer to ``recordNode``."""
+    return [
+        node
+        for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode", recordNode.GetScene())
+        for number in range(node.GetNumberOfNodeReferences(ROLE))
+        if node.GetNthNodeReferenceID(ROLE, number) == recordNode.GetID()
+    ]
+
+
+def _dropReference(segmentationNode, recordNode) -> None:
+    for number in reversed(range(segmentationNode.GetNumberOfNodeReferences(ROLE))):
+        if segmentationNode.GetNthNodeReferenceID(ROLE, number) == recordNode.GetID():
+            segmentationNode.RemoveNthNodeReferenceID(ROLE, number)
+
+
+def _voxels(image) -> np.ndarray:
+    i, j, k = image.GetDimensions()
+    return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(k, j, i)

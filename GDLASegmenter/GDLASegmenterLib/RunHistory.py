@@ -1,0 +1,134 @@
+"""What runs changed, so that undoing one is told from correcting what it left."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+_KEPT = 10  # as many as Segment Editor can undo at first
+
+_COMPARED_AT_ONCE = 4  # slices
+
+
+@dataclass(eq=False)
+class _Entry:
+    run: object
+    before: dict[int, bytes] = field(default_factory=dict)
+    after: dict[int, bytes] = field(default_factory=dict)  # only of a run that was undone
+
+
+@dataclass(frozen=True, eq=False)
+class Move:
+    """Runs undone or done again: what the slices they changed hold now."""
+
+    position: int
+    slices: dict[int, bytes]
+
+
+class RunHistory:
+    """The slices that the last runs changed, compressed, as they were before.
+
+    The first ``position`` of its runs are done, those after it undone. Slices are those along one
+    array axis of one ``grid``, which the owner keeps to. In memory only, like Segment Editor's.
+    """
+
+    def __init__(self) -> None:
+        self._entries: list[_Entry] = []
+        self._position = 0
+        self._changes = 0
+
+    def note(self, run: object, index: int, before: np.ndarray) -> None:
+        """Remember that ``run`` is about to change slice ``index`` from ``before``."""
+        self._changes += 1
+        entry = self._entryOf(run)
+        if entry is None:
+            entry = _Entry(run)
+            self._entries[self._position :] = [entry]
+            del self._entries[:-_KEPT]
+            self._position = len(self._entries)
+        if index not in entry.before:
+            entry.before[index] = _packed(before)
+
+    def takeBack(self, run: object, index: int) -> None:
+        """Forget that ``run`` changed slice ``index``, which is as it was before."""
+        entry = self._entryOf(run)
+        if entry is not None:
+            self._changes += 1
+            entry.before.pop(index, None)
+
+    def moved(self, read: Callable[[int], np.ndarray]) -> Generator[None, None, Move | None]:
+        """Return how far runs were undone or done again, if ``read(index)`` says so everywhere.
+
+        All slices that the runs changed must be as they were, or as they had become: a user who
+        erases one of them has not undone anything. Yields after some slices each.
+        """
+        count = len(self._entries)
+        others = sorted(set(range(count + 1)) - {self._position}, key=self._distance)
+        for position in others:
+            slices = self._slicesAt(position)
+            if slices and (yield from _areAll(slices, read)):
+                return Move(position, slices)
+        return None
+
+    def follow(self, move: Move, places: dict[int, np.ndarray]) -> Generator[None, None, None]:
+        """Put what the slices of ``move`` hold now into ``places``, which hold what they held.
+
+        Gives up if more is noted meanwhile. Yields after some milliseconds' work each.
+        """
+        changes = self._changes
+        undone = self._entries[move.position : self._position]
+        later: dict[int, bytes] = {}
+        for entry in reversed(undone):
+            for index in entry.before:
+                entry.after.setdefault(index, later.get(index) or _packed(places[index]))
+                yield
+            later.update(entry.before)
+        for index, packed in move.slices.items():
+            if self._changes != changes:
+                return
+            places[index][:] = _unpacked(packed, places[index])
+            yield
+        if self._changes == changes:
+            for entry in self._entries[self._position : move.position]:
+                entry.after.clear()
+            self._position = move.position
+            self._changes += 1
+
+    def _entryOf(self, run: object) -> _Entry | None:
+        """Return what is known of ``run`` if it was the last, and not undone meanwhile."""
+        last = self._entries[self._position - 1] if self._position else None
+        return last if last is not None and last.run is run else None
+
+    def _distance(self, position: int) -> int:
+        return abs(position - self._position)
+
+    def _slicesAt(self, position: int) -> dict[int, bytes]:
+        slices: dict[int, bytes] = {}
+        for entry in reversed(self._entries[position : self._position]):
+            slices.update(entry.before)
+        for entry in self._entries[self._position : position]:
+            slices.update(entry.after)
+        return slices
+
+
+def _areAll(
+    slices: dict[int, bytes], read: Callable[[int], np.ndarray]
+) -> Generator[None, None, bool]:
+    for number, (index, packed) in enumerate(slices.items()):
+        if number and number % _COMPARED_AT_ONCE == 0:
+            yield
+        labels = read(index)
+        if not np.array_equal(labels, _unpacked(packed, labels)):
+            return False
+    return True
+
+
+def _packed(labels: np.ndarray) -> bytes:
+    return zlib.compress(labels.tobytes(), 1)
+
+
+def _unpacked(packed: bytes, like: np.ndarray) -> np.ndarray:
+    return np.frombuffer(zlib.decompress(packed), like.dtype).reshape(like.shape)
