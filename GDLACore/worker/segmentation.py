@@ -47,8 +47,7 @@ def segment(
         cleaned = _clean(task, labels, engine.card, send)
     doubt = None
     if confidence is not None:
-        values = slice_doubt(confidence, prepared.view.axes[0], indices)
-        doubt = Doubt(tuple(indices), tuple(values.tolist()))
+        doubt = _doubt(confidence, prepared.view.axes[0], indices)
     seconds = time.perf_counter() - begin
     return SegmentFinished(command.job, cleaned, engine.describe(), seconds, doubt)
 
@@ -86,6 +85,14 @@ def _put_slices(
             if event.done < event.total:
                 task.stop_if_cancelled()
     return sorted(indices)
+
+
+def _doubt(confidence: np.ndarray, axis: int, indices: list[int]) -> Doubt:
+    # What lies beyond them is not even read: of a large volume, few slices may have been wanted.
+    first, last = indices[0], indices[-1]
+    part = confidence[(slice(None),) * axis + (slice(first, last + 1),)]
+    values = slice_doubt(part, axis, [index - first for index in indices])
+    return Doubt(tuple(indices), tuple(values.tolist()))
 
 
 def _clean(task: Task[Segment], labels: np.ndarray, card: ModelCard, send: Send) -> bool:

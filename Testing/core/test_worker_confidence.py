@@ -19,6 +19,7 @@ from worker_conversation import (
 )
 
 from GDLACore.options import SegmentOptions
+from GDLACore.review.doubt import slice_doubt
 from GDLACore.worker import Doubt, InProcessClient, Started, warm_model
 from GDLACore.worker.array_file import map_array, write_zeros
 from GDLACore.worker.events import Failed
@@ -44,13 +45,15 @@ def worker(models: Models) -> Iterator[Conversation]:
 
 def test_confidence_is_written_where_the_labels_are_and_doubt_told_of_each_slice(worker, tmp_path):
     volume = bright_volume()
+    volume.array[2, 0, :3] = 40  # right between liver and nothing
     worker.say(segment_command(tmp_path, volume, options=SURE))
     finished = worker.hear_until(SegmentFinished)[-1]
     confidence = map_array(tmp_path / "confidence-1.npy")
     assert confidence.dtype == np.float16 and confidence.shape == volume.shape
     assert (confidence[1:4] > 0).any() and not confidence[0].any() and not confidence[4:].any()
     assert finished.doubt.indices == (1, 2, 3)
-    assert len(finished.doubt.values) == 3 and np.isfinite(finished.doubt.values).all()
+    np.testing.assert_allclose(finished.doubt.values, slice_doubt(confidence, 0, [1, 2, 3]))
+    assert finished.doubt.values[1] > 1 > finished.doubt.values[0] == finished.doubt.values[2]
 
 
 def test_the_labels_are_the_same_with_and_without_it(worker, tmp_path):
