@@ -1,4 +1,4 @@
-"""Draw the icon of the extension and of its module: an axial slice with three organs outlined.
+"""Draw the icon of the extension and of its modules: an axial slice with three organs outlined.
 
     python docs/draw_icon.py
 
@@ -13,7 +13,11 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFilter
 
 ROOT = Path(__file__).resolve().parent.parent
-ICONS = (ROOT / "GDLA.png", ROOT / "GDLASegmenter" / "Resources" / "Icons" / "GDLASegmenter.png")
+MODULES = ("GDLASegmenter", "SegmentEditorGDLA")
+ICONS = (
+    ROOT / "GDLA.png",
+    *(ROOT / name / "Resources" / "Icons" / f"{name}.png" for name in MODULES),
+)
 
 SIZE = 128
 SCALE = 8

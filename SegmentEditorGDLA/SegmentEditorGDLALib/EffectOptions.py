@@ -76,7 +76,7 @@ class EffectOptions(slicer.util.VTKObservationMixin):
         """Show what is chosen, and what structure the selected segment stands for."""
         if self._effect.parameterSetNode() is None:
             return
-        isAll = self._effect.parameter("Scope") == _ALL
+        isAll = self._isAll
         for button, isOn in ((self.allRadioButton, isAll), (self.segmentRadioButton, not isAll)):
             wasBlocked = button.blockSignals(True)
             button.checked = isOn
@@ -101,7 +101,7 @@ class EffectOptions(slicer.util.VTKObservationMixin):
         """Ask for the slice that the user looks at."""
         if self._work is not None:
             return
-        isAll = self._effect.parameter("Scope") == _ALL
+        isAll = self._isAll
         if not isAll and not self._effect.confirmCurrentSegmentVisible():
             return
         try:
@@ -143,6 +143,12 @@ class EffectOptions(slicer.util.VTKObservationMixin):
                 _("Choose the structure that it stands for."),
             )
         return label
+
+    @property
+    def _isAll(self) -> bool:
+        # Closing the scene takes the editor's parameters away, and tells of it.
+        hasScope = self._effect.parameterDefined("Scope")
+        return hasScope and self._effect.parameter("Scope") == _ALL
 
     def _structure(self) -> Label | None:
         segment = self._segment()

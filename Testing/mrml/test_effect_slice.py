@@ -11,8 +11,8 @@ import vtk
 from effect_bench import NAMES, SHAPE, EffectBench, mask, slabs
 from nodes import add_segment, separate_layers
 from phantom import make_card
-from segmenting import stray_values, voxels
 from SegmentEditorGDLALib.SliceEdit import editInSteps
+from segmenting import stray_values, voxels
 
 from GDLACore.errors import OutputError
 

@@ -32,7 +32,8 @@ if own_process.is_inside():
 
     _vtk_messages = collect_messages()
     host.start(Path(tempfile.gettempdir()))
-    from panels import module, scripted, widget, worker  # noqa: F401  fixtures
+    from effects import desk, effect_module  # noqa: F401  fixtures
+    from panels import module, scripted, widget, worker  # noqa: F401
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -20,6 +20,7 @@ from slicer_widgets import (  # noqa: F401  each declares its classes
     path_line_edit,
     scene_widgets,
     segment_editor,
+    segment_editor_effect,
     segments_table,
     show_3d_button,
 )
@@ -28,3 +29,4 @@ from slicer_widgets import (  # noqa: F401  each declares its classes
 def install() -> None:
     for name, cls in declared.items():
         setattr(ctk if name.startswith("ctk") else slicer, name, cls)
+    segment_editor_effect.install()

@@ -1,4 +1,4 @@
-"""Slicer's Segment Editor module, as far as others hand their segmentations over to it."""
+"""Slicer's Segment Editor module, with what others hand over to it, and effects."""
 
 from __future__ import annotations
 
@@ -33,3 +33,7 @@ class SegmentEditorWidget(ScriptedLoadableModuleWidget):
             node = slicer.mrmlScene.AddNode(node)
         self.parameterSetNode = node
         self.editor.setMRMLSegmentEditorNode(node)
+
+    def exit(self) -> None:
+        if self.parameterSetNode is not None:
+            self.editor.setActiveEffectByName("")
