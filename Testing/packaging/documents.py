@@ -91,7 +91,8 @@ def panel_texts() -> set[str]:
 
 def code_texts() -> list[str]:
     """Return every text in the code of module and backend; what differs in it stands as "…"."""
-    files = [*(ROOT / "GDLACore").rglob("*.py"), *(ROOT / "GDLASegmenter").rglob("*.py")]
+    folders = ("GDLACore", "GDLASegmenter", "SegmentEditorGDLA")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
     return [text for path in files for text in _texts(ast.parse(text_of(path)))]
 
 

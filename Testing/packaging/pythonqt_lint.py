@@ -20,7 +20,8 @@ from pathlib import Path
 _FACTS = Path(__file__).resolve().parent.parent / "ui" / "facts"
 _OF_SLICER = {"slicer", "qt", "ctk", "vtk"}
 # Cheap to import, and needed wherever a module of the library is.
-_OF_LIBRARY = {*_OF_SLICER, "numpy", "GDLACore", "GDLASegmenterLib"}
+_OURS = {"GDLACore", "GDLASegmenterLib", "SegmentEditorGDLALib"}
+_OF_LIBRARY = {*_OF_SLICER, *_OURS, "SegmentEditorEffects", "numpy"}
 _GONE = {
     "QDesktopWidget": "slicer.app.screens()",
     "QRegExp": "QRegularExpression",

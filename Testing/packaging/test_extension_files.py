@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,10 @@ from PIL import Image
 
 BACKEND = ROOT / "GDLACore"
 MODULE = ROOT / "GDLASegmenter"
-ICON = MODULE / "Resources" / "Icons" / "GDLASegmenter.png"
+EFFECT = ROOT / "SegmentEditorGDLA"
+ICONS = [folder / "Resources" / "Icons" / f"{folder.name}.png" for folder in (MODULE, EFFECT)]
+
+modules = pytest.mark.parametrize("folder", [MODULE, EFFECT], ids=lambda folder: folder.name)
 
 
 def files_in(folder: Path, base: Path) -> set[str]:
@@ -48,27 +52,38 @@ def test_the_backends_folder_holds_nothing_but_scripts() -> None:
     assert others_in(BACKEND) == set(), "what is not code belongs into Resources/"
 
 
-def test_the_modules_scripts_are_listed() -> None:
-    assert_complete(MODULE, "MODULE_PYTHON_SCRIPTS", scripts_in(MODULE))
+@modules
+def test_the_modules_scripts_are_listed(folder: Path) -> None:
+    assert_complete(folder, "MODULE_PYTHON_SCRIPTS", scripts_in(folder))
 
 
-def test_the_modules_resources_are_listed() -> None:
-    assert_complete(MODULE, "MODULE_PYTHON_RESOURCES", others_in(MODULE))
+@modules
+def test_the_modules_resources_are_listed(folder: Path) -> None:
+    assert_complete(folder, "MODULE_PYTHON_RESOURCES", others_in(folder))
 
 
-def test_slicer_finds_one_module_and_not_its_parts() -> None:
+@modules
+def test_slicer_finds_one_module_in_a_folder_and_not_its_parts(folder: Path) -> None:
     """Every script at the top of a folder of modules is taken for a module."""
-    assert {file for file in scripts_in(MODULE) if "/" not in file} <= {"GDLASegmenter.py"}
+    assert {file for file in scripts_in(folder) if "/" not in file} == {f"{folder.name}.py"}
 
 
-@pytest.mark.parametrize("path", [ROOT / "GDLA.png", ICON], ids=["catalogue", "module"])
+def test_every_folder_with_a_module_is_part_of_the_extension() -> None:
+    text = (ROOT / "CMakeLists.txt").read_text("utf-8")
+    added = re.findall(r"^add_subdirectory\((\w+)\)", text, re.MULTILINE)
+    there = {path.parent.name for path in ROOT.glob("*/CMakeLists.txt")}
+    assert set(added) == there == {"GDLACore", MODULE.name, EFFECT.name}
+
+
+@pytest.mark.parametrize("path", [ROOT / "GDLA.png", *ICONS], ids=lambda path: path.stem)
 def test_an_icon_has_the_size_that_slicer_recommends(path: Path) -> None:
     with Image.open(path) as icon:
         assert (icon.format, icon.size) == ("PNG", (128, 128))
 
 
-def test_both_icons_are_the_same() -> None:
-    assert ICON.read_bytes() == (ROOT / "GDLA.png").read_bytes(), "run docs/draw_icon.py"
+@pytest.mark.parametrize("path", ICONS, ids=lambda path: path.stem)
+def test_all_icons_are_the_same(path: Path) -> None:
+    assert path.read_bytes() == (ROOT / "GDLA.png").read_bytes(), "run docs/draw_icon.py"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -23,19 +24,21 @@ SLICES = range(9, 11)
 
 # What only the Slicer application has: no package provides it.
 ONLY_IN_SLICER = {"ctk", "qt", "slicer.i18n", "slicer.packaging", "slicer.parameterNodeWrapper"} | {
-    "slicer.ScriptedLoadableModule"
+    "slicer.ScriptedLoadableModule",
+    "SegmentEditorEffects",
 }
+MODULES = ("GDLASegmenter", "SegmentEditorGDLA")
 
 
 def sources() -> dict[str, str]:
     """Return what is installed from where: paths below qt-scripted-modules and below the root."""
     backend = files_in(ROOT / "GDLACore", ROOT)
     inside = files_in(ROOT / "Resources", ROOT) | {"LICENSE", "NOTICE"}
-    module = files_in(ROOT / "GDLASegmenter", ROOT / "GDLASegmenter")
+    modules = {
+        file: f"{name}/{file}" for name in MODULES for file in files_in(ROOT / name, ROOT / name)
+    }
     return (
-        {file: file for file in backend}
-        | {f"GDLACore/{file}": file for file in inside}
-        | {file: f"GDLASegmenter/{file}" for file in module}
+        {file: file for file in backend} | {f"GDLACore/{file}": file for file in inside} | modules
     )
 
 
@@ -55,7 +58,8 @@ def test_no_name_can_meet_another_extensions(extension: Extension) -> None:
     """All extensions are on one import path, and share one folder if they are built into Slicer."""
     names = {Path(file).parts[0] for file in extension.files()} - {"Resources"}
     names |= {Path(f).name for f in extension.files() if f.startswith("Resources/")}
-    assert sorted(name for name in names if not name.startswith("GDLA")) == []
+    # An effect's module begins as Slicer's developers want it to.
+    assert sorted(name for name in names if not re.match("(SegmentEditor)?GDLA", name)) == []
 
 
 def test_the_description_comes_first_and_the_package_last(extension: Extension) -> None:
@@ -65,7 +69,7 @@ def test_the_description_comes_first_and_the_package_last(extension: Extension) 
 
 def test_slicers_own_tests_and_ours_are_registered(extension: Extension) -> None:
     tests = {step for step in extension.description["STEPS"].split(";") if "test:" in step}
-    assert tests == {"generic-test:GDLASegmenter", "test:GDLASegmenter.py"}
+    assert tests == {f"generic-test:{name}" for name in MODULES} | {"test:GDLASegmenter.py"}
 
 
 def test_without_cmake_nothing_passes_for_tested(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +88,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("source")
     for name in ("CMakeLists.txt", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / name, folder)
-    for name in ("GDLACore", "GDLASegmenter", "Resources"):
+    for name in ("GDLACore", "Resources", *MODULES):
         without = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, folder / name, ignore=without)
     return folder
@@ -96,10 +100,11 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("GDLACore/CMakeLists.txt", ("  errors.py\n", "  mistakes.py\n"), "mistakes.py"),
         ("GDLACore/CMakeLists.txt", ("  LICENSE\n", "  LICENCE\n"), "LICENCE"),
         ("GDLASegmenter/CMakeLists.txt", ("WITH_GENERIC_TESTS", "WITH_TESTS"), "WITH_TESTS"),
+        ("SegmentEditorGDLA/CMakeLists.txt", ("/GDLA.py\n", "/Gone.py\n"), "Gone.py"),
         ("CMakeLists.txt", ("set(EXTENSION_ICONURL", "set(EXTENSION_ICON"), "EXTENSION_ICONURL"),
         ("CMakeLists.txt", ("include(${Slicer_USE_FILE})", ""), "Unknown CMake command"),
     ],
-    ids=["script", "resource", "argument", "description", "use-file"],
+    ids=["script", "resource", "argument", "effect", "description", "use-file"],
 )
 def test_the_stand_in_refuses_what_slicer_would(
     cmake: str, copy: Path, tmp_path: Path, file: str, change: tuple[str, str], message: str
@@ -133,7 +138,7 @@ for path in sorted(pathlib.Path(sys.path[0], {package!r}).rglob("*.py")):
         done.append(name)
     except ModuleNotFoundError as error:
         missing[name] = error.name
-files = {{name: str(m.__file__) for name, m in sys.modules.items() if name.startswith("GDLA")}}
+files = {{name: str(m.__file__) for name, m in sys.modules.items() if "GDLA" in name.split(".")[0]}}
 elsewhere = [item for item in files.items() if not item[1].startswith(sys.path[0])]
 print(json.dumps({{"done": done, "missing": missing, "elsewhere": elsewhere}}))
 """
@@ -146,16 +151,19 @@ def test_the_backend_is_imported_from_there_and_is_complete(extension: Extension
     assert {"GDLACore", "GDLACore.pipeline", "GDLACore.worker.client"} <= set(result["done"])
 
 
+@pytest.mark.parametrize(
+    ("module", "part"), list(zip(MODULES, ("SegmentationLogic", "SliceEdit"), strict=True))
+)
 def test_the_modules_parts_are_imported_from_there_as_far_as_slicers_scene_goes(
-    extension: Extension,
+    extension: Extension, module: str, part: str
 ) -> None:
     pytest.importorskip("slicer", reason="the package slicer-core is not installed")
     start = "import slicer_application; slicer_application.start()\n"
-    code = start + IMPORT_ALL.format(package="GDLASegmenterLib", left_out=("Testing",))
+    code = start + IMPORT_ALL.format(package=f"{module}Lib", left_out=("Testing",))
     result = result_of(extension.python(code, ROOT / "Testing" / "mrml"))
     assert result["elsewhere"] == []
     assert set(result["missing"].values()) <= ONLY_IN_SLICER, result["missing"]
-    assert {"GDLASegmenterLib", "GDLASegmenterLib.SegmentationLogic"} <= set(result["done"])
+    assert {f"{module}Lib", f"{module}Lib.{part}"} <= set(result["done"])
 
 
 SEGMENT = """

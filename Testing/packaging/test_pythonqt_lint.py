@@ -8,15 +8,16 @@ from pythonqt_lint import lint, lint_test, widgets_of
 
 MODULE = ROOT / "GDLASegmenter"
 FORM = MODULE / "Resources" / "UI" / "GDLASegmenter.ui"
-SOURCES = sorted(MODULE.rglob("*.py"))
+EFFECT = ROOT / "SegmentEditorGDLA"
+SOURCES = sorted([*MODULE.rglob("*.py"), *EFFECT.rglob("*.py")])
 TESTS = sorted((ROOT / "Testing").rglob("*.py"))
 
 
-def test_the_source_of_the_module_is_right_for_slicer():
+def test_the_source_of_the_modules_is_right_for_slicer():
     widgets = widgets_of(FORM)
     found = {}
     for path in SOURCES:
-        is_module_file = path.parent == MODULE
+        is_module_file = path.parent in (MODULE, EFFECT)
         if path.name != "SelfTest.py":
             text = path.read_text("utf-8")
             found[path.name] = lint(text, is_module_file=is_module_file, widgets=widgets)
