@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import slicer
 import vtk
 from slicer.i18n import tr as _
 
 from GDLACore.errors import OutputError
 from GDLASegmenterLib.Extent import isEmpty
 from GDLASegmenterLib.LabelLayer import LABELMAP, LabelLayer, layersOf
+from GDLASegmenterLib.TableNode import addTableNode, column
 
 
 def addVolumesTable(segmentationNode):
@@ -25,7 +25,7 @@ def addVolumesTable(segmentationNode):
             _("{name} has no voxels to count.").format(name=name),
             _("In the Segmentations module, create its binary labelmap first."),
         )
-    scale = _scale(segmentationNode) / 1000
+    scale = transformScale(segmentationNode) / 1000
     volumes = {}
     for layer in layersOf(segmentation, segmentation.GetSegmentIDs()):
         counts = _counts(layer)
@@ -52,8 +52,11 @@ def _voxelVolume(image) -> float:
     return abs(matrix.Determinant())
 
 
-def _scale(segmentationNode) -> float:
-    """Return by what the segmentation's parent transforms multiply volumes."""
+def transformScale(segmentationNode) -> float:
+    """Return by what the segmentation's parent transforms multiply volumes.
+
+    Raises OutputError if one of them bends it.
+    """
     transformNode = segmentationNode.GetParentTransformNode()
     if transformNode is None:
         return 1.0
@@ -68,23 +71,15 @@ def _scale(segmentationNode) -> float:
 
 
 def _tableNode(segmentationNode, volumes: dict[str, float]):
-    names = vtk.vtkStringArray()
-    names.SetName(_("Segment"))
-    numbers = vtk.vtkDoubleArray()
-    numbers.SetName(_("Volume [mL]"))
     segmentation = segmentationNode.GetSegmentation()
-    for segmentID in segmentation.GetSegmentIDs():
-        names.InsertNextValue(segmentation.GetSegment(segmentID).GetName())
-        numbers.InsertNextValue(round(volumes[segmentID], 3))
-    scene = segmentationNode.GetScene()
-    name = scene.GenerateUniqueName(_("{name} volumes").format(name=segmentationNode.GetName()))
-    tableNode = scene.AddNewNodeByClass("vtkMRMLTableNode", name)
-    tableNode.AddColumn(names)
-    tableNode.AddColumn(numbers)
-    tableNode.SetUseColumnTitleAsColumnHeader(True)
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    item = hierarchy.GetItemByDataNode(tableNode)
-    if item:
-        ofSegmentation = hierarchy.GetItemByDataNode(segmentationNode)
-        hierarchy.SetItemParent(item, hierarchy.GetItemParent(ofSegmentation))
-    return tableNode
+    segmentIDs = segmentation.GetSegmentIDs()
+    names = [segmentation.GetSegment(one).GetName() for one in segmentIDs]
+    numbers = [round(volumes[one], 3) for one in segmentIDs]
+    return addTableNode(
+        segmentationNode,
+        _("{name} volumes").format(name=segmentationNode.GetName()),
+        (
+            column(_("Segment"), vtk.vtkStringArray, names),
+            column(_("Volume [mL]"), vtk.vtkDoubleArray, numbers),
+        ),
+    )

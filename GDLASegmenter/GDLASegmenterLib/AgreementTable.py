@@ -1,0 +1,152 @@
+"""How far a segmentation was corrected after the models had made it, counted and in a table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Iterable
+
+import numpy as np
+import vtk
+from slicer.i18n import tr as _
+
+from GDLACore.errors import OutputError
+from GDLACore.review.agreement import TOTAL, AgreementReport, agreement_report, count_voxels
+from GDLASegmenterLib.Extent import Extent, intersection, isEmpty
+from GDLASegmenterLib.LabelLayer import boxOf, extentOn, layersOf, sameGrid, stepsOn
+from GDLASegmenterLib.ModelRecord import ModelRecord, recordsOf
+from GDLASegmenterLib.ModelSegments import findTagged
+from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
+from GDLASegmenterLib.SegmentLabels import turned
+from GDLASegmenterLib.TableNode import addTableNode, column
+from GDLASegmenterLib.VolumeGrid import VolumeGrid, volumeGrid
+from GDLASegmenterLib.VolumesTable import transformScale
+
+# A layer of segments on the grid of the record: voxels, where they are, and the values of labels.
+_Layer = tuple[np.ndarray, Extent, dict[int, int]]
+
+
+def agreementSteps(segmentationNode) -> Generator[None, None, tuple[AgreementReport, ...]]:
+    """Return, for each model that wrote to ``segmentationNode``, what was corrected since.
+
+    Two reports each: about all slices, and about those that are reviewed, if there are any. All is
+    counted in the state of one moment. Yields after some milliseconds' work each.
+
+    Raises OutputError if nobody knows what a model made, or it cannot be compared.
+    """
+    records = recordsOf(segmentationNode)
+    if not records:
+        raise OutputError(
+            _("Nobody knows what a model had made of {name}.").format(
+                name=segmentationNode.GetName()
+            ),
+            _("Segment into it first: what is corrected from then on can be told."),
+        )
+    scale = transformScale(segmentationNode) / 1000
+    reports: list[AgreementReport] = []
+    for record in records:
+        grid = volumeGrid(record.node)
+        marks = ReviewedSlices(segmentationNode, grid, record.axis(grid))
+        yield from marks.refresh()
+        counts = yield from _counted(segmentationNode, record, grid)
+        voxel = abs(grid.IJKToRAS.Determinant()) * scale
+        reviewed = sorted(index for index in marks.protected if 0 <= index < len(counts))
+        for slices, found in ("all", counts), ("reviewed", counts[reviewed]):
+            if len(found):
+                reports.append(
+                    agreement_report(record.model, slices, found, list(record.labels), voxel)
+                )
+    return tuple(reports)
+
+
+def addAgreementTable(segmentationNode, reports: Iterable[AgreementReport]):
+    """Add a table with a row for each agreement in ``reports``, and return its node."""
+    rows = [(report, one) for report in reports for one in report.agreements]
+    slices = {
+        "all": _("all {count}"),
+        "reviewed": _("reviewed {count}"),
+    }
+    name = _("{name} agreement").format(name=segmentationNode.GetName())
+    text, number, whole = vtk.vtkStringArray, vtk.vtkDoubleArray, vtk.vtkLongLongArray
+    return addTableNode(
+        segmentationNode,
+        name,
+        (
+            column(_("Model"), text, [report.model for report, one in rows]),
+            column(
+                _("Slices"),
+                text,
+                [slices[report.slices].format(count=report.count) for report, one in rows],
+            ),
+            column(
+                _("Structure"),
+                text,
+                [_("total") if one.structure == TOTAL else one.structure for _r, one in rows],
+            ),
+            column(_("Model [mL]"), number, [round(one.model_ml, 3) for _r, one in rows]),
+            column(_("Corrected [mL]"), number, [round(one.corrected_ml, 3) for _r, one in rows]),
+            column(
+                _("Dice"),
+                number,
+                [math.nan if one.dice is None else round(one.dice, 4) for _r, one in rows],
+            ),
+            column(_("Voxels added"), whole, [one.added for _r, one in rows]),
+            column(_("Voxels removed"), whole, [one.removed for _r, one in rows]),
+        ),
+    )
+
+
+def _counted(
+    segmentationNode, record: ModelRecord, grid: VolumeGrid
+) -> Generator[None, None, np.ndarray]:
+    """Return ``count_voxels`` of each slice [slices, structures, 3], all of the same moment."""
+    segmentation, axis = segmentationNode.GetSegmentation(), record.axis(grid)
+    while True:
+        state, made = record.state(segmentation), record.array(grid)
+        layers = _layers(segmentationNode, record, grid)
+        counts = []
+        for index in range(grid.shape[axis]):
+            slab = grid.slab(axis, index, index)
+            corrected = [(_part(layer, slab), layer[2]) for layer in layers]
+            labels = boxOf(made, grid.extent, slab)
+            counts.append(count_voxels(labels, corrected, list(record.labels.values())))
+            yield
+        if record.state(segmentation) == state:
+            return np.array(counts)
+
+
+def _layers(segmentationNode, record: ModelRecord, grid: VolumeGrid) -> list[_Layer]:
+    segmentation = segmentationNode.GetSegmentation()
+    segments = findTagged(segmentation, record.model, record.labels)
+    labels = {segmentID: label for label, segmentID in segments.items()}
+    layers = []
+    for layer in layersOf(segmentation, labels):
+        if layer.image is None or not (
+            isEmpty(layer.extent) or sameGrid(layer.image, grid.IJKToRAS)
+        ):
+            raise OutputError(
+                _("The segments of {name} are on another voxel grid than the model's.").format(
+                    name=segmentationNode.GetName()
+                ),
+                _("Compare a segmentation that was corrected where it was made."),
+            )
+        if not isEmpty(layer.extent):
+            values = {
+                labels[one]: segmentation.GetSegment(one).GetLabelValue()
+                for one in layer.segmentIDs
+            }
+            array = turned(layer.array(), stepsOn(layer.image, grid.IJKToRAS))
+            layers.append((array, extentOn(layer.image, grid.IJKToRAS), values))
+    return layers
+
+
+def _part(layer: _Layer, slab: Extent) -> np.ndarray:
+    """Return what ``layer`` has in ``slab``, an extent of the grid; 0 beyond its own extent."""
+    array, extent, _values = layer
+    common = intersection(extent, slab)
+    if common == slab:
+        return boxOf(array, extent, slab)
+    i0, i1, j0, j1, k0, k1 = slab
+    part = np.zeros((k1 - k0 + 1, j1 - j0 + 1, i1 - i0 + 1), array.dtype)
+    if not isEmpty(common):
+        boxOf(part, slab, common)[:] = boxOf(array, extent, common)
+    return part
