@@ -78,7 +78,7 @@ def showConfidence(segmentationNode, shown: bool) -> None:
     """Lay the confidence over the segmented volume in the slice views that show it, or take it off.
 
     What was in front of the volume before comes back. Raises OutputError if there is nothing to
-    show.
+    show, or no view to show it in.
     """
     node = confidenceNode(segmentationNode)
     composites = _composites(segmentationNode.GetScene())
@@ -93,10 +93,20 @@ def showConfidence(segmentationNode, shown: bool) -> None:
             "Segment the volume again, with its confidence asked for.",
         )
     role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
-    volumeID = segmentationNode.GetNodeReferenceID(role)
-    for composite in composites:
-        if volumeID and composite.GetBackgroundVolumeID() == volumeID:
-            _layOver(composite, node)
+    volumeNode = segmentationNode.GetNodeReference(role)
+    under = [
+        composite
+        for composite in composites
+        if volumeNode and composite.GetBackgroundVolumeID() == volumeNode.GetID()
+    ]
+    if not under:
+        name = volumeNode.GetName() if volumeNode else segmentationNode.GetName()
+        raise OutputError(
+            f"No slice view shows {name}, which the confidence belongs to.",
+            "Show it as the background of a slice view (Data module, the eye) first.",
+        )
+    for composite in under:
+        _layOver(composite, node)
 
 
 def isConfidenceShown(segmentationNode) -> bool:

@@ -423,6 +423,21 @@ def test_there_must_be_something_to_show(segmentation, volume, views):
     showConfidence(segmentation, False)
 
 
+@pytest.mark.parametrize("shown", ["nothing", "another volume", "no volume any more"])
+def test_a_view_must_show_the_volume(scene, segmentation, volume, views, shown):
+    other = add_volume(np.zeros(SHAPE, np.int16), name="MR")
+    views.add()
+    if shown == "another volume":
+        views.add(other)
+    write(segmentation, volume)
+    if shown == "no volume any more":
+        views.add(volume)
+        scene.RemoveNode(volume)
+    with pytest.raises(OutputError, match="No slice view shows (CT|organs), which the confidence"):
+        showConfidence(segmentation, True)
+    assert not isConfidenceShown(segmentation)
+
+
 # --- what is seen --------------------------------------------------------------------------------
 
 drawn = pytest.mark.skipif(
