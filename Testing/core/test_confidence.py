@@ -229,6 +229,22 @@ def test_too_little_memory_for_pytorch_halves_the_batch_and_changes_nothing_else
     assert network.asked == [2, 2, 2, 2, 2, 1]
 
 
+def test_a_gpu_gives_the_confidence_of_the_cpu():
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA GPU")
+    from torch_engines import make_network, make_torch_engine
+
+    from GDLACore.engine.torch_engine import TorchEngine
+
+    card, several = make_card(), slices(40, 70, 50)
+    expected = make_torch_engine(card).predict_with_confidence(several, "smooth")[1]
+    with TorchEngine(make_network(card), card, "cuda") as engine:
+        labels, sure = engine.predict_with_confidence(several, "smooth")
+        np.testing.assert_array_equal(labels, engine.predict(several, "smooth"))
+    np.testing.assert_allclose(sure, expected, atol=0.01)
+
+
 def test_results_that_are_no_numbers_have_no_confidence():
     card = make_card()
     with pytest.raises(EngineError, match="not finite"):
