@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -52,10 +53,14 @@ def write_zeros(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> 
 
     Raises WorkerError as ``write_array`` does.
     """
-    kind, left = np.dtype(dtype), math.prod(shape)
-    zeros = np.zeros(min(left, _CHUNK_BYTES // kind.itemsize), kind)
-    pieces = (zeros[: left - start] for start in range(0, left, max(1, len(zeros))))
-    _write(path, kind, shape, pieces, lambda done, total: True)
+    kind = np.dtype(dtype)
+    total = math.prod(shape) * kind.itemsize
+    with _new_file(path, total) as file:
+        _write_header(file, kind, shape)
+        if not _reserved(file, total):
+            zeros = bytes(min(total, _CHUNK_BYTES))
+            for start in range(0, total, _CHUNK_BYTES):
+                file.write(zeros[: total - start])
     return np.lib.format.open_memmap(path, mode="r+")
 
 
@@ -82,18 +87,36 @@ def _write(
 ) -> None:
     total = math.prod(shape) * dtype.itemsize
     with _new_file(path, total) as file:
-        header = {
-            "descr": np.lib.format.dtype_to_descr(dtype),
-            "fortran_order": False,
-            "shape": shape,
-        }
-        np.lib.format.write_array_header_1_0(file, header)
+        _write_header(file, dtype, shape)
         done = 0
         for chunk in chunks:
             file.write(chunk.view(np.uint8).data)
             done += chunk.nbytes
             if not go_on(done, total):
                 raise WritingStopped
+
+
+def _write_header(file: BinaryIO, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+    descr = np.lib.format.dtype_to_descr(dtype)
+    header = {"descr": descr, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+
+
+def _reserved(file: BinaryIO, count: int) -> bool:
+    """Extend ``file`` by ``count`` zeros that have their room on the disk, in no time.
+
+    Returns False, with the file as it was, where the system cannot; raises OSError if it is full.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return False
+    file.flush()
+    try:
+        os.posix_fallocate(file.fileno(), file.tell(), count)
+    except OSError as error:
+        if error.errno in _FULL:
+            raise
+        return False
+    return True
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -67,8 +68,21 @@ def test_writing_stops_when_asked_and_leaves_no_file(path, monkeypatch):
     assert not path.exists()
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_zeros_take_their_room_on_the_disk_at_once_and_can_be_written_to(path, dtype):
+def not_supported(*_: object) -> None:
+    raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+
+@pytest.fixture(params=["as here", "where it is not supported", "where nobody knows of it"])
+def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Systems that can reserve room on the disk, and others."""
+    if request.param == "where it is not supported":
+        monkeypatch.setattr(os, "posix_fallocate", not_supported, raising=False)
+    elif request.param == "where nobody knows of it":
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16])
+def test_zeros_take_their_room_on_the_disk_at_once_and_can_be_written_to(path, dtype, system):
     labels = write_zeros(path, dtype, (300, 40, 50))
     assert (labels.dtype, labels.shape, labels.any()) == (dtype, (300, 40, 50), False)
     if hasattr(path.stat(), "st_blocks"):
@@ -91,6 +105,20 @@ def test_too_little_room_is_told_before_anything_is_written(path, monkeypatch):
     assert not path.exists()
     free.free += 1
     write_array(path, STORED)
+
+
+def test_room_that_is_gone_when_it_is_reserved_is_told(path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    with pytest.raises(WorkerError, match="There is no room for 24 bytes"):
+        write_zeros(path, np.uint8, (2, 3, 4))
+    assert not path.exists()
+
+
+def test_no_zeros_are_a_file_too(path, system):
+    assert write_zeros(path, np.uint8, (0, 3, 4)).shape == (0, 3, 4)
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
