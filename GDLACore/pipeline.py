@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from GDLACore.model.card import ModelCard
 from GDLACore.options import SegmentOptions
 
 _EVERYTHING = SegmentOptions()
+_NO_CORRECTIONS: Mapping[int, np.ndarray] = MappingProxyType({})
 
 # More slices than this at once give no GPU more speed but delay the first result and cancelling.
 _LARGEST_BATCH = 64
@@ -115,25 +117,41 @@ def segment_slices_with_confidence(
 
 
 def segment(
-    volume: Volume, engine: Engine, options: SegmentOptions = _EVERYTHING
+    volume: Volume,
+    engine: Engine,
+    options: SegmentOptions = _EVERYTHING,
+    corrections: Mapping[int, np.ndarray] = _NO_CORRECTIONS,
 ) -> Iterator[Progress | SliceResult]:
     """Segment ``volume``: return an iterator over each finished batch, and after it the progress.
 
     The caller may stop iterating at any time; nothing needs to be cleaned up. Post-processing over
-    the whole volume is ``segment_volume``'s business.
+    the whole volume is ``segment_volume``'s business. ``corrections`` are what the user made of
+    slices, which tells of the slices between and beside them: see ``review.corrections``.
 
-    Raises VolumeError, at once, if the volume does not suit the model or the options do not suit
-    the volume; the iterator raises EngineError if the network cannot be run.
+    Raises VolumeError, at once, if the volume does not suit the model or the options or the
+    corrections do not suit the volume; the iterator raises EngineError if the network cannot be
+    run.
     """
-    return segment_prepared(prepare(volume, engine.card), engine, options)
+    return segment_prepared(prepare(volume, engine.card), engine, options, corrections)
 
 
 def segment_prepared(
-    prepared: PreparedVolume, engine: Engine, options: SegmentOptions = _EVERYTHING
+    prepared: PreparedVolume,
+    engine: Engine,
+    options: SegmentOptions = _EVERYTHING,
+    corrections: Mapping[int, np.ndarray] = _NO_CORRECTIONS,
 ) -> Iterator[Progress | SliceResult]:
     """Segment as ``segment`` does what was prepared for ``engine``'s card before."""
     indices = _requested(options, prepared)
-    return _segment(prepared, engine, options, indices)
+    if not corrections:
+        return _segment(prepared, engine, options, indices)
+    # Only here: it needs libraries that take long to import.
+    from GDLACore.review.corrections import Corrections
+
+    ready = Corrections(prepared, engine, options.borders, corrections)
+    # One by one: registration takes longer than the network, and cancelling must not wait for it.
+    events = _segment(prepared, engine, dataclasses.replace(options, batch_size=1), indices)
+    return (event if isinstance(event, Progress) else ready.applied(event) for event in events)
 
 
 def _segment(

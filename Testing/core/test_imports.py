@@ -42,7 +42,7 @@ DIRECTION = {
     "calibration": {"calibration", "pipeline", "engine", "imaging"},
     "storage": {"storage", "weights", "export", "calibration"},
     "offline": {"offline", "storage", "installation"},
-    "review": {"review", "imaging"},
+    "review": {"review", "engine", "imaging"},
     "worker": {"worker", "review", "pipeline", "engine", "imaging"},
     "network": {"network", "weights"},
     "training_set": {"training_set", "imaging"},

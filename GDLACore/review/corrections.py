@@ -1,0 +1,120 @@
+"""Slices that the user corrected, and what they change in those beside them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from GDLACore.engine.label_maps import enlarged
+from GDLACore.engine.protocol import Engine, label_type
+from GDLACore.errors import VolumeError
+from GDLACore.imaging.slice_resampling import slice_resampling
+from GDLACore.imaging.view import check_slices
+from GDLACore.review.propagation import Change, addition, change_of, relabelled
+
+if TYPE_CHECKING:
+    from GDLACore.pipeline import PreparedVolume, SliceResult
+
+
+class Corrections:
+    """Corrected slices of a volume, ready to be carried into their neighbours.
+
+    ``labels`` are 2-D and whole numbers, as ``take(index, axis)`` of labels [k, j, i] gives them,
+    by the index of their slice. ``borders`` are those that the slices were segmented with before
+    they were corrected. Raises VolumeError if a slice does not fit the volume or the model.
+    """
+
+    def __init__(
+        self,
+        prepared: PreparedVolume,
+        engine: Engine,
+        borders: str,
+        labels: Mapping[int, np.ndarray],
+    ) -> None:
+        self._prepared = prepared
+        self._engine = engine
+        self._borders = borders
+        self._labels = {index: self._turned(index, one) for index, one in labels.items()}
+        axis = prepared.view.axes[0]
+        self._step = prepared.volume.spacing[2 - axis]
+        # Every slice asks for the nearest on its two sides, and slices are asked for in order.
+        self._change = lru_cache(maxsize=4)(self._computed_change)
+
+    def applied(self, result: SliceResult) -> SliceResult:
+        """Return ``result``, the network's, with what the corrections make of it.
+
+        A corrected slice is what the user made of it; one without a corrected slice on either side
+        stays the network's. ``confidence`` remains the network's.
+        """
+        labels = [
+            self._relabelled(index, one)
+            for index, one in zip(result.indices, result.labels, strict=True)
+        ]
+        return dataclasses.replace(result, labels=np.stack(labels))
+
+    def _relabelled(self, index: int, labels: np.ndarray) -> np.ndarray:
+        if index in self._labels:
+            return self._labels[index]
+        parts, image = [], None
+        for corrected, share in self._nearest(index):
+            found = self._change(corrected)
+            if found is not None:
+                image = self._image(index) if image is None else image
+                distance = self._step * abs(corrected - index)
+                parts.append((found, share * addition(found, image, distance)))
+        return relabelled(labels, self._logits(index), parts) if parts else labels
+
+    def _nearest(self, index: int) -> list[tuple[int, float]]:
+        """Return the nearest corrected slices, one on each side, and the share of their say.
+
+        Between two of them it is that of linear interpolation.
+        """
+        below = max((one for one in self._labels if one < index), default=None)
+        above = min((one for one in self._labels if one > index), default=None)
+        if below is None or above is None:
+            return [(one, 1.0) for one in (below, above) if one is not None]
+        share = (index - below) / (above - below)
+        return [(below, 1 - share), (above, share)]
+
+    def _computed_change(self, index: int) -> Change | None:
+        found = self._engine.predict(self._prepared.images([index]), self._borders)[0]
+        return change_of(self._image(index), self._logits(index), found, self._labels[index])
+
+    def _image(self, index: int) -> np.ndarray:
+        return self._prepared.images([index])[0].mean(axis=0)
+
+    def _logits(self, index: int) -> np.ndarray:
+        """Return the network's logits on the slice's own grid, float32 [classes, h, w]."""
+        card = self._prepared.card
+        shape = self._prepared.view.slice_shape
+        plan = slice_resampling(card.resampling, shape, card.input_size)
+        scores = self._engine.scores(self._prepared.images([index]))[0]
+        return np.stack([enlarged(one, plan) for one in scores])
+
+    def _turned(self, index: int, labels: np.ndarray) -> np.ndarray:
+        """Return the labels of a slice, which were stored as the volume is, as the network sees it.
+
+        Raises VolumeError if they do not fit.
+        """
+        volume, view, card = (getattr(self._prepared, n) for n in ("volume", "view", "card"))
+        check_slices(range(index, index + 1), view.count, volume.name)
+        axis = view.axes[0]
+        expected = tuple(np.delete(volume.shape, axis).tolist())
+        if labels.shape != expected:
+            raise VolumeError(
+                f"The corrected slice {index} has {' x '.join(map(str, labels.shape))} pixels, but "
+                f"those of {volume.name} have {expected[0]} x {expected[1]}.",
+                "Segment the volume that was corrected.",
+            )
+        if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() > len(card.labels):
+            raise VolumeError(
+                f"The corrected slice {index} has labels that the model {card.name} does not know.",
+                "Correct what this model segmented.",
+            )
+        slab = np.expand_dims(labels, axis)
+        single = dataclasses.replace(view, count=1)
+        return np.ascontiguousarray(single.take(slab, [0])[0], label_type(card))
