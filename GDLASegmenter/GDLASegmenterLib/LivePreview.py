@@ -14,7 +14,7 @@ from GDLACore.model.card import ModelCard
 from GDLACore.worker import ModelRequest
 from GDLASegmenterLib.FinishingTouches import finishingSteps
 from GDLASegmenterLib.PreviewOverlay import PreviewOverlay
-from GDLASegmenterLib.SegmentationOutput import SegmentationOutput, Steps
+from GDLASegmenterLib.SegmentationOutput import SegmentationOutput, Steps, removeWithItsNodes
 from GDLASegmenterLib.SlicePreviews import SlicePreview
 from GDLASegmenterLib.VolumeGrid import checkOutput
 from GDLASegmenterLib.VolumeInput import volumeState
@@ -109,7 +109,8 @@ class LivePreview(slicer.util.VTKObservationMixin):
         """Return steps that write the slice that is shown into ``outputNode``, or into a new one.
 
         They return the segmentation node. Nothing is computed: what is written is what is seen.
-        Raises OutputError if there is nothing to keep, or if the slice cannot be written there.
+        Raises OutputError if there is nothing to keep, or if the slice cannot be written there; the
+        steps raise it if the slice was reviewed.
         """
         shown = self._shown
         if shown is None or self.index is None:
@@ -246,8 +247,11 @@ def _keeping(output: SegmentationOutput, shown: SlicePreview, saveStateForUndo) 
             if output.isGone:
                 raise Cancelled("The segmentation was removed while the slice was being kept.")
     except BaseException:  # also if nobody wants the rest of the steps
-        for _step in output.discard(labels):
-            pass
+        if output.isOpen:
+            for _step in output.discard(labels):
+                pass
+        elif output.isNew and output.node is not None:
+            removeWithItsNodes(output.node)
         raise
     finally:
         output.close()
@@ -259,4 +263,9 @@ def _writing(
 ) -> Steps:
     yield from output.open(shown.axis, range(shown.index, shown.index + 1), saveStateForUndo)
     yield from output.write(labels, shown.axis, [shown.index])
+    if output.left:
+        raise OutputError(
+            f"Slice {shown.index} of {output.node.GetName()} was edited while it was being kept.",
+            "What you drew there is as you left it.",
+        )
     yield from finishingSteps(output.node.GetSegmentation(), output.card, output.grid)

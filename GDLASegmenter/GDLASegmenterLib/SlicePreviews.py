@@ -16,7 +16,6 @@ from GDLASegmenterLib.VolumeGrid import VolumeGrid, volumeGrid
 from GDLASegmenterLib.VolumeInput import VolumeState, readVolume, volumeState
 
 _CACHE_BYTES = 64 << 20
-_AT_ONCE = 2  # slices in one request: what the user waits for, and the one that comes next
 _AHEAD = 4  # slices that are computed in advance
 _SCROLLED = 2  # slices: who went further has jumped, and no next slice is known
 
@@ -80,9 +79,10 @@ class SlicePreviews:
     """Has ``worker`` find the labels of the slices that are wanted, the one wanted last first.
 
     Each ``onLabels`` stands for somebody who wants one slice at a time: a new want takes the place
-    of the one before. One request is under way at any time, and slices that follow in the direction
-    of scrolling come with it. What is known already is answered at once. Give it all events of the
-    worker with ``receive``, and call ``update`` after them.
+    of the one before. One slice is under way at any time: two would be done in twice the time, also
+    on two cores, and the user would wait for both. While nobody waits, the slices that follow in
+    the direction of scrolling are found in advance. What is known already is answered at once. Give
+    it all events of the worker with ``receive``, and call ``update`` after them.
     """
 
     def __init__(self, worker) -> None:
@@ -185,36 +185,36 @@ class SlicePreviews:
             if self._job is not None or self._worker.busy or self._worker.previewing:
                 return
             try:
-                indices = self._indices(wanted)
-                if indices:
-                    self._send(wanted, indices)
+                index = self._unknown(wanted)
+                if index is not None:
+                    self._send(wanted, index)
                 return
             except VolumeError as error:
                 self._refuse(wanted, error)
 
-    def _send(self, wanted: _Wanted, indices: list[int]) -> None:
+    def _send(self, wanted: _Wanted, index: int) -> None:
         self._asked = wanted.source
         self._job = self._worker.preview(
             readVolume(wanted.volumeNode),
-            *(wanted.model, indices, wanted.borders),
+            *(wanted.model, [index], wanted.borders),
             key=(wanted.volumeID, self._asked.state),
         )
 
-    def _indices(self, wanted: _Wanted) -> list[int]:
-        """Return what is not known of ``wanted`` and the slices after it, as many as go at once."""
+    def _unknown(self, wanted: _Wanted) -> int | None:
+        """Return the slice that is wanted, or if that is known the next one after it that is not.
+
+        None if enough of them are known.
+        """
         _, count = _slicesOf(wanted)
-        ahead = _AHEAD if wanted is self._last and self._direction else 0
         if wanted.onLabels in self._wanted:
             _checkIndex(wanted, count)
-            ahead = min(ahead, _AT_ONCE - 1)
+            return wanted.index
         source = wanted.source
-        indices = (wanted.index + step * self._direction for step in range(ahead + 1))
-        unknown = [
-            index
-            for index in indices
-            if 0 <= index < count and self._cache.find(source, index) is None
-        ]
-        return unknown[:_AT_ONCE]
+        ahead = (wanted.index + step * self._direction for step in range(_AHEAD + 1))
+        for index in ahead:
+            if 0 <= index < count and self._cache.find(source, index) is None:
+                return index
+        return None
 
     def _directionTo(self, wanted: _Wanted) -> int:
         last = self._last
