@@ -121,22 +121,25 @@ class WorkerClient:
         ``Started``, any number of ``SlicesDone`` and ``Finished`` follow, or it ends in ``Stopped``
         or ``Failed``. A preview that is outstanding ends in ``Stopped``. The volume's array is read
         in the background, until the phase "writing" is over; not at all if ``key`` is not None and
-        equal to that of the last request: then the voxels must be the same, too. Raises ValueError
-        while another job is running.
+        equal to that of the last request: then the voxels must be the same, too. ``corrections``
+        are labels that the user corrected, by stored slice, each 2-D as in ``Previewed``: the
+        slices between and beside them follow them. Raises ValueError while another job is running.
         """
         if self.busy:
             raise ValueError("a job is running")
-        if corrections is not None:
-            raise NotImplementedError
         connection = self._connection()
         self._requests.forget_loading()
         if self._requests.give_up_preview():
             connection.send(Cancel())
         number, model = next(self._numbers), model.with_full_paths()
+        # Copies, for the user goes on editing.
+        corrected = {index: np.array(labels) for index, labels in (corrections or {}).items()}
         self._requests.job = job = self._job(number, model, connection)
         job.hand_over(
             volume.name,
-            lambda go_on: self._files.segment_request(number, volume, model, options, key, go_on),
+            lambda go_on: self._files.segment_request(
+                number, volume, model, options, corrected, key, go_on
+            ),
         )
         return number
 

@@ -59,6 +59,14 @@ class VolumeFile:
 
 
 @dataclass(frozen=True)
+class CorrectedSlices:
+    """Labels of the slices ``indices``, stacked in the ``.npy`` file ``array`` [n, h, w]."""
+
+    array: str
+    indices: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Hello:
     """The client's first message.
 
@@ -79,7 +87,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Segment:
-    """Segment ``volume`` into a new file, ``labels``.
+    """Segment ``volume`` into a new file, ``labels``, going by ``corrections`` if there are any.
 
     ``cleaned`` is for the labels after a clean-up, ``confidence`` for how sure of them the network
     is, if the options ask for that.
@@ -89,6 +97,7 @@ class Segment:
     model: ModelRequest
     volume: VolumeFile
     options: SegmentOptions
+    corrections: CorrectedSlices | None
     labels: str
     cleaned: str
     confidence: str

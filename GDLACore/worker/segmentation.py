@@ -15,7 +15,7 @@ from GDLACore.imaging.components import keep_largest_components
 from GDLACore.model.card import ModelCard
 from GDLACore.pipeline import PreparedVolume, Progress, SliceResult, segment_prepared
 from GDLACore.review.doubt import slice_doubt
-from GDLACore.worker.array_file import write_array, write_zeros
+from GDLACore.worker.array_file import map_array, write_array, write_zeros
 from GDLACore.worker.events import Doubt, Phase, SlicesDone, Warned
 from GDLACore.worker.inbox import Task
 from GDLACore.worker.messages import Report, Segment, SegmentFinished, SegmentStarted
@@ -33,7 +33,7 @@ def segment(
     """
     command = task.item
     prepared = _prepared(command, engine, volume, send)
-    slices = segment_prepared(prepared, engine, command.options)
+    slices = segment_prepared(prepared, engine, command.options, _corrections(command))
     shape = prepared.volume.shape
     labels = write_zeros(Path(command.labels), label_type(engine.card), shape)
     confidence = None
@@ -59,6 +59,13 @@ def _prepared(command: Segment, engine: Engine, volume: WarmVolume, send: Send) 
         for message in volume.warnings:
             send(Warned(command.job, message))
     return prepared
+
+
+def _corrections(command: Segment) -> dict[int, np.ndarray]:
+    if command.corrections is None:
+        return {}
+    labels = map_array(Path(command.corrections.array))
+    return dict(zip(command.corrections.indices, labels, strict=True))
 
 
 def _put_slices(

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+
+import numpy as np
 
 from GDLACore.imaging.volume import Volume
 from GDLACore.options import SegmentOptions
 from GDLACore.worker.array_file import write_array
-from GDLACore.worker.messages import ModelRequest, Preview, Segment, VolumeFile
+from GDLACore.worker.messages import (
+    CorrectedSlices,
+    ModelRequest,
+    Preview,
+    Segment,
+    VolumeFile,
+)
 from GDLACore.worker.session_folder import SessionFolder
 
 GoOn = Callable[[int, int], bool]
@@ -38,22 +46,32 @@ class SessionFiles:
         volume: Volume,
         model: ModelRequest,
         options: SegmentOptions,
+        corrections: Mapping[int, np.ndarray],
         key: Hashable,
         go_on: GoOn,
     ) -> Segment:
-        """Return the request, with the volume written and the results of the last one removed.
+        """Return the request, with all that it needs written, and the last one's files removed.
 
         ``go_on`` and errors: see ``write_array``.
         """
-        for kind in "labels", "confidence":
+        for kind in "labels", "confidence", "corrections":
             for old in self._session.path.glob(f"{kind}-*.npy"):
                 _remove(old)
         file = self._written(number, volume, key, go_on)
-        labels, cleaned, confidence = (
-            str(Path(file.array).with_name(f"{name}.npy"))
-            for name in (f"labels-{number}", f"labels-{number}-cleaned", f"confidence-{number}")
+        labels, cleaned, confidence, corrected = (
+            Path(file.array).with_name(f"{name}.npy")
+            for name in (
+                *(f"labels-{number}", f"labels-{number}-cleaned"),
+                *(f"confidence-{number}", f"corrections-{number}"),
+            )
         )
-        return Segment(number, model, file, options, labels, cleaned, confidence)
+        slices = None
+        if corrections:
+            write_array(corrected, np.stack(list(corrections.values())))
+            slices = CorrectedSlices(str(corrected), tuple(corrections))
+        return Segment(
+            number, model, file, options, slices, str(labels), str(cleaned), str(confidence)
+        )
 
     def preview_request(
         self,

@@ -35,9 +35,10 @@ OPTIONS = SegmentOptions(range(3, 60, 2), 7, "published", None, True)
 COMMANDS = [
     messages.Hello(messages.VERSION, 600.0),
     messages.Load(1, MODEL),
-    messages.Segment(2, MODEL, VOLUME, OPTIONS, "labels.npy", "cleaned.npy", "sure.npy"),
+    messages.Segment(2, MODEL, VOLUME, OPTIONS, None, "labels.npy", "cleaned.npy", "sure.npy"),
     messages.Segment(
-        2, ModelRequest("demo-ct"), VOLUME, SegmentOptions(), "l.npy", "c.npy", "s.npy"
+        *(2, ModelRequest("demo-ct"), VOLUME, SegmentOptions()),
+        *(messages.CorrectedSlices("corrected.npy", (3, 9)), "l.npy", "c.npy", "s.npy"),
     ),
     messages.Preview(3, MODEL, VOLUME, (7, 8, 6), "smooth"),
     messages.Cancel(),
@@ -162,7 +163,7 @@ def test_a_path_that_is_not_valid_unicode_arrives():
 
 def test_numbers_out_of_numpy_are_numbers():
     options = SegmentOptions(focus_slice=np.int64(5), batch_size=np.int32(2))
-    command = messages.Segment(np.int64(1), MODEL, VOLUME, options, "l.npy", "c.npy", "s.npy")
+    command = messages.Segment(np.int64(1), MODEL, VOLUME, options, None, "l.npy", "c.npy", "s.npy")
     assert decode_command(encode(command)).options == SegmentOptions(focus_slice=5, batch_size=2)
 
 
@@ -257,7 +258,11 @@ def test_every_message_is_documented_with_all_its_fields(section, kinds):
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("model", ModelRequest), ("volume", VolumeFile), ("options", SegmentOptions)]
+    ("name", "kind"),
+    [
+        *(("model", ModelRequest), ("volume", VolumeFile), ("options", SegmentOptions)),
+        ("corrections", messages.CorrectedSlices),
+    ],
 )
 def test_every_object_in_a_message_is_documented_with_all_its_fields(name, kind):
     page = (ROOT / "docs" / "worker-protocol.md").read_text(encoding="utf-8")

@@ -40,10 +40,10 @@ class Files:
             self._number, volume or bright_volume(), MODEL, [1], "smooth", key, go_on
         ).volume
 
-    def segment(self, key: object) -> VolumeFile:
+    def segment(self, key: object, corrections: dict[int, np.ndarray] | None = None) -> VolumeFile:
         self._number += 1
         return self.files.segment_request(
-            self._number, bright_volume(), MODEL, ALL, key, go_on
+            self._number, bright_volume(), MODEL, ALL, corrections or {}, key, go_on
         ).volume
 
     @property
@@ -134,10 +134,10 @@ def test_a_volume_for_which_there_is_no_room_is_told_and_the_old_one_has_made_ro
 def test_the_labels_of_a_job_outlast_previews_and_go_with_the_next_job(files):
     folder = files.session.path
     files.segment("a")
-    for name in "labels-1.npy", "labels-1-cleaned.npy", "confidence-1.npy":
+    for name in "labels-1.npy", "labels-1-cleaned.npy", "confidence-1.npy", "corrections-1.npy":
         write_array(folder / name, np.zeros(3))
     files.preview("b")
-    assert len(files.names) == 4
+    assert len(files.names) == 5
     files.segment("b")
     assert files.names == ["volume-2.npy"]
 

@@ -177,4 +177,4 @@ def segment_command(
     )
     results = [f"labels-{job}.npy", f"labels-{job}-cleaned.npy", f"confidence-{job}.npy"]
     paths = (str(folder / name) for name in results)
-    return Segment(job, MODEL, file, options or SegmentOptions(), *paths)
+    return Segment(job, MODEL, file, options or SegmentOptions(), None, *paths)
