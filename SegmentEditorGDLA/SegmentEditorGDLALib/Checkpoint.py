@@ -13,15 +13,15 @@ from GDLACore.errors import EngineError, ModelFileError, OutputError, VolumeErro
 from GDLACore.model.card import ModelCard
 from GDLACore.worker import ModelRequest
 from GDLASegmenterLib.RequestOfParameters import modelRequest
-from GDLASegmenterLib.SlicePreviews import SlicePreviews
+from GDLASegmenterLib.SegmentationLogic import SegmentationLogic
 from GDLASegmenterLib.VolumeInput import readVolume
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """What slices are asked for with, and where: ``previews`` are those of the panel's worker."""
+    """What slices are asked for with, and where: ``logic`` is the panel's, with its worker."""
 
-    previews: SlicePreviews
+    logic: SegmentationLogic
     request: ModelRequest
     card: ModelCard
     borders: str
@@ -73,7 +73,7 @@ def readyCheckpoint(volumeNode) -> Checkpoint:
         )
     borders = "smooth" if _widget().logic.getParameterNode().smoothBorders else "published"
     return Checkpoint(
-        panel.logic.previews, modelRequest(model, panel.environment.device), model.card, borders
+        panel.logic, modelRequest(model, panel.environment.device), model.card, borders
     )
 
 

@@ -10,7 +10,9 @@ from slicer.i18n import tr as _
 from GDLACore.errors import GDLAError, OutputError
 from GDLACore.model.card import Label, ModelCard
 from SegmentEditorGDLALib.Checkpoint import chosenModel, readyCheckpoint, warmUp
+from SegmentEditorGDLALib.EffectPreview import EffectPreview
 from SegmentEditorGDLALib.SliceSegmentation import SliceSegmentation
+from SegmentEditorGDLALib.SliceUnderEyes import viewedSlice
 from SegmentEditorGDLALib.Structures import structureOf
 
 _TICK_MS = 5
@@ -48,16 +50,23 @@ class EffectOptions(slicer.util.VTKObservationMixin):
     def stop(self) -> None:
         """Follow nothing any more. What has come is written, what has not is not awaited."""
         self.removeObservers()
+        self.preview.stop()
         if self._work is not None:
             self._work.finish()
             self._show()
 
     def cleanup(self) -> None:
         self.stop()
+        self.preview.cleanup()
         self._timer.disconnect("timeout()", self.onTick)
         self.segmentButton.disconnect("clicked(bool)", self.onSegment)
         self.allRadioButton.disconnect("toggled(bool)", self.onScope)
         self.structureComboBox.disconnect("activated(int)", self.onStructure)
+
+    def leaveVolume(self) -> None:
+        """Stop previewing, because another source volume is chosen."""
+        self.preview.stop()
+        self.showCheckpoint()
 
     def showCheckpoint(self) -> None:
         """Show which checkpoint is chosen, and offer its structures."""
@@ -108,13 +117,21 @@ class EffectOptions(slicer.util.VTKObservationMixin):
             volumeNode = self._effect.parameterSetNode().GetSourceVolumeNode()
             self.showCheckpoint()  # another may have been chosen meanwhile
             checkpoint = readyCheckpoint(volumeNode)
+            index = viewedSlice(volumeNode, checkpoint.card)
+            if self.preview.viewedIndex is not None:  # of several views, the one that shows it
+                index = self.preview.viewedIndex
             label = None if isAll else self._labelToWrite()
-            self._work = SliceSegmentation(self._effect, checkpoint, label)
+            self._work = SliceSegmentation(self._effect, checkpoint, index, label)
         except GDLAError as error:
-            self.statusLabel.text = str(error)
+            self.say(str(error))
             return
         self._timer.start()
         self._show()
+
+    def say(self, text: str) -> None:
+        """Tell the user something, unless there is something else going on to be told of."""
+        if self._work is None:
+            self.statusLabel.text = text
 
     def onTick(self) -> None:
         """Look after what is going on."""
@@ -195,6 +212,7 @@ class EffectOptions(slicer.util.VTKObservationMixin):
         self.checkpointLabel.wordWrap = True
         self.checkpointLabel.toolTip = _("It is chosen in the module GDLA Segmenter.")
         self._effect.addLabeledOptionsWidget(_("Checkpoint:"), self.checkpointLabel)
+        self.preview = EffectPreview(self._effect, self.say)
         self.segmentButton = qt.QPushButton(_("Segment this slice"))
         self.segmentButton.toolTip = _(
             "Segment the slice that the slice view shows. Other slices are not touched."

@@ -64,8 +64,8 @@ class GDLAEffect(AbstractScriptedSegmentEditorEffect):
         self._options.stop()
 
     def sourceVolumeNodeChanged(self) -> None:
-        if self._options is not None:
-            self._options.update()
+        if self._options is not None and self.scriptedEffect.active():
+            self._options.leaveVolume()
 
     def updateGUIFromMRML(self) -> None:
         self._options.update()

@@ -5,32 +5,29 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator
 
-import slicer
-import slicer.util
 from slicer.i18n import tr as _
 
-from GDLACore.errors import GDLAError, OutputError, VolumeError
+from GDLACore.errors import GDLAError, OutputError
 from GDLACore.model.card import Label, ModelCard
+from GDLASegmenterLib.LabelLayer import sameGrid
 from GDLASegmenterLib.ModelLayers import modelLayers
 from GDLASegmenterLib.ModelSegments import addSegments, findSegments
 from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
 from GDLASegmenterLib.SlicePreviews import SlicePreview
-from GDLASegmenterLib.VolumeGrid import VolumeGrid, checkOutput, volumeGrid
+from GDLASegmenterLib.VolumeGrid import VolumeGrid, checkOutput, sameTransform, volumeGrid
 from GDLASegmenterLib.VolumeSlices import VolumeSlices
 from SegmentEditorGDLALib.Checkpoint import Checkpoint
 from SegmentEditorGDLALib.SliceEdit import editInSteps
 
 _log = logging.getLogger(__name__)
 
-_SHOWS_SLICES = 0.7  # cosine between the view's normal and the slices'
-_IN_SLICE = 0.5  # slices: further from its middle, another slice is seen
-
 
 class SliceSegmentation:
     """What is going on, from the click to the last voxel, without anybody waiting for it.
 
-    ``label`` is the structure that the selected segment is to show; None stands for all structures
-    of the checkpoint, each in the segment that its model made, which is added if there is none.
+    ``index`` is the stored slice along the axis that the checkpoint's model slices. ``label`` is
+    the structure that the selected segment is to show; None stands for all structures of the
+    checkpoint, each in the segment that its model made, which is added if there is none.
     ``text`` says what goes on, or what came of it; ``error`` is set if it failed. Call ``advance``
     from a timer until ``isOver``.
 
@@ -40,22 +37,23 @@ class SliceSegmentation:
     Raises VolumeError or OutputError if it cannot begin.
     """
 
-    def __init__(self, effect, checkpoint: Checkpoint, label: Label | None) -> None:
+    def __init__(self, effect, checkpoint: Checkpoint, index: int, label: Label | None) -> None:
         node = effect.parameterSetNode()
         volumeNode = node.GetSourceVolumeNode()
         self.error: GDLAError | None = None
         self.isOver = False
         self._effect = effect
         self._label = label
-        self._previews = checkpoint.previews
+        self._index = index
+        self._previews = checkpoint.logic.previews
         self._segmentationNode = node.GetSegmentationNode()
         self._segmentID = node.GetSelectedSegmentID()
-        self._index, axis = _viewedSlice(volumeNode, checkpoint.card)
         self._steps: Generator[None, None, int] | None = None
+        axis = VolumeSlices.of(volumeNode, checkpoint.card).axis
         self._check(volumeGrid(volumeNode), checkpoint.card, axis)
-        self.text = _("Segmenting slice {index}…").format(index=self._index)
-        checkpoint.previews.want(
-            *(volumeNode, checkpoint.request, checkpoint.card, checkpoint.borders, self._index),
+        self.text = _("Segmenting slice {index}…").format(index=index)
+        self._previews.want(
+            *(volumeNode, checkpoint.request, checkpoint.card, checkpoint.borders, index),
             *(self._onLabels, self._fail),
         )
 
@@ -118,6 +116,18 @@ class SliceSegmentation:
         if self._label is not None and segment is None:
             raise OutputError(_("No segment is selected."), _("Select one, or add one."))
         checkOutput(node, grid, card)
+        # An empty segmentation passes that in any place, because a run would put it in its own.
+        edited = self._effect.referenceGeometryImage()
+        if edited is None or not sameGrid(edited, grid.IJKToRAS) or not sameTransform(node, grid):
+            raise OutputError(
+                _(
+                    "{segmentation} is edited in another place, or in other voxels, than {volume}'s."
+                ).format(segmentation=node.GetName(), volume=grid.volumeName),
+                _(
+                    "Put both under the same transform, and set the segmentation's geometry to the "
+                    "volume's (the button beside Source volume)."
+                ),
+            )
         if self._index in ReviewedSlices(node, grid, axis).ticked:
             raise OutputError(
                 _("You ticked slice {index} as reviewed.").format(index=self._index),
@@ -147,35 +157,3 @@ class SliceSegmentation:
                 index=self._index
             )
         return _("Slice {index}: {count} voxels changed.").format(index=self._index, count=changed)
-
-
-def _viewedSlice(volumeNode, card: ModelCard) -> tuple[int, int]:
-    """Return the stored slice of ``volumeNode`` that the user looks at, and its array axis.
-
-    Raises VolumeError if no slice view shows one, and only that.
-    """
-    slices, name = VolumeSlices.of(volumeNode, card), volumeNode.GetName()
-    views = [
-        slices.seenIn(sliceNode)
-        for sliceNode in slicer.util.getNodesByClass("vtkMRMLSliceNode", volumeNode.GetScene())
-        if sliceNode.IsMappedInLayout()
-    ]
-    best = max(views, key=lambda view: view.alignment, default=None)
-    if best is None or best.alignment <= _SHOWS_SLICES:
-        raise VolumeError(
-            _("No slice view is along the slices of {name} that the model looks at.").format(
-                name=name
-            ),
-            _("Show such a view: most often the axial one."),
-        )
-    if best.spread > _IN_SLICE:
-        raise VolumeError(
-            _("The slice view is tilted against the slices of {name}.").format(name=name),
-            _("Rotate it to the volume's plane, so that all of the slice is seen."),
-        )
-    if best.index is None:
-        raise VolumeError(
-            _("The slice view shows nothing of {name}.").format(name=name),
-            _("Scroll to where the image is."),
-        )
-    return best.index, slices.axis

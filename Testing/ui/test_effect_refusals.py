@@ -11,6 +11,16 @@ from panels import ct_array
 from GDLACore.errors import WorkerError
 
 BRIGHT = ct_array() > 0
+SHIFT = np.eye(4) + np.eye(4, k=3) * 5
+
+
+def set_grid(desk, spacing):
+    """Let the segmentation be edited in other voxels than the volume's."""
+    name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(0, 0, spacing)
+    geometry = slicer.vtkSegmentationConverter.SerializeImageGeometry(matrix, [0, 9, 0, 9, 0, 9])
+    desk.node.GetSegmentation().SetConversionParameter(name, geometry)
 
 
 @pytest.fixture
@@ -119,13 +129,25 @@ def test_a_view_of_no_slice_is_refused(desk, untouched, index):
 
 
 def test_a_segmentation_on_another_grid_is_refused(desk):
-    name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
-    matrix = vtk.vtkMatrix4x4()
-    matrix.SetElement(0, 0, 0.7)
-    geometry = slicer.vtkSegmentationConverter.SerializeImageGeometry(matrix, [0, 9, 0, 9, 0, 9])
-    desk.node.GetSegmentation().SetConversionParameter(name, geometry)
+    set_grid(desk, 0.7)
     desk.click()
     assert desk.status.startswith("manual was made on another voxel grid than that of CT.")
+
+
+@pytest.mark.parametrize("what", ["grid", "transform"])
+def test_an_empty_segmentation_elsewhere_is_refused_too(desk, what):
+    """A run would put it in its own place; here the editor's place counts."""
+    desk.node.GetSegmentation().RemoveAllSegments()
+    desk.options.allRadioButton.click()
+    if what == "grid":
+        set_grid(desk, 0.7)
+    else:
+        transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+        transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(SHIFT))
+        desk.node.SetAndObserveTransformNodeID(transform.GetID())
+    desk.click()
+    assert desk.status.startswith("manual is edited in another place, or in other voxels, than CT")
+    assert desk.node.GetSegmentation().GetNumberOfSegments() == 0
 
 
 def test_a_ticked_slice_is_refused_until_the_tick_is_gone(desk, untouched):
