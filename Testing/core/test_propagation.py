@@ -95,6 +95,14 @@ def test_slices_may_have_any_size(shape):
     assert dice(labels[MIDDLE + 1], truth[MIDDLE + 1], ORGAN) > 0.8
 
 
+@pytest.mark.parametrize("shape", [(2, 40), (40, 2), (3, 3)])
+def test_slices_of_hardly_any_pixels_do_no_harm(shape):
+    array = np.random.default_rng(2).integers(-160, 240, (3, *shape)).astype(np.int16)
+    volume = Volume(array, np.diag([1.0, 1.0, 3.0, 1.0]), "strip", "CT")
+    labels = rerun(volume, {1: np.full(shape, ORGAN, np.uint8)})
+    assert (labels[1] == ORGAN).all()
+
+
 @pytest.mark.parametrize("storage", ["coronal storage", "flipped", "left-handed oblique"])
 def test_it_does_not_matter_how_the_volume_is_stored(storage):
     volume, truth = shifting_organ(storage="axial")
