@@ -17,13 +17,18 @@ from GDLACore.imaging.volume import Volume
 from GDLACore.options import SegmentOptions
 from GDLACore.worker import (
     Failed,
+    Finished,
     InProcessClient,
     LaunchError,
     ModelRequest,
+    PreviewDone,
+    Stopped,
     Warned,
     WorkerClient,
 )
 from GDLASegmenterLib.Folders import pythonSlicer
+
+_ENDS = (Finished, PreviewDone, Stopped, Failed)
 
 
 class WorkerHost:
@@ -40,7 +45,8 @@ class WorkerHost:
         self._warning = ""  # for the next job
         self._numbers = itertools.count(1)
         self._jobs: dict[int, int] = {}  # the client's numbers -> ours: clients begin at 1
-        self._again: Callable[[], int] | None = None  # asks the client for what was asked last
+        # The client's number of what was asked last, and what asks for it again; it holds a volume.
+        self._again: tuple[int, Callable[[], int]] | None = None
 
     @property
     def busy(self) -> bool:
@@ -105,6 +111,7 @@ class WorkerHost:
             self._client.close()
             self._client = None
             self._jobs.clear()
+            self._again = None
 
     def _current(self) -> WorkerClient:
         if self._client is None:
@@ -125,7 +132,7 @@ class WorkerHost:
     def _ask(self, ask: Callable[[], int]) -> int:
         asked = ask()
         job = self._jobs[asked] = next(self._numbers)
-        self._again = ask
+        self._again = asked, ask
         return job
 
     def _heed(self, event) -> list:
@@ -134,6 +141,8 @@ class WorkerHost:
         job = getattr(event, "job", None)
         if job is None:
             return [event]
+        if self._again is not None and self._again[0] == job and isinstance(event, _ENDS):
+            self._again = None
         return [dataclasses.replace(event, job=self._jobs[job])]
 
     def _goOnHere(self, event: Failed) -> list:
@@ -142,8 +151,10 @@ class WorkerHost:
         self._warning = _("{message} Segmenting inside Slicer instead.").format(
             message=event.error.message
         )
-        job = self._jobs.get(event.job)
+        job, again = self._jobs.get(event.job), self._again
         self.close()
         if job is not None:
-            self._jobs[self._again()] = job
+            _number, ask = again
+            asked = ask()
+            self._jobs[asked], self._again = job, (asked, ask)
         return []

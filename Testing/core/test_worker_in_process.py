@@ -18,6 +18,8 @@ from GDLACore.worker import (
     Finished,
     InProcessClient,
     Loaded,
+    PreviewDone,
+    Previewed,
     SlicesDone,
     Started,
     Stopped,
@@ -62,6 +64,15 @@ def test_a_model_is_loaded_and_a_volume_segmented(client):
     assert events[-1].job == started.job == job
     np.testing.assert_array_equal(started.labels, bright_volume().array > 0)
     assert client.pid == os.getpid()
+
+
+def test_slices_are_shown_with_labels_that_nobody_can_change(client):
+    job = client.preview(bright_volume(), MODEL, [2, 5], "smooth", key="a")
+    first, second = (e for e in heard(client, PreviewDone) if isinstance(e, Previewed))
+    assert (first.job, first.index, second.index) == (job, 2, 5)
+    np.testing.assert_array_equal(first.labels, bright_volume().array[2] > 0)
+    with pytest.raises(ValueError, match="read-only"):
+        first.labels[:] = 1
 
 
 def test_a_batch_that_does_not_end_is_left_alone_and_the_next_request_works(client, models):

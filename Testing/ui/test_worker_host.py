@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from inspect import signature
 from pathlib import Path
@@ -115,6 +116,19 @@ def test_jobs_and_previews_have_numbers_of_their_own_whatever_worker_does_them(h
     events = heard(host, PreviewDone)
     assert {event.job for event in events} == {numbers[-1]}
     assert numbers == sorted(set(numbers))
+
+
+def test_nothing_of_a_volume_is_held_when_its_work_is_done(host):
+    for ask in (
+        lambda volume: host.preview(volume, MODEL, [3], "smooth", key="b"),
+        lambda volume: host.segment(volume, MODEL, ALL, key="b"),
+    ):
+        volume = bright_volume()
+        held = weakref.ref(volume.array)
+        ask(volume)
+        del volume
+        heard(host, PreviewDone, Finished)
+        assert held() is None
 
 
 def test_a_job_takes_the_place_of_a_preview(host):
