@@ -16,6 +16,8 @@ from GDLASegmenterLib.SegmentationLogic import SegmentationLogic
 from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
 from GDLASegmenterLib.SegmentationRun import RunState
 from GDLASegmenterLib.SequenceRun import browserOf
+from GDLASegmenterLib.ViewedSlice import sliceAxis
+from GDLASegmenterLib.VolumeInput import readVolume
 
 _ETA_AFTER_S = 1.0  # a guess from less is no guess
 _GIVEN_S = 0.01
@@ -159,7 +161,10 @@ class InstallationActivity:
 
 
 class SegmentationActivity:
-    """A run of the logic for what ``request``, made of ``parameters``, asks for."""
+    """A run of the logic for what ``request``, made of ``parameters``, asks for.
+
+    ``axis`` is the array axis (0 = k) across the slices that are computed.
+    """
 
     def __init__(
         self, logic: SegmentationLogic, request: SegmentationRequest, parameters: Parameters
@@ -168,6 +173,7 @@ class SegmentationActivity:
         self._logic = logic
         self._volumeNode = request.volumeNode
         self._volumeName = request.volumeNode.GetName()
+        self.axis = sliceAxis(readVolume(request.volumeNode), request.card)
         # The choice stays when a volume is chosen that is not in a sequence.
         allFrames = parameters.allFrames and browserOf(request.volumeNode) is not None
         begin = logic.segmentSequence if allFrames else logic.segment

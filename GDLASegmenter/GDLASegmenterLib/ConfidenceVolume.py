@@ -41,6 +41,11 @@ def confidenceNode(segmentationNode):
     return segmentationNode.GetNodeReference(ROLE)
 
 
+def isConfidence(volumeNode) -> bool:
+    """Return whether ``volumeNode`` is a confidence volume, and so no image to segment."""
+    return volumeNode.GetAttribute(ROLE) is not None
+
+
 def confidenceSteps(
     segmentationNode,
     grid: VolumeGrid,
@@ -122,6 +127,7 @@ def _newNode(segmentationNode, grid: VolumeGrid):
     scene = segmentationNode.GetScene()
     name = scene.GenerateUniqueName(f"{segmentationNode.GetName()} confidence")
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    node.SetAttribute(ROLE, "1")
     display = scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
     display.SetAutoWindowLevel(False)  # before there are voxels to take levels from
     display.SetWindowLevelMinMax(0, 100)

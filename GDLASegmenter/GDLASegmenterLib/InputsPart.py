@@ -13,6 +13,7 @@ from slicer.i18n import tr as _
 
 from GDLACore import storage
 from GDLACore.errors import GDLAError
+from GDLASegmenterLib.ConfidenceVolume import isConfidence
 from GDLASegmenterLib.Controller import Step
 from GDLASegmenterLib.GettingModels import GettingModels
 from GDLASegmenterLib.ModalityGuess import guessModality
@@ -67,6 +68,13 @@ class InputsPart(slicer.util.VTKObservationMixin):
         if select is not None:
             self._parameters.modelName = select
         self.update()
+
+    def hideConfidence(self) -> None:
+        """Offer no confidence volumes: the selector would choose one if its volume is removed."""
+        model = self._ui.inputVolumeSelector.sortFilterProxyModel()
+        hidden = [node.GetID() for node in _scalarVolumes() if isConfidence(node)]
+        if list(model.hiddenNodeIDs) != hidden:
+            model.hiddenNodeIDs = hidden
 
     def stepsToDownload(self) -> list[Step]:
         """Return what is to be done to have the chosen checkpoint; it asks the user."""
@@ -208,11 +216,17 @@ def _likelyVolume():
     selectionNode = slicer.app.applicationLogic().GetSelectionNode()
     volumeNodes = [
         node
-        for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-        if not node.IsA("vtkMRMLLabelMapVolumeNode") and not node.GetHideFromEditors()
+        for node in _scalarVolumes()
+        if not (
+            node.IsA("vtkMRMLLabelMapVolumeNode") or node.GetHideFromEditors() or isConfidence(node)
+        )
     ]
     active = [one for one in volumeNodes if one.GetID() == selectionNode.GetActiveVolumeID()]
     return next(iter(active or volumeNodes), None)
+
+
+def _scalarVolumes() -> list:
+    return slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
 
 
 def _itemText(model: storage.StoredModel) -> str:

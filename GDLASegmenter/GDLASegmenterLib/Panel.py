@@ -11,19 +11,23 @@ from slicer.i18n import tr as _
 from GDLACore import storage
 from GDLASegmenterLib.Activities import SegmentationActivity
 from GDLASegmenterLib.Controller import Controller
+from GDLASegmenterLib.DoubtProfile import storeDoubt
 from GDLASegmenterLib.EnvironmentPart import EnvironmentPart
 from GDLASegmenterLib.InputsPart import InputsPart
 from GDLASegmenterLib.LogPart import LogPart
 from GDLASegmenterLib.PanelState import ENABLED, PanelState
 from GDLASegmenterLib.Parameters import Parameters
+from GDLASegmenterLib.PreviewPart import PreviewPart
 from GDLASegmenterLib.RequestOfParameters import modelRequest, requestOfParameters
 from GDLASegmenterLib.ResultPart import ResultPart
+from GDLASegmenterLib.ReviewPart import ReviewPart
 from GDLASegmenterLib.SegmentationLogic import SegmentationLogic
 from GDLASegmenterLib.TrainingSetPart import TrainingSetPart
 from GDLASegmenterLib.UndoHistory import saveStateForUndo
 from GDLASegmenterLib.WorkerHost import WorkerHost
 
 _TICK_MS = 50
+_TICK_FOR_PREVIEWS_MS = 10  # while somebody waits for a slice, what this adds is felt
 
 
 class Panel(slicer.util.VTKObservationMixin):
@@ -43,6 +47,8 @@ class Panel(slicer.util.VTKObservationMixin):
         self.logic = SegmentationLogic(self.worker, scene, saveStateForUndo)
         self.inputs = InputsPart(ui, self.environment.modelFolder, self.begin)
         self.result = ResultPart(ui)
+        self.preview = PreviewPart(ui, self.logic, scene, self.environment, self.inputs, self.begin)
+        self.review = ReviewPart(ui, self.inputs, self.result)
         self.trainingSet = TrainingSetPart(ui, self.inputs, self.result, self.begin)
         self.log = LogPart(ui, self.worker)
         self._activity: SegmentationActivity | None = None
@@ -69,12 +75,14 @@ class Panel(slicer.util.VTKObservationMixin):
             self.addObserver(parameters, vtk.vtkCommand.ModifiedEvent, self.onModified)
         self.inputs.setParameters(parameters)
         self.result.setParameters(parameters)
+        self.preview.setParameters(parameters)
         self.trainingSet.setParameters(parameters)
         self._render()
 
     def closeScene(self) -> None:
         """Let go of the scene, which is being closed; an installation goes on."""
         self.setParameters(None)
+        self.preview.forget()
         self._activity = None
         self.controller.forget()
         self._render()
@@ -135,6 +143,8 @@ class Panel(slicer.util.VTKObservationMixin):
             self.logic.update()
         self._followResult()
         self._render()
+        isWaiting = self.logic.previews.isWaiting
+        self._timer.setInterval(min(_TICK_FOR_PREVIEWS_MS, _TICK_MS) if isWaiting else _TICK_MS)
 
     def _segmentation(self, parameters: Parameters, volumeNode) -> SegmentationActivity | None:
         if parameters.inputVolume is not volumeNode:  # removed while something was installed
@@ -155,12 +165,15 @@ class Panel(slicer.util.VTKObservationMixin):
         self._device = activity.run.device
         if activity.isOver:
             self._activity = None
+            if node is not None and activity.run.doubt:
+                storeDoubt(node, activity.axis, activity.run.doubt)
 
     def _render(self) -> None:
         controller, ui = self.controller, self.ui
         state = controller.state
         enabled = ENABLED[state]
         isOpen = self.parameters is not None
+        self.inputs.hideConfidence()
         hasVolume = isOpen and self.parameters.inputVolume is not None
         for part in (ui.inputsSection, ui.extentSection, ui.advancedSection):
             part.enabled = isOpen and enabled.choices
@@ -177,6 +190,8 @@ class Panel(slicer.util.VTKObservationMixin):
         ui.progressBar.value = round(100 * (controller.fraction or 0))
         ui.statusLabel.text = "\n".join([controller.text, *controller.warnings]).strip()
         self.result.update(isOpen and enabled.result)
+        self.preview.update(enabled.preview)
+        self.review.update(isOpen and enabled.result)
         self.trainingSet.update(isOpen and enabled.addCase)
         self.log.update(controller)
         if state is not self._shownState:

@@ -19,8 +19,10 @@ class PanelState(Enum):
 class Enabled:
     """``choices``: everything that says what to segment, and installing and removing.
 
-    ``result``: editing and measuring the selected segmentation. ``addCase``: adding it to a
-    training set. ``progress``: the bar is shown.
+    ``result``: editing, reviewing and measuring the selected segmentation. ``addCase``: adding it
+    to a training set. ``preview``: asking the worker for slices as they are looked at, which it
+    cannot do during a run, nor while what it runs on is being changed. ``progress``: the bar is
+    shown.
     """
 
     choices: bool
@@ -28,15 +30,16 @@ class Enabled:
     cancel: bool
     result: bool
     addCase: bool
+    preview: bool
     progress: bool
 
 
 ENABLED = {
-    #                                choices segment cancel result addCase progress
-    PanelState.IDLE: Enabled(True, True, False, True, True, False),
-    PanelState.PREPARING: Enabled(False, False, True, False, False, True),
-    PanelState.RUNNING: Enabled(False, False, True, True, False, True),
-    PanelState.CANCELLING: Enabled(False, False, False, False, False, True),
-    PanelState.FAILED: Enabled(True, True, False, True, True, False),
-    PanelState.DONE: Enabled(True, True, False, True, True, False),
+    #                                choices segment cancel result addCase preview progress
+    PanelState.IDLE: Enabled(True, True, False, True, True, True, False),
+    PanelState.PREPARING: Enabled(False, False, True, False, False, False, True),
+    PanelState.RUNNING: Enabled(False, False, True, True, False, False, True),
+    PanelState.CANCELLING: Enabled(False, False, False, False, False, False, True),
+    PanelState.FAILED: Enabled(True, True, False, True, True, True, False),
+    PanelState.DONE: Enabled(True, True, False, True, True, True, False),
 }

@@ -53,6 +53,7 @@ class Parameters:
 
     ``modalityKnownOf`` is the volume that ``modality`` is about: it was guessed, or chosen, for it.
     ``modelName`` tells a checkpoint from others. ``batchSize``: 0 leaves it to the device.
+    ``confidence``: whether to find out how sure the network is, and so which slices are doubtful.
     ``firstSlice`` and ``lastSlice`` count stored slices along the checkpoint's slice axis; what is
     beyond the last of a volume means the last.
     """
@@ -70,4 +71,5 @@ class Parameters:
     allFrames: bool = False
     smoothBorders: bool = True
     largestComponent: bool = False
+    confidence: bool = True
     batchSize: Annotated[int, WithinRange(0, 64)] = 0

@@ -18,6 +18,11 @@ def modelRequest(model: StoredModel, device: str) -> ModelRequest:
     return ModelRequest(str(model.path), card=model.card_name, device=device)
 
 
+def bordersOf(parameters: Parameters) -> str:
+    """Return how the network's answers are enlarged: see ``SegmentOptions.borders``."""
+    return "smooth" if parameters.smoothBorders else "published"
+
+
 def requestOfParameters(
     parameters: Parameters, model: StoredModel | None, device: str
 ) -> SegmentationRequest:
@@ -67,7 +72,8 @@ def requestOfParameters(
         slices=slices,
         regionNode=regionNode,
         focusRAS=point,
-        borders="smooth" if parameters.smoothBorders else "published",
+        borders=bordersOf(parameters),
         batchSize=parameters.batchSize or None,
         largestComponent=parameters.largestComponent,
+        confidence=parameters.confidence,
     )

@@ -45,9 +45,17 @@ class VolumeSlices:
         Raises VolumeError if the volume cannot be segmented.
         """
         volume = readVolume(volumeNode)
-        view = slice_view(volume, card.slice_axis, card.view)
-        toIndex = np.linalg.inv(volume.ijk_to_ras)[2 - view.axes[0]]
-        return cls(volumeState(volumeNode), view.axes[0], view.count, toIndex)
+        return cls.along(volumeNode, slice_view(volume, card.slice_axis, card.view).axes[0])
+
+    @classmethod
+    def along(cls, volumeNode, axis: int) -> VolumeSlices:
+        """Return the slices of ``volumeNode`` along array axis ``axis`` (0 = k).
+
+        Raises VolumeError if the volume cannot be segmented.
+        """
+        volume = readVolume(volumeNode)
+        toIndex = np.linalg.inv(volume.ijk_to_ras)[2 - axis]
+        return cls(volumeState(volumeNode), axis, volume.shape[axis], toIndex)
 
     def seenIn(self, sliceNode) -> ViewOfSlices:
         """Return what the slice view of ``sliceNode`` shows."""

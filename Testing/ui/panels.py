@@ -69,6 +69,19 @@ def add_ct(name: str = "CT", slices: int = SLICES) -> slicer.vtkMRMLScalarVolume
     return add_volume(ct_array(slices), SPACING, name)
 
 
+def add_slice_view(name: str = "Red") -> slicer.vtkMRMLSliceNode:
+    """Add a slice view that shows axial slices; its node outlives the scene if not removed."""
+    scene = slicer.mrmlScene
+    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
+    node = scene.CreateNodeByClass("vtkMRMLSliceNode")
+    node.UnRegister(None)
+    node.SetLayoutName(name)
+    node = scene.AddNode(node)
+    node.SetMappedInLayout(True)
+    node.SetOrientationToAxial()
+    return node
+
+
 def ct_array(slices: int = SLICES) -> np.ndarray:
     array = np.full((slices, 16, 16), -1000, np.int16)
     array[1:-1, 4:12, 4:12] = 60

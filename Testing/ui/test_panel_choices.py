@@ -7,7 +7,7 @@ import pytest
 import qt
 import slicer
 from nodes import add_color_volume, add_label_map, add_volume, add_volume_sequence
-from panels import SPACING, add_ct, ct_array, segment_voxels
+from panels import SPACING, add_ct, add_slice_view, ct_array, segment_voxels
 
 BOX = 8 * 8  # voxels of the bright box in a slice
 RANDOM = np.random.default_rng(0)
@@ -31,17 +31,10 @@ def parameters(worker, widget):
 
 @pytest.fixture
 def slice_view(desktop):
-    """A slice view that shows axial slices; its node would outlive the scene."""
-    scene = slicer.mrmlScene
-    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
-    node = scene.CreateNodeByClass("vtkMRMLSliceNode")
-    node.UnRegister(None)
-    node.SetLayoutName("Red")
-    node = scene.AddNode(node)
-    node.SetMappedInLayout(True)
-    node.SetOrientationToAxial()
+    """A slice view that shows axial slices."""
+    node = add_slice_view()
     yield node
-    scene.RemoveNode(node)
+    slicer.mrmlScene.RemoveNode(node)
 
 
 @pytest.fixture

@@ -55,14 +55,16 @@ def shown(panel):
     assert len(result) == 1 and ui.show3DButton.locked is not (True in result)
     bar = ui.progressBar.isVisible()
     beginning = ui.segmentButton.enabled, ui.cancelButton.enabled
-    return choices, *beginning, result.pop(), ui.addCaseButton.enabled, bar
+    preview = ui.livePreviewCheckBox.enabled
+    return choices, *beginning, result.pop(), ui.addCaseButton.enabled, preview, bar
 
 
 def allowed(panel):
     from GDLASegmenterLib.PanelState import ENABLED
 
     one = ENABLED[panel.controller.state]
-    return one.choices, one.segment, one.cancel, one.result, one.addCase, one.progress
+    may = one.choices, one.segment, one.cancel, one.result, one.addCase, one.preview
+    return *may, one.progress
 
 
 def test_every_state_allows_what_the_table_says(desktop, panel, worker, widget, begin, finish):

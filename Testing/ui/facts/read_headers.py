@@ -21,6 +21,7 @@ CTK = "5056664a20a3d0a393bb6d91f040525581e0dcdf"  # what both Slicers build with
 SLICER_HEADERS = (
     "Libs/MRML/Widgets/qMRMLWidget.h",
     "Libs/MRML/Widgets/qMRMLNodeComboBox.h",
+    "Libs/MRML/Widgets/qMRMLSortFilterProxyModel.h",
     "Libs/MRML/Widgets/qMRMLSliderWidget.h",
     "Libs/MRML/Widgets/qMRMLSpinBox.h",
     "Libs/MRML/Widgets/qMRMLRangeWidget.h",

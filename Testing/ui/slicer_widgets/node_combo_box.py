@@ -12,20 +12,19 @@ import slicer
 import vtk
 from pythonqt import qt
 from pythonqt.binding import QtGui
-from pythonqt.declared import Behaviour, declare
+from pythonqt.declared import Behaviour, behaviour_of, declare
 
 from slicer_widgets.node_filter import NodeFilter
 from slicer_widgets.node_rows import NodeRows
 from slicer_widgets.observers import Observers
 from slicer_widgets.scene_widgets import require
+from slicer_widgets.sort_filter_model import SortFilterProxyModel
 
 
 class NodeComboBox(Behaviour):
     initial = {
-        "showChildNodeTypes": True,
-        "addEnabled": True,
-        "removeEnabled": True,
-        "selectNodeUponCreation": True,
+        **dict.fromkeys(("showChildNodeTypes", "selectNodeUponCreation"), True),
+        **dict.fromkeys(("addEnabled", "removeEnabled"), True),
         "noneDisplay": "None",
         "interactionNodeSingletonTag": "Singleton",
     }
@@ -34,6 +33,8 @@ class NodeComboBox(Behaviour):
         self._scene: slicer.vtkMRMLScene | None = None
         self._observers, self._node_observers = Observers(self.widget), Observers(self.widget)
         self._filter = NodeFilter()
+        self._model = SortFilterProxyModel(self.widget)
+        behaviour_of(self._model).follow(self._filter, self._refill)
         self._labels: dict[str, str] = {}
         self._base_names: dict[str, str] = {}
         self._menu_actions: list[QtGui.QAction] = []
@@ -131,8 +132,7 @@ class NodeComboBox(Behaviour):
 
     def _insert(self, node: slicer.vtkMRMLNode) -> None:
         self._watch(node)
-        order = [other.GetID() for other in self._filter.accepted(self._scene)]
-        self._rows.insert(order.index(node.GetID()), node)
+        self._rows.insert(self._filter.place_of(node, self._scene), node)
 
     def _actions(self) -> list[tuple[str, Callable[[], object]]]:
         types = self._filter.types
@@ -235,13 +235,15 @@ class NodeComboBox(Behaviour):
     changed_editEnabled = changed_renameEnabled = changed_noneEnabled
 
     def read_baseName(self) -> str:
-        types = self._filter.types
-        return self._base_names.get(types[0], "") if types else ""
+        return self._base_names.get(self._filter.types[0], "") if self._filter.types else ""
 
     def write_baseName(self, name: str) -> None:
         if not self._filter.types:
             raise RuntimeError("baseName is set before nodeTypes: Slicer ignores it")
         self._base_names |= dict.fromkeys(self.values["nodeTypes"], name)
+
+    def sortFilterProxyModel(self) -> SortFilterProxyModel:
+        return self._model
 
     def addAttribute(self, kind: str, name: str, value: object = None) -> None:
         self._filter.attributes[kind] = (name, value)
@@ -267,8 +269,7 @@ class NodeComboBox(Behaviour):
 
     def addNode(self, kind: str = "") -> slicer.vtkMRMLNode | None:
         types = self._filter.types
-        kind = kind or (types[0] if types else "")
-        if kind not in types:
+        if (kind := kind or (types[0] if types else "")) not in types:
             return None
         node = self._scene.CreateNodeByClass(kind)
         node.UnRegister(None)

@@ -6,13 +6,14 @@ import slicer
 
 
 class NodeFilter:
-    """By class, by attribute, and not those that hide from editors."""
+    """By class, by attribute, and not those that hide from editors or are named one by one."""
 
     def __init__(self) -> None:
         self.types: tuple[str, ...] = ()
         self.hidden_types: tuple[str, ...] = ()
         self.show_hidden = False
         self.show_derived = True
+        self.hidden_ids: tuple[str, ...] = ()
         self.attributes: dict[str, tuple[str, object]] = {}  # by class: name and value
 
     def is_of_types(self, node: slicer.vtkMRMLNode) -> bool:
@@ -21,6 +22,8 @@ class NodeFilter:
     def accepts(self, node: slicer.vtkMRMLNode) -> bool:
         if node.GetHideFromEditors() and not self.show_hidden:
             return False
+        if node.GetID() in self.hidden_ids:
+            return False
         return not self.types or any(self._fits(node, kind) for kind in self.types)
 
     def accepted(self, scene: slicer.vtkMRMLScene | None) -> list[slicer.vtkMRMLNode]:
@@ -28,6 +31,10 @@ class NodeFilter:
         count = scene.GetNumberOfNodes() if scene is not None else 0
         nodes = (scene.GetNthNode(index) for index in range(count))
         return [node for node in nodes if self.accepts(node)]
+
+    def place_of(self, node: slicer.vtkMRMLNode, scene: slicer.vtkMRMLScene) -> int:
+        """Return how many of the nodes that are listed come before ``node``."""
+        return [other.GetID() for other in self.accepted(scene)].index(node.GetID())
 
     def _fits(self, node: slicer.vtkMRMLNode, kind: str) -> bool:
         if not node.IsA(kind) or (not self.show_derived and node.GetClassName() != kind):

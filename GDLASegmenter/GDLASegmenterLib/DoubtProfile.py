@@ -1,0 +1,108 @@
+"""How doubtful every slice of a segmentation is, kept with it in the scene."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+_ROLE = "GDLA.Doubt"
+_AXIS = "GDLA.SliceAxis"
+_SLICE, _DOUBT = range(2)  # the columns, whose titles are in the user's language
+
+
+@dataclass(frozen=True)
+class DoubtProfile:
+    """``values``: the doubt of stored slices along array axis ``axis`` (0 = k), by their index.
+
+    The unit is that of ``GDLACore.review.doubt``. A slice without a value was never computed.
+    """
+
+    axis: int
+    values: Mapping[int, float]
+
+
+def nextDoubtful(
+    values: Mapping[int, float], protected: Collection[int], last: int | None
+) -> int | None:
+    """Return the slice to look at after ``last``: the most doubtful that is not reviewed yet.
+
+    ``values`` as in ``DoubtProfile``; ``last`` is what this function returned before, None to begin
+    with the most doubtful one. ``protected`` slices are passed over. Each slice comes once before
+    the first comes again, also if slices were protected meanwhile. None if there is none to look
+    at.
+    """
+
+    def order(index: int) -> tuple[float, int]:
+        return -values[index], index
+
+    slices = sorted((index for index in values if index not in protected), key=order)
+    if last in values:
+        following = (index for index in slices if order(index) > order(last))
+        return next(following, slices[0] if slices else None)
+    return slices[0] if slices else None
+
+
+def profileNode(segmentationNode):
+    """Return the table node with the profile of ``segmentationNode``, None if there is none."""
+    return segmentationNode.GetNodeReference(_ROLE)
+
+
+def readProfile(segmentationNode) -> DoubtProfile | None:
+    """Return the profile that belongs to ``segmentationNode``, None if there is none to read."""
+    tableNode = profileNode(segmentationNode)
+    if tableNode is None or tableNode.GetNumberOfColumns() <= _DOUBT:
+        return None
+    axis = tableNode.GetAttribute(_AXIS)
+    if axis not in ("0", "1", "2"):
+        return None
+    table = tableNode.GetTable()
+    # A table that was read from a file, or that the user has edited, may consist of texts.
+    cells = (
+        [table.GetValue(row, column) for column in (_SLICE, _DOUBT)]
+        for row in range(table.GetNumberOfRows())
+    )
+    return DoubtProfile(
+        int(axis), {slice_.ToInt(): doubt.ToDouble() for slice_, doubt in cells if doubt.IsValid()}
+    )
+
+
+def storeDoubt(segmentationNode, axis: int, doubt: Mapping[int, float]) -> None:
+    """Keep ``doubt`` of slices along array axis ``axis``, beside what is known of other slices.
+
+    What was known of slices along another axis is forgotten: the model that said so is not the one
+    that made the segments as they are.
+    """
+    known = readProfile(segmentationNode)
+    before = known.values if known is not None and known.axis == axis else {}
+    slices, numbers = vtk.vtkIntArray(), vtk.vtkDoubleArray()
+    slices.SetName(_("Slice"))
+    numbers.SetName(_("Doubt [voxels]"))
+    for index, value in sorted({**before, **doubt}.items()):
+        slices.InsertNextValue(index)
+        numbers.InsertNextValue(value)
+    tableNode = profileNode(segmentationNode) or _newTable(segmentationNode)
+    wasModified = tableNode.StartModify()
+    tableNode.RemoveAllColumns()
+    tableNode.AddColumn(slices)
+    tableNode.AddColumn(numbers)
+    tableNode.SetAttribute(_AXIS, str(axis))
+    tableNode.EndModify(wasModified)
+
+
+def _newTable(segmentationNode):
+    """Add an empty table to the folder of ``segmentationNode``, which refers to it."""
+    scene = segmentationNode.GetScene()
+    name = scene.GenerateUniqueName(_("{name} doubt").format(name=segmentationNode.GetName()))
+    tableNode = scene.AddNewNodeByClass("vtkMRMLTableNode", name)
+    tableNode.SetUseColumnTitleAsColumnHeader(True)
+    segmentationNode.SetNodeReferenceID(_ROLE, tableNode.GetID())
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    item = hierarchy.GetItemByDataNode(tableNode)
+    if item:
+        ofSegmentation = hierarchy.GetItemByDataNode(segmentationNode)
+        hierarchy.SetItemParent(item, hierarchy.GetItemParent(ofSegmentation))
+    return tableNode

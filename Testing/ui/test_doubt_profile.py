@@ -1,0 +1,147 @@
+"""The doubt of every slice: kept with the segmentation, and the order in which slices are shown."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+import slicer
+from hypothesis import given
+from hypothesis import strategies as st
+from nodes import add_segmentation, add_volume, put_into_study
+from panels import MODULE
+
+sys.path.append(str(MODULE.parent))
+
+from GDLASegmenterLib.DoubtProfile import (
+    DoubtProfile,
+    nextDoubtful,
+    profileNode,
+    readProfile,
+    storeDoubt,
+)
+
+# The order
+
+
+def test_the_most_doubtful_slice_comes_first_and_reviewed_ones_never():
+    values = {0: 3.0, 1: 9.0, 2: 5.0, 3: 5.0}
+    assert nextDoubtful(values, {1}, None) == 2  # of equal ones, the first in the volume
+
+
+def test_a_slice_that_was_corrected_meanwhile_is_followed_by_the_next_one():
+    values = {0: 3.0, 1: 9.0, 2: 5.0}
+    assert nextDoubtful(values, {2}, 2) == 0  # not 1 again, which was passed over
+
+
+def test_after_the_last_slice_the_first_comes_again():
+    assert nextDoubtful({0: 3.0, 1: 9.0}, set(), 0) == 1
+
+
+def test_a_slice_without_doubt_is_followed_by_the_most_doubtful():
+    assert nextDoubtful({0: 3.0, 1: 9.0}, set(), 7) == 1
+
+
+@pytest.mark.parametrize("values", [{}, {4: 2.0}])
+def test_there_is_no_next_slice_where_all_are_reviewed(values):
+    assert nextDoubtful(values, {4}, None) is None
+    assert nextDoubtful(values, {4}, 4) is None
+
+
+@given(
+    st.dictionaries(st.integers(0, 30), st.floats(0, 4).map(round)),
+    st.sets(st.integers(0, 30)),
+    st.one_of(st.none(), st.integers(0, 30)),
+)
+def test_every_slice_that_is_not_reviewed_comes_once_before_the_first_comes_again(
+    values, protected, last
+):
+    wanted = set(values) - protected
+    seen = []
+    for _ in wanted:
+        last = nextDoubtful(values, protected, last)
+        seen.append(last)
+    assert set(seen) == wanted
+    if wanted:
+        assert nextDoubtful(values, protected, last) == seen[0]
+
+
+# The table
+
+
+@pytest.fixture
+def scene(desktop):
+    return slicer.mrmlScene
+
+
+@pytest.fixture
+def segmentation(scene):
+    volume = add_volume(np.zeros((6, 5, 4), np.int16), np.diag([1.0, 2.0, 3.0, 1.0]), "CT")
+    mask = np.zeros((6, 5, 4), bool)
+    mask[2:4, 1:3, 1:3] = True
+    return add_segmentation(volume, {"liver": mask})
+
+
+def test_what_is_stored_is_read_back(segmentation):
+    assert readProfile(segmentation) is None
+    storeDoubt(segmentation, 1, {3: 2.5, 0: 1e-3})
+    assert readProfile(segmentation) == DoubtProfile(1, {0: 1e-3, 3: 2.5})
+
+
+def test_other_slices_keep_their_doubt_and_there_stays_one_table(scene, segmentation):
+    storeDoubt(segmentation, 0, {0: 1.0, 1: 2.0})
+    storeDoubt(segmentation, 0, {1: 8.0, 5: 4.0})
+    assert readProfile(segmentation).values == {0: 1.0, 1: 8.0, 5: 4.0}
+    assert scene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 1
+
+
+def test_the_doubt_of_slices_along_another_axis_takes_its_place(segmentation):
+    storeDoubt(segmentation, 0, {0: 1.0, 1: 2.0})
+    storeDoubt(segmentation, 2, {1: 8.0})
+    assert readProfile(segmentation) == DoubtProfile(2, {1: 8.0})
+
+
+def test_the_table_lies_beside_its_segmentation(segmentation):
+    folder = put_into_study(segmentation)
+    storeDoubt(segmentation, 0, {0: 1.0})
+    tree = slicer.mrmlScene.GetSubjectHierarchyNode()
+    assert tree.GetItemParent(tree.GetItemByDataNode(profileNode(segmentation))) == folder
+    assert profileNode(segmentation).GetName() == "manual doubt"
+
+
+def test_a_table_that_was_removed_is_made_anew(scene, segmentation):
+    storeDoubt(segmentation, 0, {0: 1.0})
+    scene.RemoveNode(profileNode(segmentation))
+    assert readProfile(segmentation) is None
+    storeDoubt(segmentation, 0, {1: 2.0})
+    assert readProfile(segmentation).values == {1: 2.0}
+
+
+def test_a_table_that_the_user_has_spoilt_is_no_profile(segmentation):
+    storeDoubt(segmentation, 0, {0: 1.0})
+    node = profileNode(segmentation)
+    node.SetAttribute("GDLA.SliceAxis", "x")
+    assert readProfile(segmentation) is None
+    storeDoubt(segmentation, 0, {0: 1.0})
+    node.GetTable().SetValue(0, 1, "much")
+    assert readProfile(segmentation).values in ({}, {0: 0.0}, {0: 1.0})
+    node.RemoveAllColumns()
+    assert readProfile(segmentation) is None
+
+
+def test_the_profile_comes_back_with_the_scene(scene, segmentation, tmp_path):
+    storeDoubt(segmentation, 0, {0: 0.125, 3: 1234.5})
+    table = profileNode(segmentation)
+    table.AddDefaultStorageNode()
+    table.GetStorageNode().SetFileName(str(tmp_path / "doubt.tsv"))
+    assert table.GetStorageNode().WriteData(table)
+    scene.SetURL(str(tmp_path / "scene.mrml"))
+    assert scene.Commit()
+    scene.Clear(0)
+    scene.Import()
+    (again,) = (
+        scene.GetNthNodeByClass(n, "vtkMRMLSegmentationNode")
+        for n in range(scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode"))
+    )
+    assert readProfile(again) == DoubtProfile(0, {0: 0.125, 3: 1234.5})
