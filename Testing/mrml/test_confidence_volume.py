@@ -20,6 +20,7 @@ from GDLACore.errors import OutputError
 from GDLASegmenterLib.ConfidenceVolume import (
     confidenceNode,
     confidenceSteps,
+    isConfidence,
     isConfidenceShown,
     showConfidence,
 )
@@ -80,6 +81,7 @@ def test_there_is_none_before_it_is_written(segmentation):
 def test_it_is_a_volume_of_percent_named_after_the_segmentation(segmentation, volume):
     node = write(segmentation, volume)
     assert node.GetName() == "organs confidence"
+    assert isConfidence(node) and not isConfidence(volume)
     assert node.IsA("vtkMRMLScalarVolumeNode") and not node.IsA("vtkMRMLLabelMapVolumeNode")
     assert values(node).dtype == np.uint8
     np.testing.assert_array_equal(values(node), percent_of(sure()))
@@ -258,7 +260,7 @@ def test_a_saved_scene_brings_it_back_and_later_slices_go_into_it(scene, tmp_pat
     (segmentation,) = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
     volume = segmentation.GetNodeReference(segmentation.GetReferenceImageGeometryReferenceRole())
     node = confidenceNode(segmentation)
-    assert node.GetName() == "organs confidence"
+    assert node.GetName() == "organs confidence" and isConfidence(node)
     found = dict(zip(map(tuple, _places(node)), values(node).ravel().tolist(), strict=True))
     assert found == by_place
     display = node.GetDisplayNode()
