@@ -118,7 +118,8 @@ def _referenceImage(segmentation):
     geometry = segmentation.GetConversionParameter(name)
     if not geometry:
         geometry = segmentation.DetermineCommonLabelmapGeometry(
-            slicer.vtkSegmentation.EXTENT_UNION_OF_SEGMENTS
+            slicer.vtkSegmentation.EXTENT_UNION_OF_SEGMENTS,
+            None,  # of all segments
         )
     image = slicer.vtkOrientedImageData()
     if not geometry or not slicer.vtkSegmentationConverter.DeserializeImageGeometry(

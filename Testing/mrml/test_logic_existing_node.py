@@ -166,6 +166,15 @@ def test_an_empty_segmentation_takes_the_volumes_grid_and_transform(scene, bench
     np.testing.assert_array_equal(label_map(node, bench.card, SHAPE), FIRST)
 
 
+def test_a_segmentation_that_does_not_say_its_grid_is_written_on_that_of_its_voxels(
+    bench, volume_node, node
+):
+    name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
+    node.GetSegmentation().SetConversionParameter(name, "")
+    bench.segment(volume_node, outputNode=node)
+    np.testing.assert_array_equal(label_map(node, bench.card, SHAPE), SECOND)
+
+
 def test_surfaces_that_are_shown_stay_while_slices_arrive_and_are_renewed_at_the_end(
     bench, volume_node, node
 ):

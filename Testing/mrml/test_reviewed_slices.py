@@ -1,0 +1,205 @@
+"""Which slices of a segmentation count as reviewed by the user, and until when."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import slicer
+import slicer.util
+from editing import Editor, reviewed
+from nodes import add_segment, add_volume, separate_layers
+from phantom import make_card
+from segmenting import Bench, label_map
+
+from GDLASegmenterLib.ModelRecord import recordOf
+
+SHAPE = (6, 7, 8)
+GENERATOR = np.random.default_rng(3)
+FIRST, SECOND, THIRD = (GENERATOR.integers(0, 4, SHAPE).astype(np.uint8) for _ in range(3))
+VOXEL = (2, 3, 4)
+
+
+@pytest.fixture
+def volume_node(scene):
+    return add_volume(FIRST.astype(np.int16))
+
+
+@pytest.fixture
+def editor(scene, volume_node):
+    return Editor(scene, volume_node, SHAPE)
+
+
+@pytest.fixture
+def bench(scene, editor):
+    results = iter([FIRST, SECOND, THIRD, FIRST, SECOND])
+    return Bench(scene, labels=lambda volume: next(results), save_state_for_undo=editor.save_state)
+
+
+@pytest.fixture
+def node(bench, volume_node, editor):
+    node = bench.segment(volume_node).segmentationNode
+    editor.edit(node)
+    return node
+
+
+def labels_in(node):
+    return label_map(node, make_card(), SHAPE)
+
+
+def kept(before, after, *slices):
+    """Return ``after`` but with ``slices`` of ``before``."""
+    expected = after.copy()
+    expected[list(slices)] = before[list(slices)]
+    return expected
+
+
+def test_what_a_run_left_is_not_reviewed(volume_node, node):
+    assert reviewed(node, volume_node).protected == frozenset()
+
+
+@pytest.mark.parametrize("layers", ["shared", "separate"])
+def test_one_voxel_more_is_an_edit_and_undoing_it_leaves_none(volume_node, editor, node, layers):
+    if layers == "separate":
+        separate_layers(node)
+        assert reviewed(node, volume_node).edited == frozenset()
+    editor.dot(node, "liver", VOXEL)
+    assert reviewed(node, volume_node).edited == {2}
+    editor.logic.Undo()
+    assert reviewed(node, volume_node).edited == frozenset()
+    editor.logic.Redo()
+    assert reviewed(node, volume_node).edited == {2}
+
+
+def test_erasing_a_whole_slice_is_an_edit(bench, volume_node, editor, node):
+    for name in ("liver", "spleen", "aorta"):
+        editor.erase(node, name, 4)
+    assert reviewed(node, volume_node).edited == {4}
+    bench.segment(volume_node, outputNode=node)
+    assert not labels_in(node)[4].any()
+
+
+def test_a_segment_of_the_users_does_not_count(volume_node, node):
+    add_segment(node, volume_node, "lesion", FIRST == 0)
+    assert reviewed(node, volume_node).protected == frozenset()
+
+
+def test_giving_a_segment_another_place_name_or_color_is_no_edit(volume_node, node):
+    segmentation = node.GetSegmentation()
+    separate_layers(node)
+    segmentation.GetNthSegment(0).SetName("Leber")
+    segmentation.GetNthSegment(1).SetColor(1, 1, 1)
+    segmentation.ReorderSegments(list(reversed(segmentation.GetSegmentIDs())))
+    assert reviewed(node, volume_node).protected == frozenset()
+    segmentation.CollapseBinaryLabelmaps(False)
+    assert reviewed(node, volume_node).protected == frozenset()
+
+
+def test_a_segment_that_was_removed_leaves_no_edits(volume_node, node):
+    node.GetSegmentation().RemoveSegment(node.GetSegmentation().GetNthSegmentID(1))
+    assert reviewed(node, volume_node).protected == frozenset()
+
+
+def test_a_copy_of_a_segment_is_the_users_to_edit(volume_node, editor, node):
+    segmentation = node.GetSegmentation()
+    copy = slicer.vtkSegment()
+    copy.DeepCopy(segmentation.GetNthSegment(0))
+    copy.SetName("mine")
+    segmentation.AddSegment(copy, "mine")
+    editor.dot(node, "mine", VOXEL)
+    assert reviewed(node, volume_node).protected == frozenset()
+
+
+def test_looking_again_at_what_nobody_changed_costs_nothing(volume_node, node):
+    found = reviewed(node, volume_node)
+    assert list(found.refresh()) == []
+
+
+def test_a_tick_is_taken_back_by_releasing(bench, volume_node, node):
+    found = reviewed(node, volume_node)
+    found.tick(1)
+    found.tick(3)
+    assert (found.ticked, found.edited, found.protected) == ({1, 3}, set(), {1, 3})
+    found.release(1)
+    bench.segment(volume_node, outputNode=node)
+    np.testing.assert_array_equal(labels_in(node), kept(FIRST, SECOND, 3))
+
+
+def test_a_released_edit_is_for_runs_to_change_until_the_next_edit(
+    bench, volume_node, editor, node
+):
+    editor.dot(node, "liver", VOXEL)
+    found = reviewed(node, volume_node)
+    found.release(2)
+    assert reviewed(node, volume_node).edited == frozenset()
+    editor.dot(node, "liver", (2, 0, 0))
+    assert reviewed(node, volume_node).edited == {2}
+    found.release(2)
+    bench.segment(volume_node, outputNode=node)
+    np.testing.assert_array_equal(labels_in(node), SECOND)
+
+
+# Undo of runs
+
+
+def test_undoing_a_whole_run_and_doing_it_again_are_no_edits(bench, volume_node, editor, node):
+    bench.segment(volume_node, outputNode=node)
+    for act, expected in ((editor.logic.Undo, FIRST), (editor.logic.Redo, SECOND)) * 2:
+        act()
+        np.testing.assert_array_equal(labels_in(node), expected)
+        assert reviewed(node, volume_node).protected == frozenset()
+        record = slicer.util.arrayFromVolume(recordOf(node, "abdomen").node)
+        np.testing.assert_array_equal(record, expected)
+
+
+def test_undoing_and_redoing_several_runs_at_once_are_no_edits(bench, volume_node, editor, node):
+    bench.segment(volume_node, outputNode=node, slices=range(1, 5))
+    bench.segment(volume_node, outputNode=node, slices=range(3, 6))
+    editor.logic.Undo()
+    editor.logic.Undo()
+    np.testing.assert_array_equal(labels_in(node), FIRST)
+    assert reviewed(node, volume_node).protected == frozenset()
+    editor.logic.Redo()
+    editor.logic.Redo()
+    assert reviewed(node, volume_node).protected == frozenset()
+    editor.dot(node, "liver", (5, 0, 0))
+    assert reviewed(node, volume_node).edited == {5}
+
+
+def test_an_edit_from_before_a_run_is_one_after_undoing_the_run(bench, volume_node, editor, node):
+    editor.dot(node, "liver", VOXEL)
+    bench.segment(volume_node, outputNode=node)
+    editor.logic.Undo()
+    assert reviewed(node, volume_node).edited == {2}
+    editor.logic.Undo()
+    assert reviewed(node, volume_node).edited == frozenset()
+
+
+def test_a_run_after_an_undone_one_is_not_kept_from_writing(bench, volume_node, editor, node):
+    bench.segment(volume_node, outputNode=node)
+    editor.logic.Undo()
+    run = bench.segment(volume_node, outputNode=node)  # nobody has looked for edits since
+    assert run.reviewedSlices == 0
+    np.testing.assert_array_equal(labels_in(node), THIRD)
+
+
+@pytest.mark.parametrize("how", ["erased", "undone"])
+def test_erasing_the_only_slice_of_a_run_is_not_mistaken_for_undoing_it(
+    bench, volume_node, editor, scene, how
+):
+    node = bench.segment(volume_node, slices=range(3)).segmentationNode
+    editor.edit(node)
+    bench.segment(volume_node, outputNode=node, slices=range(4, 5))
+    if how == "erased":
+        for name in ("liver", "spleen", "aorta"):
+            editor.erase(node, name, 4)
+    else:
+        editor.logic.Undo()
+    assert not labels_in(node)[4].any()
+    assert reviewed(node, volume_node).edited == ({4} if how == "erased" else set())
+
+
+def test_what_is_kept_for_undo_goes_with_the_record(scene, bench, volume_node, editor, node):
+    bench.segment(volume_node, outputNode=node)
+    slicer.mrmlScene.RemoveNode(recordOf(node, "abdomen").node)
+    editor.logic.Undo()
+    assert reviewed(node, volume_node).protected == frozenset()  # nobody can tell

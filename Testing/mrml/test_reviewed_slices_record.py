@@ -1,0 +1,144 @@
+"""What a model left in a segmentation is recorded beside it, for as long as the user lets it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import slicer
+import slicer.util
+from editing import Editor, reviewed
+from nodes import add_volume, paint
+from phantom import make_card
+from segmenting import Bench, label_map, voxels
+
+from GDLASegmenterLib.ModelRecord import recordOf
+from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
+from GDLASegmenterLib.VolumeGrid import volumeGrid
+
+SHAPE = (6, 7, 8)
+GENERATOR = np.random.default_rng(3)
+FIRST, SECOND, THIRD = (GENERATOR.integers(0, 4, SHAPE).astype(np.uint8) for _ in range(3))
+VOXEL = (2, 3, 4)
+
+
+@pytest.fixture
+def volume_node(scene):
+    return add_volume(FIRST.astype(np.int16))
+
+
+@pytest.fixture
+def editor(scene, volume_node):
+    return Editor(scene, volume_node, SHAPE)
+
+
+@pytest.fixture
+def bench(scene, editor):
+    results = iter([FIRST, SECOND, THIRD, FIRST, SECOND])
+    return Bench(scene, labels=lambda volume: next(results), save_state_for_undo=editor.save_state)
+
+
+@pytest.fixture
+def node(bench, volume_node, editor):
+    node = bench.segment(volume_node).segmentationNode
+    editor.edit(node)
+    return node
+
+
+def labels_in(node):
+    return label_map(node, make_card(), SHAPE)
+
+
+def kept(before, after, *slices):
+    """Return ``after`` but with ``slices`` of ``before``."""
+    expected = after.copy()
+    expected[list(slices)] = before[list(slices)]
+    return expected
+
+
+def test_what_is_there_before_any_record_counts_as_the_models(bench, volume_node, editor, node):
+    record = recordOf(node, "abdomen")
+    slicer.mrmlScene.RemoveNode(record.node)
+    editor.dot(node, "liver", VOXEL)
+    assert reviewed(node, volume_node).protected == frozenset()
+    bench.segment(volume_node, outputNode=node)
+    np.testing.assert_array_equal(labels_in(node), SECOND)
+
+
+@pytest.mark.parametrize("moment", ["before a run", "midway"])
+def test_edits_that_were_known_stay_protected_when_the_record_is_removed(
+    bench, volume_node, editor, node, moment
+):
+    editor.dot(node, "liver", VOXEL)
+    before = labels_in(node)
+    if moment == "midway":
+        run = bench.begin(volume_node, outputNode=node)
+        bench.until(lambda: run.finishedSlices == 2)
+    else:
+        assert reviewed(node, volume_node).edited == {2}
+    slicer.mrmlScene.RemoveNode(recordOf(node, "abdomen").node)
+    if moment == "midway":
+        bench.to_the_end(run)
+    else:
+        run = bench.segment(volume_node, outputNode=node)
+    assert run.error is None
+    np.testing.assert_array_equal(labels_in(node), kept(before, SECOND, 2))
+    assert reviewed(node, volume_node).protected == {2}
+    assert recordOf(node, "abdomen") is not None
+
+
+def test_a_copy_of_the_segmentation_has_its_reviewed_slices_for_itself(
+    scene, bench, volume_node, editor, node
+):
+    editor.dot(node, "liver", VOXEL)
+    assert reviewed(node, volume_node).edited == {2}
+    before = labels_in(node)
+    copy = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "copy")
+    copy.Copy(node)
+    copy.SetName("copy")
+    assert reviewed(copy, volume_node).edited == {2}
+    bench.segment(volume_node, outputNode=node)
+    assert reviewed(copy, volume_node).edited == {2}
+    assert reviewed(node, volume_node).edited == {2}
+    np.testing.assert_array_equal(labels_in(copy), before)
+    bench.segment(volume_node, outputNode=copy)
+    np.testing.assert_array_equal(labels_in(copy), kept(before, THIRD, 2))
+    np.testing.assert_array_equal(labels_in(node), kept(before, SECOND, 2))
+    assert recordOf(node, "abdomen").node is not recordOf(copy, "abdomen").node
+    for one in (copy, node):
+        assert reviewed(one, volume_node).edited == {2}
+
+
+def test_the_record_is_what_the_model_left_and_is_shown_in_place(bench, volume_node, editor, node):
+    editor.dot(node, "liver", VOXEL)
+    bench.segment(volume_node, outputNode=node)
+    record = recordOf(node, "abdomen")
+    found = slicer.util.arrayFromVolume(record.node)
+    np.testing.assert_array_equal(found, kept(FIRST, SECOND, 2))
+    assert record.node.GetName() == f"{node.GetName()} as made by the model"
+    assert not record.node.GetHideFromEditors() and record.node.GetSaveWithScene()
+
+
+def test_a_removed_volume_changes_nothing_about_what_is_reviewed(
+    scene, bench, volume_node, editor, node
+):
+    grid = volumeGrid(volume_node)
+    editor.dot(node, "liver", VOXEL)
+    run = bench.begin(volume_node, outputNode=node)
+    bench.until(lambda: run.finishedSlices + run.reviewedSlices == 4)
+    before = labels_in(node)
+    scene.RemoveNode(volume_node)
+    bench.to_the_end(run)
+    np.testing.assert_array_equal(labels_in(node), kept(before, FIRST, 2))
+    found = ReviewedSlices(node, grid, 0)
+    for _ in found.refresh():
+        pass
+    assert found.edited == {2}
+
+
+def test_painting_with_overlap_is_an_edit(volume_node, node):
+    segmentation = node.GetSegmentation()
+    mask = voxels(node, "liver", SHAPE)
+    mask[2] |= FIRST[2] == 2
+    merge = slicer.vtkSlicerSegmentationsModuleLogic.MODE_MERGE_MAX
+    paint(node, volume_node, segmentation.GetSegmentIdBySegmentName("liver"), mask, merge)
+    assert reviewed(node, volume_node).edited == {2}

@@ -1,0 +1,286 @@
+"""Slices that the user edited or ticked are left as they are by runs, however they end."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import slicer
+import slicer.util
+from editing import Editor, reviewed
+from nodes import add_roi, add_volume
+from phantom import make_card
+from segmenting import Bench, label_map, voxels
+from vtk.util.numpy_support import vtk_to_numpy
+
+from GDLACore.errors import OutputError
+from GDLASegmenterLib.ConfidenceVolume import confidenceNode
+from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
+from GDLASegmenterLib.VolumeGrid import volumeGrid
+
+SHAPE = (6, 7, 8)
+GENERATOR = np.random.default_rng(3)
+FIRST, SECOND, THIRD = (GENERATOR.integers(0, 4, SHAPE).astype(np.uint8) for _ in range(3))
+VOXEL = (2, 3, 4)
+
+
+@pytest.fixture
+def volume_node(scene):
+    return add_volume(FIRST.astype(np.int16))
+
+
+@pytest.fixture
+def editor(scene, volume_node):
+    return Editor(scene, volume_node, SHAPE)
+
+
+@pytest.fixture
+def bench(scene, editor):
+    results = iter([FIRST, SECOND, THIRD, FIRST, SECOND])
+    return Bench(scene, labels=lambda volume: next(results), save_state_for_undo=editor.save_state)
+
+
+@pytest.fixture
+def node(bench, volume_node, editor):
+    node = bench.segment(volume_node).segmentationNode
+    editor.edit(node)
+    return node
+
+
+def labels_in(node):
+    return label_map(node, make_card(), SHAPE)
+
+
+def kept(before, after, *slices):
+    """Return ``after`` but with ``slices`` of ``before``."""
+    expected = after.copy()
+    expected[list(slices)] = before[list(slices)]
+    return expected
+
+
+def test_a_run_leaves_a_slice_that_was_just_edited(bench, volume_node, editor, node):
+    editor.dot(node, "liver", VOXEL)  # and nobody has looked for edits since
+    before = labels_in(node)
+    run = bench.segment(volume_node, outputNode=node)
+    np.testing.assert_array_equal(labels_in(node), kept(before, SECOND, 2))
+    assert (run.finishedSlices, run.reviewedSlices) == (5, 1)
+    assert reviewed(node, volume_node).edited == {2}
+    bench.segment(volume_node, outputNode=node)
+    np.testing.assert_array_equal(labels_in(node), kept(before, THIRD, 2))
+
+
+def test_a_stroke_that_nobody_announced_is_seen_all_the_same(bench, volume_node, node):
+    image = node.GetSegmentation().GetNthSegment(0).GetRepresentation("Binary labelmap")
+    array = vtk_to_numpy(image.GetPointData().GetScalars())
+    array.reshape(SHAPE)[VOXEL] = 1 + FIRST[VOXEL] % 3
+    before = labels_in(node)
+    bench.segment(volume_node, outputNode=node)
+    np.testing.assert_array_equal(labels_in(node), kept(before, SECOND, 2))
+
+
+@pytest.mark.parametrize("mark", ["edit", "tick"])
+@pytest.mark.parametrize("moment", [0, 2, 4, 6])
+def test_so_does_a_run_that_is_going_on(bench, volume_node, editor, node, moment, mark):
+    run = bench.begin(volume_node, outputNode=node)
+    bench.until(lambda: run.finishedSlices == moment)
+    if mark == "edit":
+        editor.dot(node, "liver", VOXEL)
+    else:
+        ReviewedSlices(node, volumeGrid(volume_node), 0).tick(2)
+    before = labels_in(node)
+    bench.to_the_end(run)
+    np.testing.assert_array_equal(labels_in(node), kept(before, SECOND, 2))
+
+
+@pytest.mark.parametrize("mark", ["edit", "tick"])
+def test_taking_a_run_back_leaves_what_was_reviewed_meanwhile(
+    bench, volume_node, editor, node, mark
+):
+    run = bench.begin(volume_node, outputNode=node)
+    bench.until(lambda: run.finishedSlices == 4)
+    if mark == "edit":
+        editor.dot(node, "liver", VOXEL)
+    else:
+        ReviewedSlices(node, volumeGrid(volume_node), 0).tick(2)
+    before = labels_in(node)
+    bench.logic.cancel(keepFinishedSlices=False)
+    bench.to_the_end(run)
+    np.testing.assert_array_equal(labels_in(node), kept(before, FIRST, 2))
+    assert reviewed(node, volume_node).protected == {2}
+
+
+def test_taking_a_run_back_does_not_unprotect(bench, volume_node, editor, node):
+    editor.dot(node, "liver", VOXEL)
+    run = bench.begin(volume_node, outputNode=node)
+    bench.until(lambda: run.finishedSlices + run.reviewedSlices == 4)
+    bench.logic.cancel(keepFinishedSlices=False)
+    bench.to_the_end(run)
+    assert reviewed(node, volume_node).edited == {2}
+
+
+@pytest.mark.parametrize("voxel", [VOXEL, (5, 0, 0)], ids=["written before", "not yet written"])
+def test_a_new_segmentation_that_was_edited_is_not_taken_back(
+    scene, bench, volume_node, editor, voxel
+):
+    run = bench.begin(volume_node)
+    bench.until(lambda: run.finishedSlices == 4)
+    node = run.segmentationNode
+    editor.dot(node, "liver", voxel)
+    before = labels_in(node)
+    bench.logic.cancel(keepFinishedSlices=False)
+    bench.to_the_end(run)
+    assert scene.IsNodePresent(node)
+    np.testing.assert_array_equal(labels_in(node), kept(before, np.zeros_like(FIRST), voxel[0]))
+    assert reviewed(node, volume_node).edited == {voxel[0]}
+
+
+def test_the_clean_up_leaves_what_was_reviewed_meanwhile(scene, editor, volume_node):
+    found = np.zeros(SHAPE, np.uint8)
+    found[1:5, 1:4, 1:4] = 1
+    found[[1, 3, 5], 6, 7] = 1  # which the clean-up takes away
+    bench = Bench(scene, labels=lambda volume: found)
+    run = bench.begin(volume_node, largestComponent=True)
+    bench.until(lambda: run.finishedSlices == SHAPE[0])
+    node = run.segmentationNode
+    editor.dot(node, "liver", (3, 0, 0))
+    ReviewedSlices(node, volumeGrid(volume_node), 0).tick(5)
+    bench.to_the_end(run)
+    expected = found.copy()
+    expected[3, 0, 0], expected[1, 6, 7] = 1, 0
+    np.testing.assert_array_equal(labels_in(node), expected)
+
+
+def test_a_run_in_a_box_leaves_a_reviewed_slice_inside_it(bench, volume_node, editor, node):
+    editor.dot(node, "liver", (2, 0, 0))  # outside of the box
+    before = labels_in(node)
+    run = bench.segment(volume_node, outputNode=node, regionNode=add_roi((5, 5, 2.5), (3, 3, 9)))
+    assert run.reviewedSlices == 1
+    np.testing.assert_array_equal(labels_in(node)[2], before[2])
+    assert (labels_in(node) != FIRST).sum() > 5, "but others were written"
+
+
+def test_another_model_and_a_newer_version_leave_it_too(scene, bench, volume_node, editor, node):
+    editor.dot(node, "liver", VOXEL)
+    reviewed(node, volume_node)
+    before = labels_in(node)
+    other = Bench(
+        scene,
+        labels=lambda volume: SECOND % 3,
+        card=dataclasses.replace(make_card(("vein", "duct")), name="vessels"),
+    )
+    other.segment(volume_node, outputNode=node)
+    assert not voxels(node, "vein", SHAPE)[2].any()
+    assert voxels(node, "vein", SHAPE)[3].any()
+    newer = Bench(
+        scene, labels=lambda volume: THIRD, card=dataclasses.replace(make_card(), version="2.0")
+    )
+    newer.segment(volume_node, outputNode=node)
+    np.testing.assert_array_equal(labels_in(node), kept(before, THIRD, 2))
+    editor.dot(node, "vein", (4, 0, 0))
+    assert reviewed(node, volume_node).edited == {2, 4}
+
+
+def test_a_version_whose_labels_are_numbered_otherwise_leaves_it_too(
+    scene, volume_node, editor, node
+):
+    editor.dot(node, "liver", VOXEL)
+    before = labels_in(node)
+    newer = Bench(
+        scene,
+        labels=lambda volume: SECOND,
+        card=make_card(("vein", "aorta", "spleen", "liver")),
+    )
+    newer.segment(volume_node, outputNode=node)
+    meant = np.array([0, 0, 3, 2], np.uint8)[SECOND]  # in the numbers of the first
+    np.testing.assert_array_equal(labels_in(node), kept(before, meant, 2))
+
+
+def test_a_slice_ticked_along_another_axis_is_left_by_runs_along_this_one(bench, volume_node, node):
+    ReviewedSlices(node, volumeGrid(volume_node), 1).tick(3)
+    ReviewedSlices(node, volumeGrid(volume_node), 2).tick(5)
+    bench.segment(volume_node, outputNode=node)
+    expected = SECOND.copy()
+    expected[:, 3], expected[:, :, 5] = FIRST[:, 3], FIRST[:, :, 5]
+    np.testing.assert_array_equal(labels_in(node), expected)
+    assert reviewed(node, volume_node).protected == frozenset()
+
+
+def test_edits_stay_protected_when_the_model_slices_along_another_axis(
+    scene,
+):
+    coronal = np.array([[1, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 1.0]])
+    volume_node = add_volume(FIRST.astype(np.int16), coronal)
+    editor = Editor(scene, volume_node, SHAPE)
+    as_stored = dataclasses.replace(make_card(), slice_axis="acquisition")
+    axial = dataclasses.replace(make_card(), slice_axis="axial")
+    node = Bench(scene, lambda volume: FIRST, as_stored).segment(volume_node).segmentationNode
+    editor.dot(node, "liver", VOXEL)
+    before = labels_in(node)
+    run = Bench(scene, lambda volume: SECOND, axial).segment(volume_node, outputNode=node)
+    assert run.finishedSlices == SHAPE[1]
+    np.testing.assert_array_equal(labels_in(node), kept(before, SECOND, 2))
+    assert reviewed(node, volume_node).protected == {2}
+    assert reviewed(node, volume_node, axis=1).protected == frozenset()
+    editor.dot(node, "liver", (0, 3, 0))
+    before = labels_in(node)
+    Bench(scene, lambda volume: THIRD, axial).segment(volume_node, outputNode=node)
+    expected = kept(before, THIRD, 2)
+    expected[:, 3] = before[:, 3]
+    np.testing.assert_array_equal(labels_in(node), expected)
+
+
+def test_a_run_of_which_all_slices_were_reviewed_is_refused_before_anything_is_done(
+    bench, volume_node, editor, node
+):
+    editor.dot(node, "liver", VOXEL)
+    ReviewedSlices(node, volumeGrid(volume_node), 0).tick(3)
+    requests = len(bench.worker.requests)
+    states = editor.logic.CanUndo()
+    with pytest.raises(OutputError, match="Each of 2 slices of .* was reviewed") as caught:
+        bench.begin(volume_node, outputNode=node, slices=range(2, 4))
+    assert "Untick Reviewed" in caught.value.hint
+    with pytest.raises(OutputError, match="Slice 2 of .* was reviewed"):
+        bench.begin(volume_node, outputNode=node, slices=range(2, 3))
+    assert len(bench.worker.requests) == requests and editor.logic.CanUndo() == states
+    assert not bench.logic.isBusy
+    bench.segment(volume_node, outputNode=node, slices=range(2, 5))
+
+
+def test_a_slice_whose_edit_was_undone_is_not_refused(bench, volume_node, editor, node):
+    editor.dot(node, "liver", VOXEL)
+    assert reviewed(node, volume_node).protected == {2}
+    editor.logic.Undo()
+    bench.segment(volume_node, outputNode=node, slices=range(2, 3))
+    np.testing.assert_array_equal(labels_in(node), kept(SECOND, FIRST, 2))
+
+
+def test_when_all_were_edited_since_the_click_the_run_fails_and_says_so(
+    bench, volume_node, editor, node
+):
+    run = bench.begin(volume_node, outputNode=node, slices=range(2, 4))
+    for k in (2, 3):
+        editor.dot(node, "liver", (k, 0, 0))
+    before = labels_in(node)
+    bench.to_the_end(run)
+    assert "reviewed" in run.error.message and "Untick Reviewed" in run.error.hint
+    np.testing.assert_array_equal(labels_in(node), before)
+
+
+def test_doubt_and_confidence_are_those_of_the_slices_that_were_written(
+    bench, volume_node, editor, node
+):
+    editor.dot(node, "liver", VOXEL)
+    run = bench.segment(volume_node, outputNode=node, confidence=True, slices=range(1, 4))
+    assert bench.worker.requests[-1][2].confidence
+    assert run.doubt == {1: 0.0, 2: 0.0, 3: 0.0}
+    percent = slicer.util.arrayFromVolume(confidenceNode(node))
+    assert [k for k in range(SHAPE[0]) if (percent[k] == 100).all()] == [1, 3]
+
+
+def test_a_run_that_is_taken_back_leaves_no_confidence(bench, volume_node, node):
+    run = bench.begin(volume_node, outputNode=node, confidence=True)
+    bench.until(lambda: run.finishedSlices == 4)
+    bench.logic.cancel(keepFinishedSlices=False)
+    bench.to_the_end(run)
+    assert confidenceNode(node) is None and run.doubt == {}
