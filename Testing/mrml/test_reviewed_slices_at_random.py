@@ -272,7 +272,7 @@ def test_reviewed_voxels_never_change_but_by_the_user(scene):
     run_state_machine_as_test(
         Reviewing,
         settings=settings(
-            max_examples=EXAMPLES or 80,
+            max_examples=EXAMPLES or 50,
             stateful_step_count=12,
             derandomize=not EXAMPLES,
             database=None,
