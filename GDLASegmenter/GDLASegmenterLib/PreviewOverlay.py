@@ -82,33 +82,34 @@ class PreviewOverlay:
 
     def _prepare(self, card: ModelCard) -> None:
         """Have a node with the segments of ``card``, all in one layer."""
-        if self.node is None:
-            self._node, self._card = self._newNode(), None
         if self._card != card:
-            segmentation = self._node.GetSegmentation()
-            segmentation.RemoveAllSegments()
-            addSegments(segmentation, card, list(card.labels), None, vtk.vtkMatrix4x4())
-            self._card = card
+            self.remove()
+        if self.node is None:
+            self._node, self._card = self._newNode(card), card
 
-    def _newNode(self):
-        displayNode = self._added("vtkMRMLSegmentationDisplayNode")
+    def _newNode(self, card: ModelCard):
+        displayNode = self._hidden("vtkMRMLSegmentationDisplayNode")
         displayNode.SetVisibility3D(False)
         displayNode.SetOpacity2DFill(_FILL)
         displayNode.SetOpacity2DOutline(_OUTLINE)
-        node = self._added("vtkMRMLSegmentationNode")
-        node.SetAndObserveDisplayNodeID(displayNode.GetID())
-        return node
+        node = self._hidden("vtkMRMLSegmentationNode")
+        # All this before it is in the scene: if it got segments or its display node later, Slicer's
+        # tree of data would write errors because the node is not in it.
+        addSegments(node.GetSegmentation(), card, list(card.labels), None, vtk.vtkMatrix4x4())
+        node.SetScene(self._scene)
+        node.SetAndObserveDisplayNodeID(self._scene.AddNode(displayNode).GetID())
+        return self._scene.AddNode(node)
 
-    def _added(self, className: str):
+    def _hidden(self, className: str):
+        """Return a node that is nobody's but ours, still outside the scene."""
         node = self._scene.CreateNodeByClass(className)
         node.UnRegister(None)  # CreateNodeByClass leaves the caller a reference
-        # Before the scene tells others of the node, which look at this only then.
         node.SetName("GDLA preview")
         node.HideFromEditorsOn()
         node.SaveWithSceneOff()
         node.SetSelectable(False)
         node.SetUndoEnabled(False)
-        return self._scene.AddNode(node)
+        return node
 
     def _announce(self) -> None:
         """Tell the views once of what was written: for each segment, they would draw each time."""

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import slicer
 import slicer.util
+import vtk
 from node_watch import NodeWatch
 from nodes import add_linear_transform, add_segmentation, add_volume
 from phantom import make_card
@@ -101,6 +102,37 @@ def test_it_is_in_no_selector_and_in_no_tree(overlay, volume, scene):
     assert all(node.GetHideFromEditors() and not node.GetSelectable() for node in nodes)
     tree = scene.GetSubjectHierarchyNode()
     assert not tree.GetItemByDataNode(overlay.node)
+
+
+def test_slicers_tree_of_data_is_told_nothing_of_it(overlay, volume, scene):
+    """Of a node that is not in the tree, it would write an error for each segment."""
+    told, watched = [], []
+    events = (
+        *(slicer.vtkSegmentation.SegmentAdded, slicer.vtkSegmentation.SegmentRemoved),
+        *(
+            slicer.vtkSegmentation.SegmentModified,
+            slicer.vtkMRMLDisplayableNode.DisplayModifiedEvent,
+        ),
+    )
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def on_added(scene, event, node) -> None:
+        if node.IsA("vtkMRMLSegmentationNode"):
+            watched.append(node)
+            for one in events:
+                node.AddObserver(one, lambda caller, event, one=one: told.append(one))
+
+    tag = scene.AddObserver(scene.NodeAddedEvent, on_added)
+    transform = add_linear_transform(np.eye(4))
+    _show(overlay, volume, 0, 2)
+    volume.SetAndObserveTransformNodeID(transform.GetID())
+    _show(overlay, volume, 0, 3)
+    overlay.clear()
+    _show(overlay, volume, 1, 3, make_card(("kidney", "bladder", "colon")))
+    overlay.remove()
+    scene.RemoveObserver(tag)
+    assert len(watched) == 2
+    assert told == []
 
 
 def test_it_is_in_no_saved_scene(overlay, volume, scene, tmp_path: Path):
