@@ -49,7 +49,7 @@ def summary(gains: Sequence[float]) -> Gain:
     The interval is that of the median, from blocks of neighbouring slices drawn with replacement.
     """
     values = np.asarray(gains)
-    block = min(_BLOCK, len(values))
+    block = min(_BLOCK, max(1, len(values) // 3))
     starts = np.random.default_rng(_SEED).integers(
         0, len(values) - block + 1, (_RESAMPLES, -(-len(values) // block))
     )
