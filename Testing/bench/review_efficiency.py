@@ -1,11 +1,12 @@
 """How much of what is wrong in a segmentation a reviewer finds by reviewing the doubtful slices.
 
-    python Testing/bench/review_efficiency.py --write-mask   # what one of the models learns from
+    make demo-mr-head                                        # the model for "MR, another head"
+    python Testing/bench/review_efficiency.py --write-mask   # and for "MR, ch2"
+    gdla train Testing/bench/review_efficiency_models/ch2-train.yaml -o runs/review-ch2
     python Testing/bench/review_efficiency.py --docs
 
-Every volume is real and has a reference mask. The models that the repository does not carry are
-trained first: ``make demo-mr-head``, and ``review_efficiency_models``. What is not there is left
-out, with a line that says how to make it.
+Every volume is real and has a reference mask. What is not there is left out, with a line that says
+how to make it. ``--docs`` replaces the tables and the plot of docs/review.md.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class Review:
 
     @property
     def orders(self) -> dict[str, np.ndarray]:
+        """Return in which orders the slices may be reviewed."""
         return {
             "by doubt": by_doubt(self.signals[SHIPPED]),
             "as stored": np.arange(len(self.wrong)),
@@ -118,7 +120,7 @@ def write_mask(path: Path) -> None:
 def _found(reviews: Sequence[Review]) -> list[str]:
     """Return the table of what has been found after so many slices."""
     header = ["volume", "slices", "wrong voxels", "rank correlation", "efficiency"]
-    header += [f"{share:.0%} of slices" for share in SHARES]
+    header += [f"in {100 * share:.0f} % of slices" for share in SHARES]
     rows = []
     for one in reviews:
         wrong, doubt = one.wrong, one.signals[SHIPPED]

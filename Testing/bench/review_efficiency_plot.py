@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw, ImageFont
 
 _FINER = 3  # drawn so many times too large and reduced: smooth lines
-_WIDTH, _HEIGHT = 500, 360
+_COLUMNS = 3
+_WIDTH, _HEIGHT = 390, 340
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 20, 44, 52
 _LEGEND = 44
 _PAPER, _INK, _GRID = (255, 255, 255), (40, 44, 52), (226, 229, 234)
@@ -43,13 +44,13 @@ class Panel:
 
 
 def drawn(panels: Sequence[Panel]) -> Image.Image:
-    """Return the panels, two in a row, with one legend below them."""
-    rows = -(-len(panels) // 2)
-    size = (2 * _WIDTH, rows * _HEIGHT + _LEGEND)
+    """Return the panels, three in a row, with one legend below them."""
+    rows = -(-len(panels) // _COLUMNS)
+    size = (_COLUMNS * _WIDTH, rows * _HEIGHT + _LEGEND)
     image = Image.new("RGB", tuple(_FINER * side for side in size), _PAPER)
     canvas = _Canvas(ImageDraw.Draw(image))
     for number, panel in enumerate(panels):
-        _draw_panel(canvas, panel, _WIDTH * (number % 2), _HEIGHT * (number // 2))
+        _draw_panel(canvas, panel, _WIDTH * (number % _COLUMNS), _HEIGHT * (number // _COLUMNS))
     _draw_legend(canvas, rows * _HEIGHT + _LEGEND / 2 - 6)
     return image.resize(size, Image.Resampling.LANCZOS)
 
@@ -132,7 +133,7 @@ def _step(count: int) -> int:
 def _draw_legend(canvas: _Canvas, middle: float) -> None:
     stroke, gap = 34, 30
     whole = sum(stroke + 8 + canvas.width(name) + gap for name in STYLES) - gap
-    x = _WIDTH - whole / 2
+    x = (_COLUMNS * _WIDTH - whole) / 2
     for name in ("by doubt", "as stored", "at random", "best possible"):
         canvas.line([(x, middle), (x + stroke, middle)], STYLES[name])
         canvas.text(x + stroke + 8, middle, name, "lm")

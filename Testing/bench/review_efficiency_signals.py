@@ -114,7 +114,8 @@ def combined(signals: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
             (SHIPPED, "unlike both neighbours"),
             (SHIPPED, "change from neighbours"),
             (SHIPPED, "mirrored left-right"),
-            (SHIPPED, "unlike both neighbours", "mirrored left-right"),
+            (SHIPPED, "mirrored up-down"),
+            (SHIPPED, "change from neighbours", "mirrored up-down"),
         )
     }
 

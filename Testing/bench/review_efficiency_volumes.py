@@ -62,6 +62,7 @@ class Candidate:
 
     @property
     def is_there(self) -> bool:
+        """Return whether data and model are on this computer."""
         return self.needs.exists() and (isinstance(self.model, str) or self.model.exists())
 
 
@@ -126,12 +127,6 @@ def _recipes_ct(case_id: str, card: ModelCard) -> Case:
     return Case(volume, truth, tuple(label.value for label in labels), range(count))
 
 
-def _trained(name: str) -> tuple[Path, str]:
-    recipe = f"Testing/bench/review_efficiency_models/{name}-train.yaml"
-    return ROOT / f"runs/review-{name}/final.safetensors", f"gdla train {recipe}"
-
-
-_DISSECTION, _CH2 = _trained("dissection"), _trained("ch2")
 _CT_DATA, _HEAD_DATA = _CT / "data/dissection.nii.gz", _HEAD / "data/other-left.gii"
 
 CANDIDATES = (
@@ -152,14 +147,13 @@ CANDIDATES = (
         _other_head,
     ),
     Candidate(
-        "CT, dissection",
+        "MR, ch2",
         True,
-        _DISSECTION[0],
-        _CT_DATA,
-        _DISSECTION[1],
-        partial(_recipes_ct, "dissection"),
+        ROOT / "runs/review-ch2/final.safetensors",
+        _HEAD_DATA,
+        "gdla train Testing/bench/review_efficiency_models/ch2-train.yaml -o runs/review-ch2",
+        _learnt_head,
     ),
-    Candidate("MR, ch2", True, _CH2[0], _HEAD_DATA, _CH2[1], _learnt_head),
     Candidate(
         "CT, abdomen, learnt",
         False,

@@ -69,7 +69,8 @@ def test_neighbours_that_agree_against_a_slice_are_told_from_a_structures_end() 
 
 
 def test_sums_of_signals_are_named_after_their_parts() -> None:
-    names = ("margin", "unlike both neighbours", "change from neighbours", "mirrored left-right")
+    names = ("margin", "unlike both neighbours", "change from neighbours")
+    names += ("mirrored left-right", "mirrored up-down")
     sums = combined({name: np.array([1.0 + number]) for number, name in enumerate(names)})
     assert sums["margin + change from neighbours"].tolist() == [4.0]
     assert set(names).isdisjoint(sums)
@@ -83,7 +84,7 @@ def test_left_structures_of_a_mirrored_image_are_called_left_again() -> None:
 
 def test_the_picture_shows_every_curve() -> None:
     curves = {name: [0.0, 0.2 * number, 1.0] for number, name in enumerate(STYLES, start=1)}
-    picture = np.asarray(drawn([Panel("one", curves), Panel("two", curves), Panel("3", curves)]))
-    assert picture.ndim == 3 and picture.shape[0] > 2 * 300
+    picture = np.asarray(drawn([Panel(str(number), curves) for number in range(4)]))
+    assert picture.ndim == 3 and picture.shape[0] > 2 * 300  # two rows
     for style in STYLES.values():
         assert (np.abs(picture.astype(int) - style.color).sum(axis=2) < 40).any()
