@@ -9,7 +9,7 @@ import numpy as np
 import vtk
 from slicer.i18n import tr as _
 
-from GDLACore.errors import OutputError
+from GDLACore.errors import Cancelled, OutputError
 from GDLACore.review.agreement import TOTAL, AgreementReport, agreement_report, count_voxels
 from GDLASegmenterLib.Extent import Extent, intersection, isEmpty
 from GDLASegmenterLib.LabelLayer import boxOf, extentOn, layersOf, sameGrid, stepsOn
@@ -31,7 +31,8 @@ def agreementSteps(segmentationNode) -> Generator[None, None, tuple[AgreementRep
     Two reports each: about all slices, and about those that are reviewed, if there are any. All is
     counted in the state of one moment. Yields after some milliseconds' work each.
 
-    Raises OutputError if nobody knows what a model made, or it cannot be compared.
+    Raises OutputError if nobody knows what a model made, or it cannot be compared, and Cancelled if
+    the segmentation, or what the model made of it, is removed meanwhile.
     """
     records = recordsOf(segmentationNode)
     if not records:
@@ -110,6 +111,13 @@ def _counted(
             labels = boxOf(made, grid.extent, slab)
             counts.append(count_voxels(labels, corrected, list(record.labels.values())))
             yield
+            for node in segmentationNode, record.node:
+                if node.GetScene() is None:
+                    raise Cancelled(
+                        _("Stopped: {name} is not in the scene any more.").format(
+                            name=node.GetName()
+                        )
+                    )
         if record.state(segmentation) == state:
             return np.array(counts)
 

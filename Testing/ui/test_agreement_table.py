@@ -11,7 +11,7 @@ from nodes import add_linear_transform, add_volume, put_into_study
 from phantom import make_labels
 from vtk.util.numpy_support import vtk_to_numpy
 
-from GDLACore.errors import OutputError
+from GDLACore.errors import Cancelled, OutputError
 
 LABELS = make_labels()
 SHAPE = LABELS.shape
@@ -147,6 +147,21 @@ def test_what_changes_while_it_is_counted_is_counted_again(segmentation):
     except StopIteration as end:
         reports = end.value
     assert added and reports[0].agreements[0].added == added
+
+
+@pytest.mark.parametrize("gone", ["the segmentation", "what the model made"])
+def test_it_stops_when_there_is_nothing_to_compare_any_more(segmentation, gone):
+    from GDLASegmenterLib.AgreementTable import agreementSteps
+    from GDLASegmenterLib.ModelRecord import recordsOf
+
+    steps = agreementSteps(segmentation)
+    (record,) = recordsOf(segmentation)
+    for _ in range(SHAPE[0] - 1):
+        next(steps)
+    node = segmentation if gone == "the segmentation" else record.node
+    slicer.mrmlScene.RemoveNode(node)
+    with pytest.raises(Cancelled, match="is not in the scene any more"):
+        next(steps)
 
 
 def test_a_scale_in_a_parent_transform_counts(segmentation):
