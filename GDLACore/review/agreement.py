@@ -53,16 +53,19 @@ def count_voxels(
     """
     counts = np.zeros((len(labels), 3), np.int64)
     rows = {label: row for row, label in enumerate(labels)}
+    size = len(labels) + 1
     ours = _ranks(model, {label: row + 1 for label, row in rows.items()})
-    counts[:, 0] = np.bincount(ours.ravel(), minlength=len(labels) + 1)[1:]
+    counts[:, 0] = np.bincount(ours[ours > 0], minlength=size)[1:]
     for layer, values in corrected:
         theirs = _ranks(layer, {value: rows[label] + 1 for label, value in values.items()})
-        size = len(labels) + 1
-        joint = np.bincount((ours * size + theirs).ravel(), minlength=size * size)
+        there = theirs > 0  # most of a slice is nothing, and counting takes longer than looking
+        joint = np.bincount(
+            ours[there].astype(np.intp) * size + theirs[there], minlength=size * size
+        )
         joint = joint.reshape(size, size)[:, 1:]
-        there = [rows[label] for label in values]
-        counts[there, 1] = joint.sum(axis=0)[there]
-        counts[there, 2] = joint[1:].diagonal()[there]
+        of_layer = [rows[label] for label in values]
+        counts[of_layer, 1] = joint.sum(axis=0)[of_layer]
+        counts[of_layer, 2] = joint[1:].diagonal()[of_layer]
     return counts
 
 
@@ -94,10 +97,10 @@ def _agreement(name: str, model: int, corrected: int, both: int, voxel_ml: float
 def _ranks(array: np.ndarray, ranks: Mapping[int, int]) -> np.ndarray:
     """Return the rank of each element of ``array``, 0 if it has none."""
     if array.dtype in (np.uint8, np.uint16):
-        table = np.zeros(np.iinfo(array.dtype).max + 1, np.intp)
+        table = np.zeros(np.iinfo(array.dtype).max + 1, np.uint16)
         table[list(ranks)] = list(ranks.values())
         return table.take(array)
-    found = np.zeros(array.shape, np.intp)
+    found = np.zeros(array.shape, np.uint16)
     for value, rank in ranks.items():
         found[array == value] = rank
     return found
