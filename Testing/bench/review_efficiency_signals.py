@@ -1,6 +1,6 @@
 """What may tell in which slices a segmentation is wrong: one number for each slice, in voxels.
 
-Every signal follows a rule that was written down before any was scored, without a parameter.
+Every signal follows one rule, and nothing in it was fitted.
 """
 
 from __future__ import annotations
