@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from GDLACore import storage
 from GDLASegmenterLib.Activities import SegmentationActivity
+from GDLASegmenterLib.AgreementPart import AgreementPart
 from GDLASegmenterLib.Controller import Controller
 from GDLASegmenterLib.DoubtProfile import storeDoubt
 from GDLASegmenterLib.EnvironmentPart import EnvironmentPart
@@ -49,6 +50,7 @@ class Panel(slicer.util.VTKObservationMixin):
         self.result = ResultPart(ui)
         self.preview = PreviewPart(ui, self.logic, scene, self.environment, self.inputs, self.begin)
         self.review = ReviewPart(ui, self.inputs, self.result)
+        self.agreement = AgreementPart(ui, self.result, self.begin)
         self.trainingSet = TrainingSetPart(ui, self.inputs, self.result, self.begin)
         self.log = LogPart(ui, self.worker)
         self._activity: SegmentationActivity | None = None
@@ -192,6 +194,7 @@ class Panel(slicer.util.VTKObservationMixin):
         self.result.update(isOpen and enabled.result)
         self.preview.update(enabled.preview)
         self.review.update(isOpen and enabled.result)
+        self.agreement.update(isOpen and enabled.choices)
         self.trainingSet.update(isOpen and enabled.addCase)
         self.log.update(controller)
         if state is not self._shownState:

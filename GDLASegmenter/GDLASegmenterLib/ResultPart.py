@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 
 from GDLACore.errors import GDLAError
 from GDLASegmenterLib.Parameters import Parameters
+from GDLASegmenterLib.TableView import showTable
 from GDLASegmenterLib.VolumesTable import addVolumesTable
 
 
@@ -63,10 +64,4 @@ class ResultPart:
         except GDLAError as error:
             slicer.util.errorDisplay(str(error), _("Volumes"))
             return
-        applicationLogic = slicer.app.applicationLogic()
-        applicationLogic.GetSelectionNode().SetActiveTableID(tableNode.GetID())
-        layoutManager = slicer.app.layoutManager()
-        if layoutManager is not None:
-            layout = slicer.modules.tables.logic().GetLayoutWithTable(layoutManager.layout)
-            layoutManager.setLayout(layout)
-            applicationLogic.PropagateTableSelection()
+        showTable(tableNode)

@@ -1,74 +1,17 @@
-"""What the panel shows of doubtful and of reviewed slices, and the way from one to the next."""
+"""What the panel shows of doubtful slices, and the way from one to the next."""
 
 from __future__ import annotations
 
 import pytest
 import qt
 import slicer
-import slicer.util
-from panels import SLICES, add_ct, add_slice_view
+from panels import SLICES
 from PySide6 import QtTest
 from pythonqt.binding import QtCore, QtGui, QtWidgets
+from reviewing import BY_DOUBT, marks_of, viewed
 from scripted_host import doubt_of
 
-BY_DOUBT = sorted(range(SLICES), key=lambda index: -doubt_of(index, SLICES))
-
-
-@pytest.fixture
-def volume(desktop):
-    return add_ct()
-
-
-@pytest.fixture
-def view(volume):
-    node = add_slice_view()
-    yield node
-    slicer.mrmlScene.RemoveNode(node)
-
-
-@pytest.fixture
-def panel(view, worker, widget):
-    return widget.panel
-
-
-@pytest.fixture
-def ui(panel):
-    return panel.ui
-
-
-@pytest.fixture
-def segment(desktop, panel):
-    """Segment, and return the result."""
-
-    def segment():
-        desktop.click(panel.ui.segmentButton)
-        desktop.wait_until(lambda: not panel.controller.isBusy)
-        panel.onTick()
-        return panel.parameters.result
-
-    return segment
-
-
-@pytest.fixture
-def look_at(panel, view):
-    """Bring the view to a stored slice."""
-
-    def look_at(index):
-        view.SetSliceOffset(4.0 * index)
-        panel.onTick()
-
-    return look_at
-
-
-def viewed(view):
-    return round(view.GetSliceOffset() / 4)
-
-
-def marks_of(node, volume, axis=0):
-    from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
-    from GDLASegmenterLib.VolumeGrid import volumeGrid
-
-    return ReviewedSlices(node, volumeGrid(volume), axis)
+pytest_plugins = ("reviewing",)
 
 
 def press(desktop, key, into):
