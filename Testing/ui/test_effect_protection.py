@@ -1,0 +1,69 @@
+"""What the Segment Editor effect writes is the user's work: runs of the panel keep off it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from panels import ct_array
+
+BRIGHT = ct_array() > 0
+
+
+@pytest.fixture
+def run(desk):
+    """Segment with the panel into the segmentation that is edited, and go back to the effect."""
+
+    def run():
+        widget = desk.desktop.show("GDLASegmenter")
+        widget.panel.parameters.inputVolume = desk.volume
+        widget.panel.parameters.segmentation = desk.node
+        desk.desktop.click(widget.panel.ui.segmentButton)
+        desk.desktop.wait_until(lambda: not widget.panel.controller.isBusy)
+        text = widget.panel.ui.statusLabel.text
+        desk.desktop.show("SegmentEditor")
+        desk.activate()
+        return text
+
+    return run
+
+
+def test_a_slice_that_the_effect_wrote_is_not_changed_by_the_next_run(desk, run):
+    run()
+    desk.select("Spleen")
+    desk.choose_structure("Liver")
+    desk.click()
+    np.testing.assert_array_equal(desk.voxels("Spleen")[5], BRIGHT[5])
+    run()
+    np.testing.assert_array_equal(desk.voxels("Spleen")[5], BRIGHT[5])
+    assert not desk.voxels("Spleen")[[4, 6]].any()
+    for _step in desk.reviewed.refresh():
+        pass
+    assert desk.reviewed.edited == {5}
+
+
+def test_after_undo_the_slice_is_the_models_again(desk, run):
+    run()
+    desk.select("Spleen")
+    desk.choose_structure("Liver")
+    desk.click()
+    desk.editor.undo()
+    for _step in desk.reviewed.refresh():
+        pass
+    assert desk.reviewed.edited == frozenset()
+
+
+def test_a_slice_that_was_edited_by_hand_can_be_segmented_by_the_effect(desk, run):
+    """It is protected from runs, and not from its user."""
+    run()
+    desk.select("Liver")
+    desk.parameters.SetSourceVolumeIntensityMask(True)
+    desk.parameters.SetSourceVolumeIntensityMaskRange(50, 70)
+    desk.choose_structure("Spleen")  # of which there is nothing: the segment becomes empty there
+    desk.click()
+    assert not desk.voxels("Liver")[5].any()
+    for _step in desk.reviewed.refresh():
+        pass
+    assert desk.reviewed.edited == {5}
+    desk.choose_structure("Liver")
+    desk.click()
+    np.testing.assert_array_equal(desk.voxels("Liver")[5], BRIGHT[5])
