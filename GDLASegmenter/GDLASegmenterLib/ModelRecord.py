@@ -12,6 +12,7 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from GDLACore.model.card import ModelCard
+from GDLASegmenterLib.CommonVoxels import stepsBetween
 from GDLASegmenterLib.Extent import Extent
 from GDLASegmenterLib.LabelLayer import boxOf, isSeen, layersOf, markSeen, scalarType
 from GDLASegmenterLib.ModelSegments import findTagged, labelTags
@@ -126,12 +127,30 @@ class ModelRecord:
         self.node.GetImageData().Modified()
 
     def fits(self, card: ModelCard, grid: VolumeGrid, axis: int) -> bool:
-        """Whether a run of ``card``'s model along ``axis`` of ``grid`` can be recorded here."""
+        """Whether a run of ``card``'s model along ``axis`` of ``grid`` can be recorded here.
+
+        Perhaps its labels have to be numbered anew; see ``adopt``.
+        """
+        labels, array = labelTags(card), self.array(grid)
         return (
-            self.array(grid) is not None
-            and self.labels == labelTags(card)
+            array is not None
             and self.axis(grid) == axis
+            and set(self.labels) <= set(labels)
+            and max(labels.values()) < np.iinfo(array.dtype).max
         )
+
+    def adopt(self, card: ModelCard, grid: VolumeGrid) -> Steps:
+        """Number the labels as ``card`` does, of which there may be more than before."""
+        labels, array = labelTags(card), self.array(grid)
+        if self.labels == labels:
+            return
+        table = np.arange(np.iinfo(array.dtype).max + 1, dtype=array.dtype)
+        for tag, value in self.labels.items():
+            table[value] = labels[tag]
+        image = yield from _copyInSteps(self.node.GetImageData(), table)
+        self.node.SetAndObserveImageData(image)
+        self.node.SetAttribute(_LABELS, json.dumps(labels))
+        self.node.__dict__.pop("gdlaHistory", None)
 
     def forget(self, values: Iterable[int], grid: VolumeGrid) -> Steps:
         """Leave out labels whose segments were removed; they are about to come back empty."""
@@ -147,21 +166,12 @@ class ModelRecord:
 
     def _steps(self, grid: VolumeGrid) -> np.ndarray | None:
         """Return the 4x4 map from indices of the node to indices of ``grid``."""
-        ofNode = slicer.util.arrayFromVTKMatrix(IJKToRASMatrix(self.node))
-        steps = np.linalg.inv(slicer.util.arrayFromVTKMatrix(grid.IJKToRAS)) @ ofNode
-        whole = np.abs(np.round(steps))[:3, :3]
-        corner = np.round(steps @ [*np.subtract(self.node.GetImageData().GetDimensions(), 1), 1])
-        inside = np.sort([np.round(steps[:3, 3]), corner[:3]], axis=0)
-        if (
-            np.allclose(steps, np.round(steps), atol=1e-3)
-            and (whole.sum(0) == 1).all()
-            and whole.max() == 1
-            and (inside[0] == 0).all()
-        ):
-            return steps
-        # A transform was hardened on the volume and its segmentation: the same voxels elsewhere.
-        same = self.node.GetImageData().GetDimensions()[::-1] == tuple(grid.shape)
-        return np.eye(4) if same else None
+        return stepsBetween(
+            slicer.util.arrayFromVTKMatrix(IJKToRASMatrix(self.node)).tobytes(),
+            self.node.GetImageData().GetDimensions()[::-1],
+            slicer.util.arrayFromVTKMatrix(grid.IJKToRAS).tobytes(),
+            tuple(grid.shape),
+        )
 
 
 def recordsOf(segmentationNode) -> list[ModelRecord]:
@@ -183,21 +193,23 @@ def recordOf(segmentationNode, model: str) -> ModelRecord | None:
 
 
 def newRecord(
-    segmentationNode, card: ModelCard, grid: VolumeGrid, axis: int
+    segmentationNode, model: str, labels: dict[str, int], grid: VolumeGrid, axis: int
 ) -> Generator[None, None, ModelRecord]:
-    """Return a record by which all that is in ``card``'s segments now counts as the model's."""
+    """Return a record by which all that is in ``model``'s segments now counts as the model's.
+
+    ``labels`` are the values by the tags of the segments.
+    """
     image = vtk.vtkImageData()
     image.SetDimensions(grid.shape[::-1])
     # One value more than labels, for voxels that are in several segments.
-    image.AllocateScalars(scalarType(max(label.value for label in card.labels) + 1), 1)
+    image.AllocateScalars(scalarType(max(labels.values()) + 1), 1)
     array, segmentation = _voxels(image), segmentationNode.GetSegmentation()
-    labels = labelTags(card)
     for first in range(0, grid.shape[0], _COPIED_AT_ONCE):
         last = min(first + _COPIED_AT_ONCE, grid.shape[0]) - 1
-        now = segmentLabels(segmentation, card.name, labels, grid, array.dtype)
+        now = segmentLabels(segmentation, model, labels, grid, array.dtype)
         array[first : last + 1] = 0 if now is None else now.read(grid.slab(0, first, last))
         yield
-    attributes = {_MODEL: card.name, _LABELS: json.dumps(labels), _AXIS: str(axis)}
+    attributes = {_MODEL: model, _LABELS: json.dumps(labels), _AXIS: str(axis)}
     return _added(segmentationNode, image, grid, attributes)
 
 
@@ -205,14 +217,7 @@ def ownRecord(segmentationNode, record: ModelRecord, grid: VolumeGrid) -> Steps:
     """Return ``record``, or a copy of it if a copy of the segmentation refers to it too."""
     if not any(one is not segmentationNode for one in _users(record.node)):
         return record
-    source = _voxels(record.node.GetImageData())
-    image = vtk.vtkImageData()
-    image.CopyStructure(record.node.GetImageData())
-    image.AllocateScalars(record.node.GetImageData().GetScalarType(), 1)
-    copy = _voxels(image)
-    for first in range(0, len(source), _COPIED_AT_ONCE):
-        copy[first : first + _COPIED_AT_ONCE] = source[first : first + _COPIED_AT_ONCE]
-        yield
+    image = yield from _copyInSteps(record.node.GetImageData(), None)
     attributes = {name: record.node.GetAttribute(name) for name in (_MODEL, _LABELS, _AXIS)}
     own = _added(segmentationNode, image, grid, attributes)
     matrix = vtk.vtkMatrix4x4()
@@ -249,6 +254,19 @@ def _added(segmentationNode, image, grid: VolumeGrid, attributes: dict[str, str]
     if item and beside:
         hierarchy.SetItemParent(item, hierarchy.GetItemParent(beside))
     return ModelRecord(node)
+
+
+def _copyInSteps(image, table: np.ndarray | None) -> Generator[None, None, vtk.vtkImageData]:
+    """Return a copy of ``image``, with what ``table`` says of its values if there is one."""
+    copy = vtk.vtkImageData()
+    copy.CopyStructure(image)
+    copy.AllocateScalars(image.GetScalarType(), 1)
+    source, target = _voxels(image), _voxels(copy)
+    for first in range(0, len(source), _COPIED_AT_ONCE):
+        part = source[first : first + _COPIED_AT_ONCE]
+        target[first : first + _COPIED_AT_ONCE] = part if table is None else table.take(part)
+        yield
+    return copy
 
 
 def _users(recordNode) -> list:

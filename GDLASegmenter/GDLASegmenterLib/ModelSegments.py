@@ -46,6 +46,18 @@ def findTagged(segmentation, model: str, values: dict[str, int]) -> dict[int, st
     return found
 
 
+def modelsIn(segmentation) -> dict[str, dict[str, int]]:
+    """Return, by the names of the models that made segments, numbers for their segments' tags."""
+    models: dict[str, dict[str, int]] = {}
+    for segmentID in segmentation.GetSegmentIDs():
+        segment = segmentation.GetSegment(segmentID)
+        model = segmentTag(segment, MODEL_TAG).partition(":")[0]
+        if model:
+            labels = models.setdefault(model, {})
+            labels.setdefault(segmentTag(segment, LABEL_TAG) or segment.GetName(), len(labels) + 1)
+    return models
+
+
 def segmentTag(segment, name: str) -> str:
     """Return the tag called ``name`` of ``segment``, empty if it has none."""
     text = vtk.reference("")

@@ -9,9 +9,11 @@ import numpy as np
 from GDLACore.errors import OutputError
 from GDLASegmenterLib.Extent import Extent
 from GDLASegmenterLib.LabelLayer import boxOf
-from GDLASegmenterLib.ModelRecord import ModelRecord, recordsOf
+from GDLASegmenterLib.ModelRecord import ModelRecord, newRecord, recordOf, recordsOf
+from GDLASegmenterLib.ModelSegments import modelsIn
+from GDLASegmenterLib.SegmentLabels import segmentLabels
 from GDLASegmenterLib.SliceMarks import SliceMarks, onAxis, readMarks, writeMarks
-from GDLASegmenterLib.VolumeGrid import VolumeGrid
+from GDLASegmenterLib.VolumeGrid import VolumeGrid, browserOf
 
 _COMPARED_AT_ONCE = 4  # slices
 
@@ -62,7 +64,8 @@ class ReviewedSlices:
         """Find out which slices are edited; each step takes some milliseconds.
 
         Nothing is done if nothing was changed since the last time. Undoing a whole run, or doing it
-        again, is no edit; undoing an edit leaves none.
+        again, is no edit; undoing an edit leaves none. What is found in segments for the first time
+        counts as the model's: so it is after loading a file of segments alone.
         """
         for record in recordsOf(self._node):
             yield from self._lookAt(record)
@@ -72,6 +75,7 @@ class ReviewedSlices:
             ticked = marks.ticked | marks.edited[model]
             marks = SliceMarks(ticked, marks.edited).withEdited(model, ())
         writeMarks(self._node, self._grid, marks)
+        yield from self._recordOthers()
 
     @property
     def isCurrent(self) -> bool:
@@ -163,6 +167,17 @@ class ReviewedSlices:
             slab = self._slab(self._axis, index)
             boxOf(record.array(self._grid), self._grid.extent, slab)[:] = now.read(slab)
             record.announce()
+
+    def _recordOthers(self) -> Generator[None, None, None]:
+        """Record what is in segments of models that have no record, to know of edits from now."""
+        segmentation, grid = self._node.GetSegmentation(), self._grid
+        if browserOf(self._node) is not None:  # other voxels with every frame
+            return
+        for model, labels in modelsIn(segmentation).items():
+            if recordOf(self._node, model) is not None:
+                continue
+            if segmentLabels(segmentation, model, labels, grid, np.dtype(np.uint8)) is not None:
+                yield from newRecord(self._node, model, labels, grid, self._axis)
 
     def _lookAt(self, record: ModelRecord) -> Generator[None, None, None]:
         """Find the slices in which the segments of ``record``'s model are edited, and note them."""

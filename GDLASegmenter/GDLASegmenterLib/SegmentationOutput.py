@@ -19,7 +19,7 @@ from GDLASegmenterLib.ModelRecord import (
     recordsOf,
     removeRecord,
 )
-from GDLASegmenterLib.ModelSegments import addSegments, findSegments, tagVersion
+from GDLASegmenterLib.ModelSegments import addSegments, findSegments, labelTags, tagVersion
 from GDLASegmenterLib.Region import Region
 from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
 from GDLASegmenterLib.VolumeGrid import VolumeGrid, adoptGrid
@@ -232,9 +232,12 @@ class SegmentationOutput:
             record = None
         if record is None:
             self._isRecordNew = True
-            self._record = yield from newRecord(self.node, self.card, self.grid, self._axis)
+            self._record = yield from newRecord(
+                self.node, self.card.name, labelTags(self.card), self.grid, self._axis
+            )
         else:
             self._record = yield from ownRecord(self.node, record, self.grid)
+            yield from self._record.adopt(self.card, self.grid)
 
     def _untouched(self, index: int, labels: np.ndarray) -> np.ndarray | None:
         """Return what is recorded of slice ``index`` if it is as this run wrote it, else None.

@@ -94,7 +94,7 @@ def checkOutput(node, grid: VolumeGrid, card: ModelCard) -> None:
     ]
     if None in images:
         raise OutputError(f"{name} has a segment without voxels.", hint)
-    images = [image for image in images if not isEmpty(image.GetExtent())]
+    images = [image for image in dict.fromkeys(images) if not isEmpty(image.GetExtent())]
     if (reference := _referenceImage(segmentation)) is not None:
         images.append(reference)
     if not all(sameGrid(image, grid.IJKToRAS) for image in images):

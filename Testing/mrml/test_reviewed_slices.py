@@ -99,6 +99,12 @@ def test_a_segment_that_was_removed_leaves_no_edits(volume_node, node):
     assert reviewed(node, volume_node).protected == frozenset()
 
 
+def test_nor_does_it_when_a_run_has_brought_it_back(bench, volume_node, node):
+    node.GetSegmentation().RemoveSegment(node.GetSegmentation().GetNthSegmentID(1))
+    bench.segment(volume_node, outputNode=node, slices=range(2, 4))
+    assert reviewed(node, volume_node).protected == frozenset()
+
+
 def test_a_copy_of_a_segment_is_the_users_to_edit(volume_node, editor, node):
     segmentation = node.GetSegmentation()
     copy = slicer.vtkSegment()
@@ -196,6 +202,17 @@ def test_erasing_the_only_slice_of_a_run_is_not_mistaken_for_undoing_it(
         editor.logic.Undo()
     assert not labels_in(node)[4].any()
     assert reviewed(node, volume_node).edited == ({4} if how == "erased" else set())
+
+
+def test_nor_when_a_later_run_makes_room_for_more_slices(bench, volume_node, editor, scene):
+    node = bench.segment(volume_node, slices=range(1)).segmentationNode
+    editor.edit(node)
+    bench.segment(volume_node, outputNode=node, slices=range(2, 3))
+    for name in ("liver", "spleen", "aorta"):
+        editor.erase(node, name, 2)
+    assert reviewed(node, volume_node).edited == {2}
+    bench.segment(volume_node, outputNode=node)
+    assert not labels_in(node)[2].any() and labels_in(node)[3].any()
 
 
 def test_what_is_kept_for_undo_goes_with_the_record(scene, bench, volume_node, editor, node):

@@ -22,13 +22,13 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from known_voxels import CARDS, NAMES, ORGANS, SHAPE, VESSELS, Known, look
+from known_voxels import CARDS, NAMES, SHAPE, Known, look
 from mirrored_undo import MirroredUndo
 from nodes import add_roi, add_segment, add_volume, separate_layers
 from segmenting import Bench, voxels
 
 from GDLACore.errors import OutputError, WorkerError
-from GDLASegmenterLib.ModelRecord import recordOf, recordsOf
+from GDLASegmenterLib.ModelRecord import recordsOf
 
 SLICES = st.integers(0, SHAPE[0] - 1)
 EXAMPLES = int(os.environ.get("GDLA_EXAMPLES", "0"))
@@ -98,15 +98,7 @@ class Reviewing(RuleBasedStateMachine):
         self.check()
         if self.node.GetSegmentation().GetSegmentIdBySegmentName(name):
             act()
-            self.known = self.as_told(Known(look(self.node), self.known.left))
-
-    def as_told(self, known: Known) -> Known:
-        """Return what can be known if some records were removed: that nothing is the user's."""
-        left = dict(known.left)
-        for card in (ORGANS, VESSELS):
-            if recordOf(self.node, card.name) is None:
-                left |= {label.name: known.found[label.name] for label in card.labels}
-        return Known(known.found, left)
+            self.known = Known(look(self.node), self.known.left)
 
     @rule(name=st.sampled_from(NAMES), k=SLICES, j=st.integers(0, 3), i=st.integers(0, 4))
     def dot(self, name, k, j, i):
@@ -120,14 +112,14 @@ class Reviewing(RuleBasedStateMachine):
     def undo(self):
         self.check()
         if self.editor.logic.CanUndo():
-            self.known = self.as_told(self.history.undo(self.known))
+            self.known = self.history.undo(self.known)
             self.same_as_seen()
 
     @rule()
     def redo(self):
         self.check()
         if self.editor.logic.CanRedo():
-            self.known = self.as_told(self.history.redo())
+            self.known = self.history.redo()
             self.same_as_seen()
 
     def same_as_seen(self) -> None:

@@ -55,10 +55,11 @@ def kept(before, after, *slices):
     return expected
 
 
-def test_what_is_there_before_any_record_counts_as_the_models(bench, volume_node, editor, node):
-    record = recordOf(node, "abdomen")
-    slicer.mrmlScene.RemoveNode(record.node)
+def test_what_is_there_before_there_is_a_record_counts_as_the_models(
+    bench, volume_node, editor, node
+):
     editor.dot(node, "liver", VOXEL)
+    slicer.mrmlScene.RemoveNode(recordOf(node, "abdomen").node)
     assert reviewed(node, volume_node).protected == frozenset()
     bench.segment(volume_node, outputNode=node)
     np.testing.assert_array_equal(labels_in(node), SECOND)
@@ -84,6 +85,33 @@ def test_edits_that_were_known_stay_protected_when_the_record_is_removed(
     np.testing.assert_array_equal(labels_in(node), kept(before, SECOND, 2))
     assert reviewed(node, volume_node).protected == {2}
     assert recordOf(node, "abdomen") is not None
+
+
+def test_a_file_of_segments_alone_counts_as_the_models_once_it_was_looked_at(
+    scene, volume_node, editor, node, tmp_path
+):
+    node.GetSegmentation().RemoveSegment(node.GetSegmentation().GetNthSegmentID(0))
+    assert slicer.util.saveNode(node, str(tmp_path / "result.seg.nrrd"))
+    scene.RemoveNode(node)
+    node = slicer.util.loadSegmentation(str(tmp_path / "result.seg.nrrd"))
+    assert reviewed(node, volume_node).protected == frozenset()
+    editor.edit(node)
+    editor.dot(node, "aorta", VOXEL)
+    before = labels_with_voxels(node)
+    bench = Bench(scene, labels=lambda volume: SECOND)
+    bench.segment(volume_node, outputNode=node)
+    np.testing.assert_array_equal(labels_in(node), kept(before, SECOND, 2))
+    assert reviewed(node, volume_node).edited == {2}
+    record = slicer.util.arrayFromVolume(recordOf(node, "abdomen").node)
+    np.testing.assert_array_equal(record[3:], SECOND[3:])
+
+
+def labels_with_voxels(node):
+    """Return the labels of the segments that there still are."""
+    labels = np.zeros(SHAPE, np.uint8)
+    for value, name in ((2, "spleen"), (3, "aorta")):
+        labels[voxels(node, name, SHAPE)] = value
+    return labels
 
 
 def test_a_copy_of_the_segmentation_has_its_reviewed_slices_for_itself(

@@ -6,8 +6,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-import slicer
-import slicer.util
 from editing import Editor, reviewed
 from nodes import add_roi, add_volume
 from phantom import make_card
@@ -15,7 +13,6 @@ from segmenting import Bench, label_map, voxels
 from vtk.util.numpy_support import vtk_to_numpy
 
 from GDLACore.errors import OutputError
-from GDLASegmenterLib.ConfidenceVolume import confidenceNode
 from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
 from GDLASegmenterLib.VolumeGrid import volumeGrid
 
@@ -119,6 +116,25 @@ def test_taking_a_run_back_does_not_unprotect(bench, volume_node, editor, node):
     assert reviewed(node, volume_node).edited == {2}
 
 
+def test_slices_undone_in_the_middle_of_a_run_are_not_taken_back_once_more(
+    bench, volume_node, editor, node
+):
+    editor.dot(node, "aorta", (1, 0, 0))
+    reviewed(node, volume_node).release(1)
+    before = labels_in(node)
+    run = bench.begin(volume_node, outputNode=node, largestComponent=True)
+    bench.until(lambda: run.finishedSlices == 4)
+    editor.logic.Undo()
+    editor.dot(node, "liver", (0, 0, 0))
+    editor.logic.Undo()
+    np.testing.assert_array_equal(labels_in(node), before)
+    bench.until(lambda: run.finishedSlices == 6)
+    written = labels_in(node)
+    np.testing.assert_array_equal(written, kept(before, SECOND, 0, 1, 2, 3))
+    bench.to_the_end(run)  # with the clean-up
+    np.testing.assert_array_equal(labels_in(node)[:4], before[:4])
+
+
 @pytest.mark.parametrize("voxel", [VOXEL, (5, 0, 0)], ids=["written before", "not yet written"])
 def test_a_new_segmentation_that_was_edited_is_not_taken_back(
     scene, bench, volume_node, editor, voxel
@@ -149,6 +165,7 @@ def test_the_clean_up_leaves_what_was_reviewed_meanwhile(scene, editor, volume_n
     expected = found.copy()
     expected[3, 0, 0], expected[1, 6, 7] = 1, 0
     np.testing.assert_array_equal(labels_in(node), expected)
+    assert reviewed(node, volume_node).protected == {3, 5}
 
 
 def test_a_run_in_a_box_leaves_a_reviewed_slice_inside_it(bench, volume_node, editor, node):
@@ -265,22 +282,3 @@ def test_when_all_were_edited_since_the_click_the_run_fails_and_says_so(
     bench.to_the_end(run)
     assert "reviewed" in run.error.message and "Untick Reviewed" in run.error.hint
     np.testing.assert_array_equal(labels_in(node), before)
-
-
-def test_doubt_and_confidence_are_those_of_the_slices_that_were_written(
-    bench, volume_node, editor, node
-):
-    editor.dot(node, "liver", VOXEL)
-    run = bench.segment(volume_node, outputNode=node, confidence=True, slices=range(1, 4))
-    assert bench.worker.requests[-1][2].confidence
-    assert run.doubt == {1: 0.0, 2: 0.0, 3: 0.0}
-    percent = slicer.util.arrayFromVolume(confidenceNode(node))
-    assert [k for k in range(SHAPE[0]) if (percent[k] == 100).all()] == [1, 3]
-
-
-def test_a_run_that_is_taken_back_leaves_no_confidence(bench, volume_node, node):
-    run = bench.begin(volume_node, outputNode=node, confidence=True)
-    bench.until(lambda: run.finishedSlices == 4)
-    bench.logic.cancel(keepFinishedSlices=False)
-    bench.to_the_end(run)
-    assert confidenceNode(node) is None and run.doubt == {}
