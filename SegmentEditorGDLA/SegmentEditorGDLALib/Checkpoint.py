@@ -12,7 +12,7 @@ from GDLACore import storage
 from GDLACore.errors import EngineError, ModelFileError, OutputError, VolumeError
 from GDLACore.model.card import ModelCard
 from GDLACore.worker import ModelRequest
-from GDLASegmenterLib.RequestOfParameters import modelRequest
+from GDLASegmenterLib.RequestOfParameters import bordersOf, modelRequest
 from GDLASegmenterLib.SegmentationLogic import SegmentationLogic
 from GDLASegmenterLib.VolumeInput import readVolume
 
@@ -71,9 +71,11 @@ def readyCheckpoint(volumeNode) -> Checkpoint:
         raise OutputError(
             _("GDLA Segmenter is at work."), _("Wait until it is done, or cancel it there.")
         )
-    borders = "smooth" if _widget().logic.getParameterNode().smoothBorders else "published"
     return Checkpoint(
-        panel.logic, modelRequest(model, panel.environment.device), model.card, borders
+        panel.logic,
+        modelRequest(model, panel.environment.device),
+        model.card,
+        bordersOf(_widget().logic.getParameterNode()),
     )
 
 

@@ -37,8 +37,9 @@ class GDLAEffect(AbstractScriptedSegmentEditorEffect):
         return qt.QIcon(os.path.normpath(os.path.join(os.path.dirname(__file__), _ICON)))
 
     def helpText(self) -> str:
+        # Slicer shows what is before the first <br>, and the rest if asked for.
         return _(
-            "<html>Let a PVT-GDLA network segment the slice under your eyes anew.<p>It is the "
+            "<html>Let a PVT-GDLA network segment the slice under your eyes anew.<br><p>It is the "
             "checkpoint that is chosen in the module GDLA Segmenter, on the slices that it looks "
             "at: most often the axial ones. Other slices are not touched."
             "<ul><li><b>Selected segment</b>: it becomes, in this slice, the structure chosen "

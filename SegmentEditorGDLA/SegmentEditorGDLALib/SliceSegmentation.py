@@ -120,12 +120,12 @@ class SliceSegmentation:
         edited = self._effect.referenceGeometryImage()
         if edited is None or not sameGrid(edited, grid.IJKToRAS) or not sameTransform(node, grid):
             raise OutputError(
+                _("{segmentation} is edited elsewhere, or in other voxels, than {volume}.").format(
+                    segmentation=node.GetName(), volume=grid.volumeName
+                ),
                 _(
-                    "{segmentation} is edited in another place, or in other voxels, than {volume}'s."
-                ).format(segmentation=node.GetName(), volume=grid.volumeName),
-                _(
-                    "Put both under the same transform, and set the segmentation's geometry to the "
-                    "volume's (the button beside Source volume)."
+                    "Put both under the same transform, and set the segmentation's geometry to "
+                    "the volume's (the button beside Source volume)."
                 ),
             )
         if self._index in ReviewedSlices(node, grid, axis).ticked:

@@ -146,7 +146,7 @@ def test_an_empty_segmentation_elsewhere_is_refused_too(desk, what):
         transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(SHIFT))
         desk.node.SetAndObserveTransformNodeID(transform.GetID())
     desk.click()
-    assert desk.status.startswith("manual is edited in another place, or in other voxels, than CT")
+    assert desk.status.startswith("manual is edited elsewhere, or in other voxels, than CT.")
     assert desk.node.GetSegmentation().GetNumberOfSegments() == 0
 
 
