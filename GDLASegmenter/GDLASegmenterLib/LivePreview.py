@@ -35,9 +35,10 @@ _VOLUME_EVENTS = (
 class LivePreview(slicer.util.VTKObservationMixin):
     """Draws what a model finds in the slice that the user looks at, and keeps it if asked to.
 
-    The slice is that of the view which was moved last of those that show such slices. While a
-    segmentation is being made there is no preview. Call ``update`` from a timer while ``isOn``;
-    ``error`` tells why it went off by itself, ``notice`` what the user should know meanwhile.
+    The slice is that of the view which was moved last of those that show such slices, the volume's
+    own views before views of other volumes. While a segmentation is being made there is no preview.
+    Call ``update`` from a timer while ``isOn``; ``error`` tells why it went off by itself,
+    ``notice`` what the user should know meanwhile.
     """
 
     def __init__(self, logic, scene, saveStateForUndo) -> None:
@@ -223,13 +224,24 @@ class LivePreview(slicer.util.VTKObservationMixin):
         if not views:
             self.notice = f"No slice view is along the slices of {name} that the model looks at."
             return None
-        best = max(views, key=lambda one: (one == self._movedID, views[one].alignment))
+        best = max(
+            views,
+            key=lambda one: (self._isShownIn(one), one == self._movedID, views[one].alignment),
+        )
         if views[best].spread > _IN_SLICE:
             self.notice = (
                 f"The view is tilted against the slices of {name}: the preview is seen only where "
                 "both meet. Rotate the view to the volume's plane to see all of it."
             )
         return views[best].index
+
+    def _isShownIn(self, sliceNodeID: str) -> bool:
+        sliceNode = self._scene.GetNodeByID(sliceNodeID)
+        composite = slicer.vtkMRMLSliceLogic.GetSliceCompositeNode(sliceNode)
+        return composite is not None and self._volumeID in (
+            composite.GetBackgroundVolumeID(),
+            composite.GetForegroundVolumeID(),
+        )
 
     def _sliceNodes(self) -> list:
         return slicer.util.getNodesByClass("vtkMRMLSliceNode", self._scene)

@@ -190,6 +190,27 @@ def test_of_two_views_along_the_slices_the_one_moved_last_counts(live, bench, vi
         assert live.index == index
 
 
+def test_views_of_the_volume_come_before_views_of_others(live, bench, scene, views, volume):
+    composites = {}
+    for name in ("Red", "Red+"):
+        composites[name] = slicer.vtkMRMLSliceCompositeNode()
+        composites[name].SetLayoutName(name)
+        composites[name] = scene.AddNode(composites[name])
+    other = add_volume(LABELS, name="MR")
+    composites["Red"].SetBackgroundVolumeID(volume.GetID())
+    composites["Red+"].SetBackgroundVolumeID(other.GetID())
+    views["Red+"].SetMappedInLayout(1)
+    go_to(views["Red"], volume, 3)
+    _start(live, bench, volume)
+    go_to(views["Red+"], volume, 9)
+    assert live.viewedIndex == 3
+    composites["Red+"].SetForegroundVolumeID(volume.GetID())
+    live.update()
+    assert live.viewedIndex == 9
+    for composite in composites.values():
+        scene.RemoveNode(composite)
+
+
 def test_a_view_that_is_not_in_the_layout_does_not_count(live, bench, views, volume):
     go_to(views["Red"], volume, 3)
     _start(live, bench, volume)
