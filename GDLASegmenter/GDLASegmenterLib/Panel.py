@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import qt
 import slicer
 import slicer.util
@@ -16,6 +18,7 @@ from GDLASegmenterLib.DoubtProfile import storeDoubt
 from GDLASegmenterLib.EnvironmentPart import EnvironmentPart
 from GDLASegmenterLib.InputsPart import InputsPart
 from GDLASegmenterLib.LogPart import LogPart
+from GDLASegmenterLib.NeighborsPart import NeighborsPart
 from GDLASegmenterLib.PanelState import ENABLED, PanelState
 from GDLASegmenterLib.Parameters import Parameters
 from GDLASegmenterLib.PreviewPart import PreviewPart
@@ -23,6 +26,7 @@ from GDLASegmenterLib.RequestOfParameters import modelRequest, requestOfParamete
 from GDLASegmenterLib.ResultPart import ResultPart
 from GDLASegmenterLib.ReviewPart import ReviewPart
 from GDLASegmenterLib.SegmentationLogic import SegmentationLogic
+from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
 from GDLASegmenterLib.TrainingSetPart import TrainingSetPart
 from GDLASegmenterLib.UndoHistory import saveStateForUndo
 from GDLASegmenterLib.WorkerHost import WorkerHost
@@ -50,6 +54,9 @@ class Panel(slicer.util.VTKObservationMixin):
         self.result = ResultPart(ui)
         self.preview = PreviewPart(ui, self.logic, scene, self.environment, self.inputs, self.begin)
         self.review = ReviewPart(ui, self.inputs, self.result)
+        self.neighbors = NeighborsPart(
+            ui, self.environment, self.inputs, self.review, self.begin, self._begun
+        )
         self.agreement = AgreementPart(ui, self.result, self.begin)
         self.trainingSet = TrainingSetPart(ui, self.inputs, self.result, self.begin)
         self.log = LogPart(ui, self.worker)
@@ -57,6 +64,7 @@ class Panel(slicer.util.VTKObservationMixin):
         self._shownState: PanelState | None = None
         self._guiTag = None
         self._device = ""
+        self._renderAt = 0.0
         ui.segmentButton.connect("clicked(bool)", self.onSegment)
         ui.cancelButton.connect("clicked(bool)", self.onCancel)
         ui.diagnosticsButton.connect("clicked(bool)", self.onDiagnostics)
@@ -78,6 +86,7 @@ class Panel(slicer.util.VTKObservationMixin):
         self.inputs.setParameters(parameters)
         self.result.setParameters(parameters)
         self.preview.setParameters(parameters)
+        self.neighbors.setParameters(parameters)
         self.trainingSet.setParameters(parameters)
         self._render()
 
@@ -144,7 +153,10 @@ class Panel(slicer.util.VTKObservationMixin):
         else:
             self.logic.update()
         self._followResult()
-        self._render()
+        now = time.monotonic()
+        if self._timer.interval >= _TICK_MS or now >= self._renderAt:
+            self._renderAt = now + _TICK_MS / 1000  # no use in showing the same at every quick tick
+            self._render()
         isWaiting = self.logic.previews.isWaiting
         self._timer.setInterval(min(_TICK_FOR_PREVIEWS_MS, _TICK_MS) if isWaiting else _TICK_MS)
 
@@ -153,6 +165,9 @@ class Panel(slicer.util.VTKObservationMixin):
             return None
         model = self.inputs.storedModel(parameters.modelName)
         request = requestOfParameters(parameters, model, self.environment.device)
+        return self._begun(request, parameters)
+
+    def _begun(self, request: SegmentationRequest, parameters: Parameters) -> SegmentationActivity:
         self._activity = SegmentationActivity(self.logic, request, parameters)
         return self._activity
 
@@ -194,6 +209,7 @@ class Panel(slicer.util.VTKObservationMixin):
         self.result.update(isOpen and enabled.result)
         self.preview.update(enabled.preview)
         self.review.update(isOpen and enabled.result)
+        self.neighbors.update(isOpen and enabled.segment)
         self.agreement.update(isOpen and enabled.choices)
         self.trainingSet.update(isOpen and enabled.addCase)
         self.log.update(controller)

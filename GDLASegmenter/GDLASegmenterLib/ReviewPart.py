@@ -37,6 +37,11 @@ class ReviewPart:
         self._refresh: Generator | None = None
         ui.reviewedCheckBox.connect("clicked(bool)", self.onReviewed)
 
+    @property
+    def subject(self) -> ReviewSubject | None:
+        """What is reviewed, None if there is nothing."""
+        return self._subject
+
     def update(self, enabled: bool) -> None:
         """Show what is selected now; ``enabled``: whether slices may be marked."""
         self._chooseSubject()

@@ -1,0 +1,68 @@
+"""From slices that were corrected by hand to what the logic is asked for: those beside them."""
+
+from __future__ import annotations
+
+import numpy as np
+import slicer.util
+
+from GDLACore.storage import StoredModel
+from GDLASegmenterLib.ModelRecord import ModelRecord, recordsOf
+from GDLASegmenterLib.Parameters import Parameters
+from GDLASegmenterLib.RequestOfParameters import bordersOf, modelRequest
+from GDLASegmenterLib.ReviewSubject import ReviewSubject
+from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
+from GDLASegmenterLib.ViewedSlice import viewedPoint
+from GDLASegmenterLib.VolumeGrid import VolumeGrid, volumeGrid
+from GDLASegmenterLib.VolumeInput import readVolume
+
+_REACH_MM = 30.0  # where a correction counts no more than a third: GDLACore.review.propagation
+
+
+def recordOf(segmentationNode, model: StoredModel) -> ModelRecord | None:
+    """Return what ``model`` left in ``segmentationNode``, None if it never wrote to it."""
+    records = recordsOf(segmentationNode)
+    return next((one for one in records if one.model == model.card.name), None)
+
+
+def correctionRequest(
+    subject: ReviewSubject,
+    record: ModelRecord,
+    viewed: int,
+    parameters: Parameters,
+    model: StoredModel,
+    device: str,
+) -> SegmentationRequest:
+    """Return the request for the slices beside the edited one that is nearest to ``viewed``.
+
+    All edited slices of ``subject`` say what ``model``, whose ``record`` it is, should have found;
+    there must be one. Slices that are reviewed are computed, too, and not written.
+    """
+    volumeNode, axis = subject.volumeNode, subject.slices.axis
+    grid = volumeGrid(volumeNode)
+    edited = sorted(subject.marks.edited)
+    nearest = min(edited, key=lambda index: abs(index - viewed))
+    reach = max(1, int(_REACH_MM / _thickness(grid, axis)))
+    slices = range(max(nearest - reach, 0), min(nearest + reach + 1, subject.slices.count))
+    labels = record.read(subject.segmentationNode.GetSegmentation(), grid)
+    corrections = {}
+    for index in edited if labels is not None else ():
+        found = labels.read(grid.slab(axis, index, index)).take(0, axis)
+        found[found == np.iinfo(found.dtype).max] = 0  # in several structures: none of them
+        corrections[index] = found
+    return SegmentationRequest(
+        volumeNode,
+        modelRequest(model, device),
+        model.card,
+        outputNode=subject.segmentationNode,
+        slices=slices,
+        focusRAS=viewedPoint(volumeNode.GetScene(), readVolume(volumeNode), axis),
+        borders=bordersOf(parameters),
+        batchSize=parameters.batchSize or None,
+        confidence=parameters.confidence,
+        corrections=corrections,
+    )
+
+
+def _thickness(grid: VolumeGrid, axis: int) -> float:
+    """Return the distance of neighboring slices in mm."""
+    return float(np.linalg.norm(slicer.util.arrayFromVTKMatrix(grid.IJKToRAS)[:3, 2 - axis]))

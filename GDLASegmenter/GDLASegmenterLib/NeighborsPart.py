@@ -1,0 +1,87 @@
+"""The panel's way to let a slice that was corrected by hand tell of those beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from slicer.i18n import tr as _
+
+from GDLACore import storage
+from GDLASegmenterLib.Activities import Activity
+from GDLASegmenterLib.Controller import Step
+from GDLASegmenterLib.CorrectionRequest import correctionRequest, recordOf
+from GDLASegmenterLib.EnvironmentPart import EnvironmentPart
+from GDLASegmenterLib.InputsPart import InputsPart
+from GDLASegmenterLib.Parameters import Parameters
+from GDLASegmenterLib.ReviewPart import ReviewPart
+from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
+from GDLASegmenterLib.SequenceRun import browserOf
+from GDLASegmenterLib.ViewedSlice import sliceAxis
+from GDLASegmenterLib.VolumeInput import readVolume
+
+
+class NeighborsPart:
+    """Segments the slices beside an edited one anew.
+
+    ``begin`` does steps; ``segment`` begins a request, made of parameters.
+    """
+
+    def __init__(
+        self,
+        ui,
+        environment: EnvironmentPart,
+        inputs: InputsPart,
+        review: ReviewPart,
+        begin: Callable[[list[Step]], None],
+        segment: Callable[[SegmentationRequest, Parameters], Activity],
+    ) -> None:
+        self._ui = ui
+        self._environment = environment
+        self._inputs = inputs
+        self._review = review
+        self._begin = begin
+        self._segment = segment
+        self._parameters: Parameters | None = None
+        ui.neighborsButton.connect("clicked(bool)", self.onNeighbors)
+
+    def setParameters(self, parameters: Parameters | None) -> None:
+        self._parameters = parameters
+
+    def update(self, enabled: bool) -> None:
+        """``enabled``: whether a run may begin now."""
+        obstacle = self._obstacle(enabled)
+        self._ui.neighborsButton.enabled = not obstacle
+        self._ui.neighborsButton.toolTip = obstacle or _(
+            "Segment the slices beside the edited one anew, going by what you changed in it. "
+            "Reviewed slices stay as they are."
+        )
+
+    def onNeighbors(self, checked: bool = False) -> None:
+        parameters, model, subject = self._parameters, self._inputs.model, self._review.subject
+
+        def segment() -> Activity:
+            request = correctionRequest(
+                *(subject, recordOf(subject.segmentationNode, model), subject.viewedSlice()),
+                *(parameters, model, self._environment.device),
+            )
+            return self._segment(request, parameters)
+
+        self._begin([segment])
+
+    def _obstacle(self, enabled: bool) -> str:
+        """Return why no slices can be segmented anew, "" if they can."""
+        subject, model = self._review.subject, self._inputs.model
+        if subject is None:
+            return _("There is no segmentation to review.")
+        if subject.marks is None or browserOf(subject.volumeNode) is not None:
+            return _("This is not possible in a sequence.")
+        if not subject.marks.edited:
+            return _("Correct a slice by hand first: then those beside it can follow.")
+        if model is None or model.state != storage.READY or not self._environment.isReady:
+            return _("The checkpoint cannot be run yet. Click Segment to get what is missing.")
+        axis = sliceAxis(readVolume(subject.volumeNode), model.card)
+        if recordOf(subject.segmentationNode, model) is None or axis != subject.slices.axis:
+            return _("Choose the checkpoint that the segmentation was made with.")
+        if subject.viewedSlice() is None:
+            return _("No slice view shows a slice of the volume.")
+        return "" if enabled else _("Something is being done: wait until it is over.")
