@@ -11,6 +11,7 @@ import slicer.util
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
+from GDLACore.errors import Cancelled
 from GDLACore.model.card import ModelCard
 from GDLASegmenterLib.CommonVoxels import stepsBetween
 from GDLASegmenterLib.Extent import Extent
@@ -95,9 +96,13 @@ class ModelRecord:
             recorded = table.take(recorded)
         return np.array_equal(recorded, now.read(slab))
 
-    def state(self, segmentation) -> tuple:
-        """Return what is another one whenever a voxel of the segments may have changed."""
-        return stateOfSegments(segmentation, self.model, self.labels)
+    def state(self, segmentation, grid: VolumeGrid) -> tuple:
+        """Return what is another one whenever a voxel of the segments may have changed.
+
+        It is also another one for another ``grid``, on which they may not be.
+        """
+        place = slicer.util.arrayFromVTKMatrix(grid.IJKToRAS).tobytes(), grid.shape
+        return place, stateOfSegments(segmentation, self.model, self.labels)
 
     @property
     def lookedAt(self) -> tuple | None:
@@ -197,7 +202,8 @@ def newRecord(
 ) -> Generator[None, None, ModelRecord]:
     """Return a record by which all that is in ``model``'s segments now counts as the model's.
 
-    ``labels`` are the values by the tags of the segments.
+    ``labels`` are the values by the tags of the segments. Raises Cancelled if the segmentation is
+    removed meanwhile.
     """
     image = vtk.vtkImageData()
     image.SetDimensions(grid.shape[::-1])
@@ -209,6 +215,8 @@ def newRecord(
         now = segmentLabels(segmentation, model, labels, grid, array.dtype)
         array[first : last + 1] = 0 if now is None else now.read(grid.slab(0, first, last))
         yield
+        if segmentationNode.GetScene() is None:
+            raise Cancelled(f"Stopped: {segmentationNode.GetName()} is not in the scene any more.")
     attributes = {_MODEL: model, _LABELS: json.dumps(labels), _AXIS: str(axis)}
     return _added(segmentationNode, image, grid, attributes)
 

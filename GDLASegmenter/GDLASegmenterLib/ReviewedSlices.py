@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable
 
 import numpy as np
 
-from GDLACore.errors import OutputError
+from GDLACore.errors import Cancelled, OutputError
 from GDLASegmenterLib.Extent import Extent
 from GDLASegmenterLib.LabelLayer import boxOf
 from GDLASegmenterLib.ModelRecord import ModelRecord, newRecord, recordOf, recordsOf
@@ -81,8 +81,10 @@ class ReviewedSlices:
     def isCurrent(self) -> bool:
         """Whether nothing was changed since the last ``refresh``."""
         segmentation, records = self._node.GetSegmentation(), recordsOf(self._node)
-        return set(self._marks.edited) <= {record.model for record in records} and all(
-            record.lookedAt == record.state(segmentation) for record in records
+        return (
+            set(self._marks.edited) <= {record.model for record in records}
+            and all(one.lookedAt == one.state(segmentation, self._grid) for one in records)
+            and not self._unrecorded()
         )
 
     def isEdited(self, model: str) -> bool:
@@ -168,25 +170,34 @@ class ReviewedSlices:
             boxOf(record.array(self._grid), self._grid.extent, slab)[:] = now.read(slab)
             record.announce()
 
+    def _unrecorded(self) -> dict[str, dict[str, int]]:
+        """Return the models that have segments but no record, with numbers for their tags."""
+        segmentation, grid = self._node.GetSegmentation(), self._grid
+        if self._node.GetScene() is None or browserOf(self._node) is not None:
+            return {}  # removed, or with other voxels for every frame of a sequence
+        return {
+            model: labels
+            for model, labels in modelsIn(segmentation).items()
+            if recordOf(self._node, model) is None
+            and segmentLabels(segmentation, model, labels, grid, np.dtype(np.uint8)) is not None
+        }
+
     def _recordOthers(self) -> Generator[None, None, None]:
         """Record what is in segments of models that have no record, to know of edits from now."""
-        segmentation, grid = self._node.GetSegmentation(), self._grid
-        if browserOf(self._node) is not None:  # other voxels with every frame
-            return
-        for model, labels in modelsIn(segmentation).items():
-            if recordOf(self._node, model) is not None:
-                continue
-            if segmentLabels(segmentation, model, labels, grid, np.dtype(np.uint8)) is not None:
-                yield from newRecord(self._node, model, labels, grid, self._axis)
+        for model, labels in self._unrecorded().items():
+            try:
+                yield from newRecord(self._node, model, labels, self._grid, self._axis)
+            except Cancelled:  # the segmentation was removed
+                return
 
     def _lookAt(self, record: ModelRecord) -> Generator[None, None, None]:
         """Find the slices in which the segments of ``record``'s model are edited, and note them."""
         grid, segmentation = self._grid, self._node.GetSegmentation()
         if record.array(grid) is None:
-            record.lookedAt = record.state(segmentation)
+            record.lookedAt = record.state(segmentation, grid)
             return
         axis, history = record.axis(grid), record.history(grid)
-        while (state := record.state(segmentation)) != record.lookedAt:
+        while (state := record.state(segmentation, grid)) != record.lookedAt:
             edited, move = set(), None
             for first in range(0, grid.shape[axis], _COMPARED_AT_ONCE):
                 now = record.read(segmentation, grid)
@@ -200,7 +211,7 @@ class ReviewedSlices:
                 move = yield from history.moved(
                     lambda index: record.read(segmentation, grid).read(self._slab(axis, index))
                 )
-            if state != record.state(segmentation):
+            if state != record.state(segmentation, grid):
                 continue
             if move is not None:
                 places = {

@@ -265,7 +265,7 @@ class SegmentationOutput:
         for layer in modelLayers(segmentation, self.card):
             announce(segmentation, layer)
         if wasCurrent:  # so it is still: what was written is recorded
-            self._record.lookedAt = self._record.state(segmentation)
+            self._record.lookedAt = self._record.state(segmentation, self.grid)
             self._record.markSeen(segmentation)
 
 

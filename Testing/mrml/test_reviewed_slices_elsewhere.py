@@ -118,6 +118,16 @@ def test_a_volume_on_which_they_cannot_be_found_is_refused(scene):
         Bench(scene).begin(other, outputNode=node)
 
 
+def test_looking_with_a_volume_elsewhere_does_not_hide_an_edit(scene):
+    volume, node = make(scene, np.eye(4))
+    matrix = np.eye(4)
+    matrix[:3, 3] = 0.5
+    other = add_volume(FIRST.astype(np.int16), matrix, "of the same size")
+    Editor(scene, volume, SHAPE).dot(node, "liver", (5, 0, 0))
+    reviewed(node, other)
+    assert reviewed(node, volume).edited == {2, 5}
+
+
 def test_a_larger_volume_takes_them_where_they_were(scene):
     volume, node = make(scene, np.eye(4))
     matrix = np.eye(4)

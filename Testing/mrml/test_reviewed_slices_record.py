@@ -11,7 +11,7 @@ from nodes import add_volume, paint
 from phantom import make_card
 from segmenting import Bench, label_map, voxels
 
-from GDLASegmenterLib.ModelRecord import recordOf
+from GDLASegmenterLib.ModelRecord import recordOf, recordsOf, removeRecord
 from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
 from GDLASegmenterLib.VolumeGrid import volumeGrid
 
@@ -94,6 +94,7 @@ def test_a_file_of_segments_alone_counts_as_the_models_once_it_was_looked_at(
     assert slicer.util.saveNode(node, str(tmp_path / "result.seg.nrrd"))
     scene.RemoveNode(node)
     node = slicer.util.loadSegmentation(str(tmp_path / "result.seg.nrrd"))
+    assert not ReviewedSlices(node, volumeGrid(volume_node), 0).isCurrent
     assert reviewed(node, volume_node).protected == frozenset()
     editor.edit(node)
     editor.dot(node, "aorta", VOXEL)
@@ -170,3 +171,32 @@ def test_painting_with_overlap_is_an_edit(volume_node, node):
     merge = slicer.vtkSlicerSegmentationsModuleLogic.MODE_MERGE_MAX
     paint(node, volume_node, segmentation.GetSegmentIdBySegmentName("liver"), mask, merge)
     assert reviewed(node, volume_node).edited == {2}
+
+
+def test_looking_ends_quietly_when_the_segmentation_is_removed(scene, volume_node, node):
+    scene.RemoveNode(recordOf(node, "abdomen").node)
+    looking = ReviewedSlices(node, volumeGrid(volume_node), 0).refresh()
+    next(looking)
+    scene.RemoveNode(node)
+    assert list(looking) == []
+    assert scene.GetNumberOfNodesByClass("vtkMRMLLabelMapVolumeNode") == 0
+    assert list(ReviewedSlices(node, volumeGrid(volume_node), 0).refresh()) == []
+
+
+def test_a_frame_of_a_sequence_has_no_record(scene, volume_node, node):
+    browser, frame = add_segmentation_sequence(node)
+    assert reviewed(frame, volume_node).protected == frozenset()
+    assert recordOf(frame, "abdomen") is None
+
+
+def add_segmentation_sequence(node):
+    """Return the browser of a sequence of ``node`` alone, and the frame it shows."""
+    scene = slicer.mrmlScene
+    for record in recordsOf(node):
+        removeRecord(node, record)
+    sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode")
+    sequence.SetDataNodeAtValue(node, "0")
+    browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode")
+    browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
+    slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
+    return browser, browser.GetProxyNode(sequence)
