@@ -13,7 +13,7 @@ from GDLACore.installation.builds import BUILDS, CUDA_LIBRARIES
 from GDLACore.worker.death import death
 
 # Headings of groups, and what every window has.
-_NO_CONTROLS = {"Inputs", "What to segment", "Advanced", "Environment", "Log"}
+_NO_CONTROLS = {"Inputs", "What to segment", "Review", "Advanced", "Environment", "Log"}
 _OF_SLICER = {
     *("GDLA Segmenter", "GDLASegmenter", "View > Extensions Manager", "Undo", "OK"),
     *("Segmentation > GDLA Segmenter", "File > Download Sample Data", "File > Save Data"),
