@@ -102,6 +102,7 @@ class SliceSegmentation:
         if node is None or node.GetSegmentationNode() is not self._segmentationNode:
             raise OutputError(_("Another segmentation is edited now: nothing was changed."))
         self._check(preview.grid, preview.card, preview.axis)
+        self.text = _("Writing slice {index}…").format(index=self._index)
         self._effect.saveStateForUndo()
         return (yield from editInSteps(self._effect, preview, self._segmentIDs(preview)))
 
@@ -146,9 +147,10 @@ class SliceSegmentation:
             if label.value not in found and (preview.labels == label.value).any()
         ]
         if missing:
+            # In a layer with others, a new segment could be given the value of one of them.
             layers = modelLayers(segmentation, card)
-            layer = layers[0] if layers else None
-            addSegments(segmentation, card, missing, layer, preview.grid.IJKToRAS)
+            own = next((layer for layer in layers if not layer.others(segmentation)), None)
+            addSegments(segmentation, card, missing, own, preview.grid.IJKToRAS)
         return findSegments(segmentation, card)
 
     def _result(self, changed: int) -> str:

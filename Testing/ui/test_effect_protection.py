@@ -67,3 +67,19 @@ def test_a_slice_that_was_edited_by_hand_can_be_segmented_by_the_effect(desk, ru
     desk.choose_structure("Liver")
     desk.click()
     np.testing.assert_array_equal(desk.voxels("Liver")[5], BRIGHT[5])
+
+
+def test_a_structure_that_is_added_takes_nothing_of_a_segment_in_the_same_layer(desk):
+    """The user's liver has the value in the layer that the model's liver would like to have."""
+    from GDLACore.imaging.seg_nrrd import LABEL_TAG, MODEL_TAG
+
+    model_made = desk.node.GetSegmentation().GetSegment(desk.id_of("my remark"))
+    model_made.SetTag(MODEL_TAG, "demo-ct:1")
+    model_made.SetTag(LABEL_TAG, "Spleen")
+    before = desk.voxels("liver")
+    desk.options.allRadioButton.click()
+    desk.click()
+    expected = np.zeros(BRIGHT.shape, bool)
+    expected[5] = BRIGHT[5]
+    np.testing.assert_array_equal(desk.voxels("Liver"), expected)
+    np.testing.assert_array_equal(desk.voxels("liver"), before)
