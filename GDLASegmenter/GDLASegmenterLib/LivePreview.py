@@ -170,6 +170,7 @@ class LivePreview(slicer.util.VTKObservationMixin):
         try:
             if self._slices.state != volumeState(volumeNode):
                 self._clear()
+                self._logic.previews.drop(self._onLabels)
                 self._slices = VolumeSlices.of(volumeNode, card)
             viewed = None if self._logic.isBusy else self._viewedSlice(volumeNode.GetName())
             if viewed == self._viewed:
@@ -187,8 +188,6 @@ class LivePreview(slicer.util.VTKObservationMixin):
             self._fail(error)
 
     def _onLabels(self, preview: SlicePreview) -> None:
-        if preview.index != self._viewed:
-            return
         try:
             self._overlay.show(
                 preview.grid, preview.card, preview.axis, preview.index, preview.labels
