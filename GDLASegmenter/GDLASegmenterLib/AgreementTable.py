@@ -102,7 +102,7 @@ def _counted(
     """Return ``count_voxels`` of each slice [slices, structures, 3], all of the same moment."""
     segmentation, axis = segmentationNode.GetSegmentation(), record.axis(grid)
     while True:
-        state, made = record.state(segmentation), record.array(grid)
+        state, made = record.state(segmentation, grid), record.array(grid)
         layers = _layers(segmentationNode, record, grid)
         counts = []
         for index in range(grid.shape[axis]):
@@ -118,7 +118,7 @@ def _counted(
                             name=node.GetName()
                         )
                     )
-        if record.state(segmentation) == state:
+        if record.state(segmentation, grid) == state:
             return np.array(counts)
 
 
