@@ -13,6 +13,7 @@ from slicer.i18n import tr as _
 
 _HEIGHT = 84  # pixels
 _EDGE, _LINE = 4, 16  # pixels: around the bars, and for a line of text
+_LOWEST = 3  # pixels: the bar of the least doubtful slice
 _PAPER, _INK = (252, 252, 250), (70, 70, 76)
 _UNKNOWN, _DOUBTFUL, _PROTECTED = (228, 228, 228), (222, 120, 40), (86, 150, 104)
 _CURRENT = (30, 90, 190)
@@ -80,11 +81,13 @@ class DoubtPlot(qt.QWidget):
         if not count:
             return
         bottom = self.height - _LINE - 2
-        highest = max(values.values(), default=0.0) or 1.0
+        lowest, highest = min(values.values(), default=0.0), max(values.values(), default=0.0)
         for x, width, slices in self._bars():
             known = [index for index in slices if index in values]
-            doubt = max((values[index] for index in known), default=0.0)
-            height = round(doubt / highest * (bottom - _LINE)) if known else 0
+            doubt = max((values[index] for index in known), default=lowest)
+            # From the least doubtful one, not from 0: what counts is which slices to look at first.
+            above = (doubt - lowest) / (highest - lowest) if highest > lowest else 0.0
+            height = _LOWEST + round(above * (bottom - _LINE - _LOWEST)) if known else 0
             isSafe = all(index in protected for index in slices)
             color = _PROTECTED if isSafe else _DOUBTFUL
             painter.fillRect(x, bottom - height, width, height, qt.QColor(*color))

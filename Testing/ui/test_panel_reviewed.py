@@ -239,3 +239,33 @@ def test_without_an_edited_slice_there_are_no_neighbors(segment, look_at, ui, vo
     panel.onTick()
     assert not ui.neighborsButton.enabled
     assert ui.neighborsButton.toolTip.startswith("Correct a slice by hand first")
+
+
+def test_a_scene_comes_back_with_its_doubt_and_its_reviewed_slices(
+    desktop, segment, panel, look_at, ui, tmp_path
+):
+    segment()
+    look_at(5)
+    desktop.click(ui.reviewedCheckBox)
+    scene = slicer.mrmlScene
+    for node in slicer.util.getNodesByClass("vtkMRMLStorableNode"):
+        if node.GetStorageNode() is None and node.GetSaveWithScene():
+            node.AddDefaultStorageNode()
+        storage = node.GetStorageNode()
+        if storage is not None and node.GetSaveWithScene():
+            suffix = storage.GetDefaultWriteFileExtension()
+            storage.SetFileName(str(tmp_path / f"{node.GetID()}.{suffix}"))
+            assert storage.WriteData(node)
+    scene.SetURL(str(tmp_path / "scene.mrml"))
+    assert scene.Commit()
+    desktop.close_scene()
+    assert ui.sliceNoteLabel.text == "Nothing to review yet."
+    scene.Import()
+    desktop.process_events()
+    look_at(5)
+    assert ui.doubtFrame.isVisible() and ui.reviewedCheckBox.checked
+    assert ui.sliceNoteLabel.text.startswith("Slice 5: doubt 11, rank 1 of 12. 1 of 12")
+    desktop.click(ui.nextDoubtfulButton)
+    panel.onTick()
+    assert ui.sliceNoteLabel.text.startswith("Slice 10: ")
+    assert ui.showConfidenceCheckBox.enabled and ui.agreementButton.enabled
