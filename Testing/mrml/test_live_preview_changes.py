@@ -17,6 +17,7 @@ from nodes import (
     add_volume,
     add_volume_sequence,
 )
+from previewing import check_overlay, overlays, settle
 from segmenting import MODEL, Bench, label_map
 from slice_nodes import add_slice_node, go_to
 
@@ -54,29 +55,9 @@ def volume(live, bench, red) -> slicer.vtkMRMLScalarVolumeNode:
     volume = add_volume(LABELS)
     go_to(red, volume, 3)
     live.start(volume, MODEL, bench.card, "smooth")
-    _settle(live, bench)
+    settle(bench, live)
     assert live.index == 3
     return volume
-
-
-def _settle(live: LivePreview, bench: Bench) -> None:
-    def is_settled() -> bool:
-        live.update()
-        return not bench.logic.previews.isWaiting
-
-    bench.until(is_settled)
-
-
-def _overlays(scene: slicer.vtkMRMLScene) -> list:
-    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode", scene)
-    return [node for node in nodes if node.GetHideFromEditors()]
-
-
-def _is_shown(live: LivePreview, bench: Bench, scene, labels: np.ndarray, index: int) -> bool:
-    (overlay,) = _overlays(scene)
-    shown = label_map(overlay, bench.card, labels.shape)
-    assert not np.delete(shown, index, axis=0).any()
-    return live.index == index and np.array_equal(shown[index], labels[index])
 
 
 # The volume
@@ -85,20 +66,22 @@ def _is_shown(live: LivePreview, bench: Bench, scene, labels: np.ndarray, index:
 def test_of_changed_voxels_the_new_slice_is_shown(live, bench, scene, volume):
     slicer.util.updateVolumeFromArray(volume, OTHER_LABELS)
     assert live.index is None
-    _settle(live, bench)
-    assert _is_shown(live, bench, scene, OTHER_LABELS, 3)
+    settle(bench, live)
+    assert live.index == 3
+    check_overlay(live, bench, scene, OTHER_LABELS)
 
 
 def test_of_a_sequence_the_frame_that_is_shown_counts(live, bench, scene, red):
     browser, volume = add_volume_sequence([LABELS, OTHER_LABELS])
     go_to(red, volume, 3)
     live.start(volume, MODEL, bench.card, "smooth")
-    _settle(live, bench)
+    settle(bench, live)
     browser.SetSelectedItemNumber(1)
     slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
     live.update()
-    _settle(live, bench)
-    assert _is_shown(live, bench, scene, OTHER_LABELS, 3)
+    settle(bench, live)
+    assert live.index == 3
+    check_overlay(live, bench, scene, OTHER_LABELS)
 
 
 def test_a_moved_volume_is_followed(live, bench, scene, volume):
@@ -107,8 +90,9 @@ def test_a_moved_volume_is_followed(live, bench, scene, volume):
     transform = add_linear_transform(up)
     volume.SetAndObserveTransformNodeID(transform.GetID())
     assert (live.viewedIndex, live.index) == (1, None)
-    _settle(live, bench)
-    assert _is_shown(live, bench, scene, LABELS, 1)
+    settle(bench, live)
+    assert live.index == 1
+    check_overlay(live, bench, scene, LABELS)
     up[2, 3] = -1
     transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(up))
     assert (live.viewedIndex, live.index) == (4, None)
@@ -117,8 +101,9 @@ def test_a_moved_volume_is_followed(live, bench, scene, volume):
 def test_a_volume_whose_slices_change_size_is_followed(live, bench, scene, volume):
     smaller = np.ascontiguousarray(OTHER_LABELS[:6, :5, :4])
     slicer.util.updateVolumeFromArray(volume, smaller)
-    _settle(live, bench)
-    assert _is_shown(live, bench, scene, smaller, 3)
+    settle(bench, live)
+    assert live.index == 3
+    check_overlay(live, bench, scene, smaller)
 
 
 def _bend(volume) -> None:
@@ -138,14 +123,14 @@ def test_a_volume_that_cannot_be_segmented_any_more_ends_the_preview(
     spoil(volume)
     assert not live.isOn and live.index is None
     assert sentence in live.error.message and live.error.hint
-    assert _overlays(scene) == []
+    assert overlays(scene) == []
 
 
 def test_a_removed_volume_ends_the_preview_and_that_is_said(live, bench, scene, volume):
     scene.RemoveNode(volume)
     assert not live.isOn and live.error is None
     assert live.notice == "CT was removed: its preview has ended."
-    assert _overlays(scene) == []
+    assert overlays(scene) == []
     live.update()
     bench.update()
 
@@ -163,7 +148,7 @@ def test_a_label_map_is_refused_and_what_was_previewed_is_off(live, bench, scene
     with pytest.raises(VolumeError, match="is a label map"):
         live.start(add_label_map(LABELS), MODEL, bench.card, "smooth")
     assert not live.isOn
-    assert _overlays(scene) == []
+    assert overlays(scene) == []
 
 
 # The worker
@@ -174,16 +159,16 @@ def test_a_worker_that_dies_is_told_of_once_and_the_preview_can_be_started_again
 ):
     go_to(red, volume, 8)
     bench.worker.fail(WorkerError("The background process has died.", "Try again."))
-    _settle(live, bench)
+    settle(bench, live)
     assert not live.isOn
     assert live.error.message == "The background process has died."
-    assert _overlays(scene) == []
+    assert overlays(scene) == []
     go_to(red, volume, 9)
     bench.update()
     assert len(bench.worker.previews) == 2, "nobody is asked while it is off"
     live.start(volume, MODEL, bench.card, "smooth")
     assert live.error is None
-    _settle(live, bench)
+    settle(bench, live)
     assert live.index == 9
 
 
@@ -193,7 +178,7 @@ def test_labels_that_do_not_fit_are_told_of_once(live, bench, scene, red, monkey
     monkeypatch.setattr(bench.worker, "_find", lambda volume: real([0, 1], axis=1))
     go_to(red, volume, 3)
     live.start(volume, MODEL, bench.card, "smooth")
-    _settle(live, bench)
+    settle(bench, live)
     assert not live.isOn
     assert live.error.message == "The preview could not be drawn (ValueError)."
     assert "could not be drawn" in caplog.text
@@ -213,9 +198,10 @@ def test_during_a_run_nothing_is_previewed_and_afterwards_it_goes_on(
     live.update()
     assert live.index is None
     bench.to_the_end(run)
-    _settle(live, bench)
+    settle(bench, live)
     assert run.error is None and live.error is None
-    assert _is_shown(live, bench, scene, LABELS, 6)
+    assert live.index == 6
+    check_overlay(live, bench, scene, LABELS)
     np.testing.assert_array_equal(label_map(run.segmentationNode, bench.card, LABELS.shape), LABELS)
 
 
@@ -230,7 +216,7 @@ def test_turned_off_the_scene_is_as_before(live, bench, scene, red):
     live.start(volume, MODEL, bench.card, "smooth")
     for index in (3, 4, 8):
         go_to(red, volume, index)
-        _settle(live, bench)
+        settle(bench, live)
     live.stop()
     assert [scene.GetNthNode(n).GetID() for n in range(scene.GetNumberOfNodes())] == nodes
     assert manual.GetMTime() == modified
@@ -243,7 +229,7 @@ def test_an_answer_after_the_end_changes_nothing(live, bench, scene, red, volume
     bench.update()
     bench.update()
     assert live.index is None
-    assert _overlays(scene) == []
+    assert overlays(scene) == []
 
 
 @pytest.mark.parametrize("waits", [False, True], ids=["shown", "under way"])
@@ -255,7 +241,7 @@ def test_closing_the_scene_ends_the_preview(live, bench, scene, red, volume, wai
     bench.update()
     bench.update()
     live.update()
-    assert _overlays(scene) == []
+    assert overlays(scene) == []
 
 
 @pytest.mark.parametrize("end", ["removed", "closed", "off"])
@@ -263,7 +249,7 @@ def test_no_node_outlives_its_preview(live, bench, scene, red, end):
     watch = NodeWatch(scene)
     volume = add_volume(LABELS)
     live.start(volume, MODEL, bench.card, "smooth")
-    _settle(live, bench)
+    settle(bench, live)
     if end == "off":
         live.stop()
     if end == "closed":
@@ -271,51 +257,16 @@ def test_no_node_outlives_its_preview(live, bench, scene, red, end):
     else:
         scene.RemoveNode(volume)
     del volume
-    _settle(live, bench)
+    settle(bench, live)
     bench.worker.previews.clear()  # only tests keep these
     assert watch.leaked() == []
 
 
 def test_an_overlay_that_somebody_removed_is_made_again(live, bench, scene, red, volume):
-    (overlay,) = _overlays(scene)
+    (overlay,) = overlays(scene)
     scene.RemoveNode(overlay)
     assert live.index is None
     go_to(red, volume, 8)
-    _settle(live, bench)
-    assert _is_shown(live, bench, scene, LABELS, 8)
-
-
-def _scroll(random, red, volume, bench) -> None:
-    go_to(red, volume, int(random.integers(-1, 13)))
-
-
-def _swap_voxels(random, red, volume, bench) -> None:
-    array = slicer.util.arrayFromVolume(volume)
-    array[:] = array[::-1].copy()
-    slicer.util.arrayFromVolumeModified(volume)
-
-
-def _move(random, red, volume, bench) -> None:
-    matrix = np.eye(4)
-    matrix[2, 3] = random.integers(-5, 5)
-    volume.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))
-
-
-def _let_it_work(random, red, volume, bench) -> None:
-    bench.update()
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_in_any_order_of_events_what_is_shown_is_what_is_there(
-    live, bench, scene, red, volume, seed
-):
-    random = np.random.default_rng(seed)
-    for _ in range(80):
-        change = random.choice([_scroll, _swap_voxels, _move, _let_it_work, _let_it_work])
-        change(random, red, volume, bench)
-        assert live.index in (None, live.viewedIndex)
-        if live.index is not None:
-            labels = slicer.util.arrayFromVolume(volume).copy()
-            assert _is_shown(live, bench, scene, labels, live.index)
-    _settle(live, bench)
-    assert live.index == live.viewedIndex
+    settle(bench, live)
+    assert live.index == 8
+    check_overlay(live, bench, scene, LABELS)

@@ -9,41 +9,17 @@ import pytest
 import slicer
 import slicer.util
 from nodes import add_grid_transform, add_label_map, add_linear_transform, add_volume
+from previewing import Viewer, asked, settle
 from segmenting import MODEL, Bench
 from storage import PLANES, ijk_to_ras, shape
 
-from GDLACore.errors import GDLAError, VolumeError, WorkerError
+from GDLACore.errors import VolumeError, WorkerError
 from GDLACore.worker import ModelRequest
 from GDLASegmenterLib import SlicePreviews as module
 from GDLASegmenterLib.SlicePreviews import SlicePreview, SlicePreviews
 
 LABELS = np.random.default_rng(5).integers(0, 4, (12, 7, 8)).astype(np.int16)
 OTHER_LABELS = np.random.default_rng(6).integers(0, 4, (12, 7, 8)).astype(np.int16)
-
-
-class Viewer:
-    """Somebody who wants slices, and what came of it."""
-
-    def __init__(self, bench: Bench) -> None:
-        self.previews: list[SlicePreview] = []
-        self.errors: list[GDLAError] = []
-        self._bench = bench
-
-    def want(self, volume, index: int, model: ModelRequest = MODEL, borders="smooth") -> None:
-        card = self._bench.card
-        self._bench.logic.previews.want(
-            volume, model, card, borders, index, self.on_labels, self.on_error
-        )
-
-    def on_labels(self, preview: SlicePreview) -> None:
-        self.previews.append(preview)
-
-    def on_error(self, error: GDLAError) -> None:
-        self.errors.append(error)
-
-    @property
-    def indices(self) -> list[int]:
-        return [preview.index for preview in self.previews]
 
 
 @pytest.fixture
@@ -63,21 +39,13 @@ def volume() -> slicer.vtkMRMLScalarVolumeNode:
     return add_volume(LABELS)
 
 
-def _asked(bench: Bench) -> list[tuple[int, ...]]:
-    return [request.indices for request in bench.worker.previews]
-
-
-def _settle(bench: Bench) -> None:
-    bench.until(lambda: not bench.logic.previews.isWaiting)
-
-
 @pytest.mark.parametrize("plane", PLANES)
 def test_a_slice_comes_as_the_volume_stores_it(bench, viewer, plane):
     size = shape("anisotropic", plane)
     labels = np.random.default_rng(1).integers(0, 4, size).astype(np.int16)
     volume = add_volume(labels, ijk_to_ras("anisotropic", plane, (-1, 1, -1)))
     viewer.want(volume, 3)
-    _settle(bench)
+    settle(bench)
     (preview,) = viewer.previews
     assert preview.axis == {"axial": 0, "coronal": 1, "sagittal": 1}[plane]
     np.testing.assert_array_equal(preview.labels, labels.take(3, preview.axis))
@@ -88,18 +56,18 @@ def test_a_slice_comes_as_the_volume_stores_it(bench, viewer, plane):
 def test_of_slices_wanted_meanwhile_only_the_newest_is_asked_for(bench, viewer, volume):
     for index in (0, 4, 11, 7):
         viewer.want(volume, index)
-    _settle(bench)
-    assert _asked(bench) == [(0,), (7,)]
+    settle(bench)
+    assert asked(bench) == [(0,), (7,)]
     assert viewer.indices == [7]
 
 
 def test_what_came_too_late_is_known_when_it_is_wanted_again(bench, viewer, volume):
     viewer.want(volume, 0)
     viewer.want(volume, 7)
-    _settle(bench)
+    settle(bench)
     viewer.want(volume, 0)
     assert viewer.indices == [7, 0]
-    assert _asked(bench) == [(0,), (7,)]
+    assert asked(bench) == [(0,), (7,)]
 
 
 def test_everybody_who_wants_a_slice_gets_it_the_newest_first(bench, volume):
@@ -107,44 +75,44 @@ def test_everybody_who_wants_a_slice_gets_it_the_newest_first(bench, volume):
     first.want(volume, 1)
     second.want(volume, 5)
     third.want(volume, 9)
-    _settle(bench)
-    assert _asked(bench) == [(1,), (9,), (5,)]
+    settle(bench)
+    assert asked(bench) == [(1,), (9,), (5,)]
     assert (first.indices, second.indices, third.indices) == ([1], [5], [9])
 
 
 def test_scrolling_brings_the_slices_that_come_next(bench, viewer, volume):
     for index in (4, 5, 6):
         viewer.want(volume, index)
-        _settle(bench)
+        settle(bench)
     # After 5 four in advance; so 6 was known, and one more followed.
-    assert _asked(bench) == [(index,) for index in (4, 5, 6, 7, 8, 9, 10)]
+    assert asked(bench) == [(index,) for index in (4, 5, 6, 7, 8, 9, 10)]
     viewer.want(volume, 5)
-    _settle(bench)
-    assert _asked(bench)[7:] == [(3,), (2,), (1,)]
+    settle(bench)
+    assert asked(bench)[7:] == [(3,), (2,), (1,)]
 
 
 def test_scrolling_stops_at_the_last_slice(bench, viewer, volume):
     for index in (1, 0, 10, 11):
         viewer.want(volume, index)
-        _settle(bench)
-    assert {index for indices in _asked(bench) for index in indices} == {0, 1, 10, 11}
+        settle(bench)
+    assert {index for indices in asked(bench) for index in indices} == {0, 1, 10, 11}
 
 
 def test_after_a_jump_nothing_is_computed_in_advance(bench, viewer, volume):
     for index in (0, 6, 11, 3):
         viewer.want(volume, index)
-        _settle(bench)
-    assert _asked(bench) == [(0,), (6,), (11,), (3,)]
+        settle(bench)
+    assert asked(bench) == [(0,), (6,), (11,), (3,)]
 
 
 def test_a_slice_computed_in_advance_waits_for_the_one_that_is_wanted(bench, viewer, volume):
     viewer.want(volume, 4)
-    _settle(bench)
+    settle(bench)
     viewer.want(volume, 5)
-    bench.until(lambda: len(_asked(bench)) == 4)  # now in advance
+    bench.until(lambda: len(asked(bench)) == 4)  # now in advance
     viewer.want(volume, 0)
-    _settle(bench)
-    assert _asked(bench) == [(4,), (5,), (6,), (7,), (0,)]
+    settle(bench)
+    assert asked(bench) == [(4,), (5,), (6,), (7,), (0,)]
     assert viewer.indices == [4, 5, 0]
 
 
@@ -162,12 +130,12 @@ def _change_in_place(volume):
 def test_a_slice_of_a_changed_volume_is_found_anew(bench, viewer, volume, change, answered):
     viewer.want(volume, 2)
     if answered:
-        _settle(bench)
+        settle(bench)
         viewer.previews.clear()
     change(volume)
     if answered:
         viewer.want(volume, 2)
-    _settle(bench)
+    settle(bench)
     (preview,) = viewer.previews
     np.testing.assert_array_equal(preview.labels, OTHER_LABELS[2])
     first, second = (request.key for request in bench.worker.previews)
@@ -181,8 +149,8 @@ def test_a_slice_of_a_volume_that_moved_is_found_anew_and_is_where_it_is_now(ben
     moved = np.eye(4)
     moved[2, 3] = 40
     transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(moved))
-    _settle(bench)
-    assert len(_asked(bench)) == 2
+    settle(bench)
+    assert len(asked(bench)) == 2
     np.testing.assert_array_equal(bench.worker.previews[-1].volume.ijk_to_ras, moved)
     assert viewer.previews[0].grid.transformID == transform.GetID()
 
@@ -191,7 +159,7 @@ def test_models_and_borders_are_kept_apart(bench, viewer, volume):
     for model in (MODEL, ModelRequest("another")):
         for borders in ("smooth", "published"):
             viewer.want(volume, 2, model, borders)
-            _settle(bench)
+            settle(bench)
     asked = [(request.model.model, request.borders) for request in bench.worker.previews]
     assert asked == [
         *(("abdomen", "smooth"), ("abdomen", "published")),
@@ -202,7 +170,7 @@ def test_models_and_borders_are_kept_apart(bench, viewer, volume):
 def test_the_volume_is_handed_over_under_one_key_as_long_as_it_is_the_same(bench, viewer, volume):
     for index in (0, 5, 9):
         viewer.want(volume, index)
-        _settle(bench)
+        settle(bench)
     assert len({request.key for request in bench.worker.previews}) == 1
 
 
@@ -210,7 +178,7 @@ def test_of_a_removed_volume_one_sentence_is_said(bench, viewer, scene, volume):
     viewer.want(volume, 2)
     viewer.want(volume, 9)
     scene.RemoveNode(volume)
-    _settle(bench)
+    settle(bench)
     (error,) = viewer.errors
     assert error.message == "CT is not in the scene any more."
     assert viewer.previews == []
@@ -219,7 +187,7 @@ def test_of_a_removed_volume_one_sentence_is_said(bench, viewer, scene, volume):
 def test_a_volume_bent_meanwhile_is_refused_once(bench, viewer, volume):
     viewer.want(volume, 2)
     volume.SetAndObserveTransformNodeID(add_grid_transform().GetID())
-    _settle(bench)
+    settle(bench)
     (error,) = viewer.errors
     assert "bends it" in error.message
     assert viewer.previews == []
@@ -234,7 +202,7 @@ def test_a_slice_that_is_not_there_is_refused(bench, viewer, volume, index):
 def test_a_slice_that_a_smaller_volume_no_longer_has_is_refused(bench, viewer, volume):
     viewer.want(volume, 11)
     slicer.util.updateVolumeFromArray(volume, LABELS[:5])
-    _settle(bench)
+    settle(bench)
     assert [error.message for error in viewer.errors] == ["CT has no slice 11 of 5."]
 
 
@@ -247,11 +215,11 @@ def test_a_failure_is_told_once_and_the_next_slice_comes(bench, viewer, volume):
     viewer.want(volume, 2)
     viewer.want(volume, 4)
     bench.worker.fail(WorkerError("The background process has died."))
-    _settle(bench)
+    settle(bench)
     assert [error.message for error in viewer.errors] == ["The background process has died."]
-    assert len(_asked(bench)) == 1
+    assert len(asked(bench)) == 1
     viewer.want(volume, 5)
-    _settle(bench)
+    settle(bench)
     assert viewer.indices == [5]
 
 
@@ -263,7 +231,7 @@ def test_a_slice_waits_for_the_end_of_a_run(bench, viewer, volume):
     assert not bench.logic.previews.isWaiting
     assert viewer.previews == []
     bench.to_the_end(run)
-    _settle(bench)
+    settle(bench)
     assert viewer.indices == [9]
     assert run.error is None
 
@@ -272,17 +240,17 @@ def test_a_worker_that_was_ended_meanwhile_is_asked_again(bench, viewer, volume,
     viewer.want(volume, 2)
     monkeypatch.setattr(bench.worker, "_preview", None)  # as after WorkerHost.close()
     bench.update()
-    assert _asked(bench) == [(2,), (2,)]
-    _settle(bench)
+    assert asked(bench) == [(2,), (2,)]
+    settle(bench)
     assert viewer.indices == [2]
 
 
 def test_nobody_is_called_for_a_slice_that_was_dropped(bench, viewer, volume):
     viewer.want(volume, 2)
     bench.logic.previews.drop(viewer.on_labels)
-    _settle(bench)
+    settle(bench)
     assert viewer.previews == []
-    assert _asked(bench) == [(2,)]
+    assert asked(bench) == [(2,)]
 
 
 def test_closing_the_scene_forgets_everything(bench, viewer, scene, volume):
@@ -303,7 +271,7 @@ def test_who_gets_a_slice_may_want_another_at_once(bench, volume):
 
     greedy = Greedy(bench)
     greedy.want(volume, 0)
-    _settle(bench)
+    settle(bench)
     assert greedy.indices == [0, 3, 6, 9]
 
 
@@ -312,12 +280,12 @@ def test_only_the_slices_looked_at_last_are_kept(bench, viewer, volume, monkeypa
     bench.logic.previews.cancel()
     for index in (0, 5, 0, 10):
         viewer.want(volume, index)
-        _settle(bench)
-    assert _asked(bench) == [(0,), (5,), (10,)]
+        settle(bench)
+    assert asked(bench) == [(0,), (5,), (10,)]
     viewer.want(volume, 0)
-    assert len(_asked(bench)) == 3
+    assert len(asked(bench)) == 3
     viewer.want(volume, 5)
-    assert _asked(bench)[3:] == [(5,)]
+    assert asked(bench)[3:] == [(5,)]
 
 
 def test_events_about_others_are_passed_over(bench, volume):
