@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from GDLACore.training_set.case import Ranges
@@ -10,9 +12,14 @@ from GDLACore.training_set.case import Ranges
 def labelled_slices(labels: np.ndarray, axis: int) -> Ranges:
     """Return the slices of ``labels`` [k, j, i] along ``axis`` that have a label, a <= n < b."""
     others = tuple(other for other in range(3) if other != axis)
-    inside = np.concatenate([[False], labels.any(axis=others), [False]])
-    edges = np.flatnonzero(inside[1:] != inside[:-1]).tolist()
-    return tuple(zip(edges[::2], edges[1::2], strict=True))
+    return slice_ranges(np.flatnonzero(labels.any(axis=others)).tolist())
+
+
+def slice_ranges(slices: Iterable[int]) -> Ranges:
+    """Return ``slices`` as ranges a <= n < b, none of which touch."""
+    numbers = np.unique([*slices]).astype(int)
+    runs = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1) if len(numbers) else []
+    return tuple((int(run[0]), int(run[-1]) + 1) for run in runs)
 
 
 def slice_count(reviewed: Ranges | None, count: int) -> int:

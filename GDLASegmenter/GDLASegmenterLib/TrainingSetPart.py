@@ -15,7 +15,7 @@ from GDLACore.errors import OutputError
 from GDLACore.model.card import ModelCard
 from GDLACore.training_set.case import Ranges
 from GDLACore.training_set.pseudonym import patient_identity, pseudonym, read_secret
-from GDLACore.training_set.reviewed import labelled_slices, slice_count
+from GDLACore.training_set.reviewed import labelled_slices, slice_count, slice_ranges
 from GDLASegmenterLib.Activities import StepsActivity, TaskActivity
 from GDLASegmenterLib.CaseDialog import CaseDialog
 from GDLASegmenterLib.CaseLabels import caseLabels
@@ -25,6 +25,8 @@ from GDLASegmenterLib.Folders import trainingSetSecret
 from GDLASegmenterLib.InputsPart import InputsPart
 from GDLASegmenterLib.Parameters import Parameters, SegmentedPart
 from GDLASegmenterLib.ResultPart import ResultPart
+from GDLASegmenterLib.SliceMarks import readMarks
+from GDLASegmenterLib.VolumeGrid import volumeGrid
 
 _FOLDER_SETTING = "GDLASegmenter/TrainingSetFolder"
 
@@ -143,6 +145,9 @@ class _Adding:
             (_("All {count} slices").format(count=case.sliceCount), lambda labels, axis: None),
             (_("Only slices with a segment"), labelled_slices),
         ]
+        if reviewed := self._reviewed(case):
+            text = _("The {count} slices you reviewed").format(count=len(reviewed))
+            choices.insert(0, (text, lambda labels, axis: slice_ranges(reviewed)))
         if self._sliceRange is not None:
             last = case.sliceCount - 1
             first, last = (min(end, last) for end in self._sliceRange)
@@ -156,6 +161,12 @@ class _Adding:
         folder = slicer.util.settingsValue(_FOLDER_SETTING, "")
         asked = CaseDialog(_question(case), folder, [text for text, _reviewed in choices]).ask()
         return asked and _Answer(asked[0], choices[asked[1]][1])
+
+    def _reviewed(self, case: Case) -> frozenset[int]:
+        """Return the slices that are edited or ticked in the segmentation."""
+        volumeNode, segmentationNode = self._nodes
+        marks = readMarks(segmentationNode, volumeGrid(volumeNode))
+        return frozenset() if marks is None else marks.along(case.axis)
 
 
 def _question(case: Case) -> str:

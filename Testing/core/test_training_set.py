@@ -23,7 +23,7 @@ from GDLACore.imaging.reading import read_labels, read_volume
 from GDLACore.imaging.volume import Volume
 from GDLACore.training_set import read_training_set
 from GDLACore.training_set.pseudonym import patient_identity, pseudonym, read_secret
-from GDLACore.training_set.reviewed import labelled_slices
+from GDLACore.training_set.reviewed import labelled_slices, slice_ranges
 
 SHEARED = np.array([[1.02, -0.17, 0.05], [0.17, 1.01, -0.12], [-0.03, 0.13, 0.99]])
 
@@ -240,3 +240,9 @@ def test_labels_of_another_grid_are_a_mistake_of_the_caller(tmp_path):
     volume = Volume(np.zeros((6, 7, 9), np.int16), np.eye(4), "other")
     with pytest.raises(ValueError, match="grid"):
         add(tmp_path, volume)
+
+
+def test_slices_in_any_order_become_ranges_that_do_not_touch() -> None:
+    assert slice_ranges([]) == ()
+    assert slice_ranges({7}) == ((7, 8),)
+    assert slice_ranges([9, 2, 3, 4, 8, 0]) == ((0, 1), (2, 5), (8, 10))

@@ -144,6 +144,18 @@ def test_a_range_that_is_chosen_of_the_same_volume_is_offered(desktop, panel, fo
     assert len(add(folder).choices) == RANGE
 
 
+def test_slices_that_were_reviewed_are_offered_first(panel, segmentation, folder, add):
+    from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
+    from GDLASegmenterLib.VolumeGrid import volumeGrid
+
+    slices = ReviewedSlices(segmentation, volumeGrid(panel.parameters.inputVolume), 0)
+    for index in (4, 2, 3, 9):
+        slices.tick(index)
+    answer = add(folder, 0)
+    assert answer.choices[0] == "The 4 slices you reviewed"
+    assert read_training_set(folder)[0].reviewed == ((2, 5), (9, 10))
+
+
 def test_missing_and_unknown_segments_are_told_and_left_out(panel, segmentation, folder, add):
     segments = segmentation.GetSegmentation()
     segments.RemoveSegment(segments.GetSegmentIdBySegmentName("Spleen"))
