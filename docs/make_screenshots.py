@@ -31,7 +31,7 @@ from pythonqt.binding import QtWidgets  # noqa: E402
 from slicer_host import desktop as host  # noqa: E402
 from window_picture import Views, framed, note, save, scaled, window  # noqa: E402
 
-PANEL = (440, 880)  # pixels: the panel, if it needs no more
+PANEL = (440, 1120)  # pixels: the panel, if it needs no more
 MARGINS = 20  # of the window around it
 MODULES = ROOT / "Testing/ui/slicer_host/modules"
 SAMPLE = "GDLA abdominal CT"
@@ -123,10 +123,26 @@ class Tutorial:
         ]
         self.keep("tutorial-6-edit.png", note("Segment Editor", lines, self.width))
 
+    def review(self) -> None:
+        """Go to the most doubtful slice, mark the one before as reviewed, and preview it."""
+        self.desktop.show(self.module)
+        for section in ("inputs", "extent"):
+            self.desktop.click(getattr(self.ui, f"{section}Section"))
+        self.desktop.click(self.ui.nextDoubtfulButton)
+        self.widget.panel.onTick()
+        self.desktop.click(self.ui.reviewedCheckBox)
+        self.widget.panel.onTick()
+        self.desktop.click(self.ui.nextDoubtfulButton)
+        self.desktop.click(self.ui.livePreviewCheckBox)
+        self.desktop.wait_until(lambda: self.ui.keepSliceButton.enabled, 60)
+        self.picture("tutorial-7-review.png")
+        self.desktop.click(self.ui.livePreviewCheckBox)
+        for section in ("inputs", "extent"):
+            self.desktop.click(getattr(self.ui, f"{section}Section"))
+
     def unfold(self) -> None:
         """Open the sections that are closed at first."""
-        self.desktop.show(self.module)
-        for section in ("inputs", "extent", "result", "advanced"):
+        for section in ("inputs", "extent", "result", "review", "advanced"):
             self.desktop.click(getattr(self.ui, f"{section}Section"))
         path = self.desktop.picture(
             self.widget.parent, self.folder / "panel.png", self.width + MARGINS
@@ -170,6 +186,7 @@ def main() -> None:
         tutorial.segment()
         tutorial.look()
         tutorial.edit()
+        tutorial.review()
         tutorial.unfold()
         tutorial.quit()
         for path, image in tutorial.pictures.items():

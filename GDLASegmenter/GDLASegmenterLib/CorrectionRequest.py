@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import slicer.util
 
 from GDLACore.storage import StoredModel
 from GDLASegmenterLib.ModelRecord import ModelRecord, recordsOf
@@ -12,10 +11,11 @@ from GDLASegmenterLib.RequestOfParameters import bordersOf, modelRequest
 from GDLASegmenterLib.ReviewSubject import ReviewSubject
 from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
 from GDLASegmenterLib.ViewedSlice import viewedPoint
-from GDLASegmenterLib.VolumeGrid import VolumeGrid, volumeGrid
+from GDLASegmenterLib.VolumeGrid import volumeGrid
 from GDLASegmenterLib.VolumeInput import readVolume
 
-_REACH_MM = 30.0  # where a correction counts no more than a third: GDLACore.review.propagation
+# Slices to either side: docs/review.md has measured what is gained so far away, and no farther.
+_NEIGHBORS = 5
 
 
 def recordOf(segmentationNode, model: StoredModel) -> ModelRecord | None:
@@ -41,8 +41,9 @@ def correctionRequest(
     grid = volumeGrid(volumeNode)
     edited = sorted(subject.marks.edited)
     nearest = min(edited, key=lambda index: abs(index - viewed))
-    reach = max(1, int(_REACH_MM / _thickness(grid, axis)))
-    slices = range(max(nearest - reach, 0), min(nearest + reach + 1, subject.slices.count))
+    slices = range(
+        max(nearest - _NEIGHBORS, 0), min(nearest + _NEIGHBORS + 1, subject.slices.count)
+    )
     labels = record.read(subject.segmentationNode.GetSegmentation(), grid)
     corrections = {}
     for index in edited if labels is not None else ():
@@ -61,8 +62,3 @@ def correctionRequest(
         confidence=parameters.confidence,
         corrections=corrections,
     )
-
-
-def _thickness(grid: VolumeGrid, axis: int) -> float:
-    """Return the distance of neighboring slices in mm."""
-    return float(np.linalg.norm(slicer.util.arrayFromVTKMatrix(grid.IJKToRAS)[:3, 2 - axis]))

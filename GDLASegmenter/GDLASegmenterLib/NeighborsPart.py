@@ -52,7 +52,7 @@ class NeighborsPart:
         obstacle = self._obstacle(enabled)
         self._ui.neighborsButton.enabled = not obstacle
         self._ui.neighborsButton.toolTip = obstacle or _(
-            "Segment the slices beside the edited one anew, going by what you changed in it. "
+            "Segment five slices to either side of the edited one anew, going by what you changed. "
             "Reviewed slices stay as they are."
         )
 

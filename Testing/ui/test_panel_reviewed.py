@@ -227,7 +227,7 @@ def test_the_neighbors_of_an_edited_slice_are_segmented_anew_and_go_by_it(
     expected = np.zeros((16, 16), np.uint8)
     expected[4:12, 4:12] = expected[:3, :3] = 1
     np.testing.assert_array_equal(corrections[4], expected)
-    assert worker.requests[1][2].slices == range(SLICES)  # 30 mm, of 4 each, to either side
+    assert worker.requests[1][2].slices == range(10)
     assert panel.parameters.result is result
     assert segment_voxels(result) == (SLICES - 2) * 64 + 9  # the edited one is as the user made it
 
