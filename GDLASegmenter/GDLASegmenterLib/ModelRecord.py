@@ -185,11 +185,8 @@ def recordsOf(segmentationNode) -> list[ModelRecord]:
         segmentationNode.GetNthNodeReference(ROLE, number)
         for number in range(segmentationNode.GetNumberOfNodeReferences(ROLE))
     )
-    return [
-        ModelRecord(node)
-        for node in nodes
-        if node is not None and node.GetAttribute(_MODEL) and node.GetImageData()
-    ]
+    known = (node for node in nodes if node is not None and node.GetAttribute(_MODEL))
+    return [ModelRecord(node) for node in known if node.GetImageData()]
 
 
 def recordOf(segmentationNode, model: str) -> ModelRecord | None:
@@ -217,6 +214,8 @@ def newRecord(
         yield
         if segmentationNode.GetScene() is None:
             raise Cancelled(f"Stopped: {segmentationNode.GetName()} is not in the scene any more.")
+    if (known := recordOf(segmentationNode, model)) is not None:  # somebody else was faster
+        return known
     attributes = {_MODEL: model, _LABELS: json.dumps(labels), _AXIS: str(axis)}
     return _added(segmentationNode, image, grid, attributes)
 

@@ -58,6 +58,7 @@ class SegmentationOutput:
         self._reviewed: ReviewedSlices | None = None
         self._record: ModelRecord | None = None
         self._isRecordNew = False
+        self._run = object()  # stands for this run in the history, which outlives it
 
     @property
     def node(self):
@@ -135,7 +136,7 @@ class SegmentationOutput:
             part, inside = _part(labels, axis, index), self._inside(slab)
             place = boxOf(self._record.array(self.grid), self.grid.extent, slab)
             if not np.array_equal(place, part):
-                self._record.history(self.grid).note(self, index, place)
+                self._record.history(self.grid).note(self._run, index, place)
             for layer in layers:
                 np.copyto(layer.box(slab), self._values(layer, part), "unsafe", inside)
             np.copyto(place, part, "unsafe", inside)
@@ -157,7 +158,7 @@ class SegmentationOutput:
             inside = (before != after) & self._inside(slab)
             place = self._untouched(index, labels)
             if place is not None and inside.any():
-                self._record.history(self.grid).note(self, index, place)
+                self._record.history(self.grid).note(self._run, index, place)
                 for layer in layers:
                     np.copyto(layer.box(slab), self._values(layer, after), "unsafe", inside)
                 np.copyto(place, after, "unsafe", inside)
@@ -183,7 +184,7 @@ class SegmentationOutput:
             for layer in layers:
                 restore(segmentation, layer, slab, self._before, self._inside(slab))
             place[:] = self._record.read(segmentation, self.grid).read(slab)
-            self._record.history(self.grid).takeBack(self, index)
+            self._record.history(self.grid).takeBack(self._run, index)
             self.written.remove(index)
             yield
         yield from self._ready()

@@ -183,6 +183,21 @@ def test_looking_ends_quietly_when_the_segmentation_is_removed(scene, volume_nod
     assert list(ReviewedSlices(node, volumeGrid(volume_node), 0).refresh()) == []
 
 
+def test_two_who_look_at_the_same_time_make_one_record(scene, volume_node, editor, node):
+    scene.RemoveNode(recordOf(node, "abdomen").node)
+    first, second = (ReviewedSlices(node, volumeGrid(volume_node), 0) for _ in range(2))
+    looking = first.refresh()
+    next(looking)
+    assert not second.isCurrent
+    for _ in second.refresh():
+        pass
+    editor.dot(node, "liver", VOXEL)
+    for _ in looking:
+        pass
+    assert len(recordsOf(node)) == 1
+    assert reviewed(node, volume_node).edited == {2}
+
+
 def test_a_frame_of_a_sequence_has_no_record(scene, volume_node, node):
     browser, frame = add_segmentation_sequence(node)
     assert reviewed(frame, volume_node).protected == frozenset()
