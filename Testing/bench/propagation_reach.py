@@ -2,7 +2,7 @@
 
     python Testing/bench/propagation_reach.py --docs
 
-As propagation.py, for the shipped method alone and out to where the panel asks for neighbours.
+As propagation.py, for the shipped method alone and farther than the panel goes.
 """
 
 from __future__ import annotations
