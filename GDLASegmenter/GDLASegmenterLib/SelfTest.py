@@ -18,9 +18,12 @@ from GDLACore.model.catalogue import find
 from GDLACore.resources import resource_path
 from GDLACore.worker import ModelRequest
 from GDLASegmenterLib.Folders import runtimeFolder
+from GDLASegmenterLib.ModelRecord import recordsOf
+from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
 from GDLASegmenterLib.SampleCT import loadSampleCT
 from GDLASegmenterLib.SegmentationLogic import SegmentationLogic
 from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
+from GDLASegmenterLib.VolumeGrid import volumeGrid
 from GDLASegmenterLib.WorkerHost import WorkerHost
 
 _CARD = find("demo-ct").card
@@ -82,6 +85,7 @@ def _testAgainAndUndo(test, logic, volumeNode, node, history) -> None:
     _replaceLiver(node, volumeNode, erased)
     before = _structures(node, volumeNode)
     np.testing.assert_array_equal(before["Liver"], erased)
+    _letRunsChange(test, node, volumeNode)
 
     test.assertIs(_segment(test, logic, volumeNode, _AGAIN, node), node)
     expected = whole.copy()
@@ -93,6 +97,15 @@ def _testAgainAndUndo(test, logic, volumeNode, node, history) -> None:
     test.assertFalse(history.IsRestorePreviousStateAvailable(), "a run has several undo states")
     for name, voxels in _structures(node, volumeNode).items():
         np.testing.assert_array_equal(voxels, before[name], f"{name} after undo")
+
+
+def _letRunsChange(test, node, volumeNode) -> None:
+    """Find the slices that were edited, and let the next run change the first one."""
+    reviewed = ReviewedSlices(node, volumeGrid(volumeNode), 0)
+    for _step in reviewed.refresh():
+        pass
+    test.assertEqual(reviewed.protected, {_SLICES[0], _SLICES[-1]})
+    reviewed.release(_SLICES[0])
 
 
 def _segment(test, logic: SegmentationLogic, volumeNode, slices: range, outputNode=None):
@@ -157,6 +170,8 @@ def _remove(node) -> None:
     if node is None:
         return
     scene = slicer.mrmlScene
+    for record in recordsOf(node):
+        _remove(record.node)
     for index in reversed(range(node.GetNumberOfDisplayNodes())):
         scene.RemoveNode(node.GetNthDisplayNode(index))
     if node.GetStorageNode() is not None:
