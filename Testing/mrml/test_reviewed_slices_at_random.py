@@ -247,6 +247,8 @@ class Reviewing(RuleBasedStateMachine):
 
     def meanwhile(self, act: str, k: int) -> None:
         self.check()
+        if act in ("dot", "erase", "undo"):
+            self.exact = False  # Undo may lead into the middle of a run: whose is which slice?
         if act == "dot":
             self.dot("liver", k, 1, 2)
         elif act == "erase":
@@ -256,7 +258,6 @@ class Reviewing(RuleBasedStateMachine):
         elif act == "release":
             self.release(k)
         elif act == "undo":
-            self.exact = False  # half a run was undone: whose is which slice?
             self.undo()
 
 
