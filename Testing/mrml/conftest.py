@@ -13,6 +13,7 @@ from vtk_messages import collect_messages
 
 # Its volumes, labels and cards serve here too.
 sys.path.append(str(Path(__file__).parent.parent / "core"))
+sys.path.append(str(Path(__file__).parents[2] / "GDLASegmenter"))
 
 _messages = collect_messages()
 slicer_application.start()
