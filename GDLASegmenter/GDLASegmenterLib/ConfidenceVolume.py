@@ -49,18 +49,23 @@ def isConfidence(volumeNode) -> bool:
 def confidenceSteps(
     segmentationNode,
     grid: VolumeGrid,
-    confidence: np.ndarray,
+    confidence: np.ndarray | None,
     axis: int,
     indices: Sequence[int],
 ) -> Steps:
     """Write the slices ``indices`` along array axis ``axis`` into the confidence volume.
 
     ``confidence`` is float16 [k, j, i] on ``grid``, from 0 to 1; only those slices of it are read.
-    The volume is created if there is none on this grid, with nothing in its other slices. Yields
-    after some milliseconds' work each, and ends if the user removes either node meanwhile.
+    With None, what a volume there says of these slices is forgotten: others made them. The volume
+    is created if there is none on this grid, with nothing in its other slices. Yields after some
+    milliseconds' work each, and ends if the user removes either node meanwhile.
     """
     if segmentationNode.GetScene() is None:
         return
+    if confidence is None:
+        if confidenceNode(segmentationNode) is None:
+            return
+        confidence = np.broadcast_to(np.float16(np.nan), grid.shape)
     node = confidenceNode(segmentationNode) or _newNode(segmentationNode, grid)
     if not _isOn(node, grid):
         image = yield from _emptyImageInSteps(grid)

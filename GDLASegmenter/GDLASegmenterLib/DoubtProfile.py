@@ -70,14 +70,21 @@ def readProfile(segmentationNode) -> DoubtProfile | None:
     )
 
 
-def storeDoubt(segmentationNode, axis: int, doubt: Mapping[int, float]) -> None:
+def storeDoubt(
+    segmentationNode, axis: int, doubt: Mapping[int, float], written: Collection[int] = ()
+) -> None:
     """Keep ``doubt`` of slices along array axis ``axis``, beside what is known of other slices.
 
-    What was known of slices along another axis is forgotten: the model that said so is not the one
-    that made the segments as they are.
+    Of ``written`` slices without doubt nothing is known any more: they were made anew. What was
+    known of slices along another axis is forgotten: the model that said so is not the one that made
+    the segments as they are.
     """
     known = readProfile(segmentationNode)
-    before = known.values if known is not None and known.axis == axis else {}
+    before = {}
+    if known is not None and known.axis == axis:
+        before = {index: value for index, value in known.values.items() if index not in written}
+    if known is None and not doubt:
+        return
     slices, numbers = vtk.vtkIntArray(), vtk.vtkDoubleArray()
     slices.SetName(_("Slice"))
     numbers.SetName(_("Doubt [voxels]"))

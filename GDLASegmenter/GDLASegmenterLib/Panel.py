@@ -182,8 +182,8 @@ class Panel(slicer.util.VTKObservationMixin):
         self._device = activity.run.device
         if activity.isOver:
             self._activity = None
-            if node is not None and activity.run.doubt:
-                storeDoubt(node, activity.axis, activity.run.doubt)
+            if node is not None and (written := activity.run.writtenSlices):
+                storeDoubt(node, activity.axis, activity.run.doubt, written)
 
     def _render(self) -> None:
         controller, ui = self.controller, self.ui

@@ -98,6 +98,11 @@ class SegmentationRun:
         return self._output.node
 
     @property
+    def writtenSlices(self) -> frozenset[int]:
+        """The slices of the result that are in the segmentation."""
+        return frozenset(self._output.written)
+
+    @property
     def finishedSlices(self) -> int:
         """How many slices of the result are in the segmentation."""
         return len(self._output.written)
@@ -203,7 +208,7 @@ class SegmentationRun:
         self.structures = yield from finishingSteps(
             output.node.GetSegmentation(), output.card, output.grid
         )
-        if self._confidence is not None and (written := sorted(output.written)):
+        if written := sorted(output.written):
             yield from confidenceSteps(
                 output.node, output.grid, self._confidence, self._axis, written
             )

@@ -35,7 +35,9 @@ class SequenceRun:
         self.device = ""
         self.seconds = 0.0
         self.structures = 0
-        self.doubt: dict[int, float] = {}  # of no use for one frame after the other
+        # Of no use for one frame after the other:
+        self.doubt: dict[int, float] = {}
+        self.writtenSlices: frozenset[int] = frozenset()
         self.warnings: list[str] = []
         self.error: GDLAError | None = None
         self.segmentationNode = None

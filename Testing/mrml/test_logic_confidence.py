@@ -51,6 +51,14 @@ def test_doubt_and_confidence_are_those_of_the_slices_that_were_written(
     assert [k for k in range(SHAPE[0]) if (percent[k] == 100).all()] == [1, 3]
 
 
+def test_slices_that_are_made_anew_without_confidence_have_none_any_more(bench, volume_node, node):
+    bench.segment(volume_node, outputNode=node, confidence=True)
+    run = bench.segment(volume_node, outputNode=node, slices=range(1, 4))
+    assert run.writtenSlices == {1, 2, 3} and run.doubt == {}
+    percent = slicer.util.arrayFromVolume(confidenceNode(node))
+    assert not percent[1:4].any() and percent[[0, *range(4, len(percent))]].all()
+
+
 def test_a_run_that_is_taken_back_leaves_no_confidence(bench, volume_node, node):
     run = bench.begin(volume_node, outputNode=node, confidence=True)
     bench.until(lambda: run.finishedSlices == 4)

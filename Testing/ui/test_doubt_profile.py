@@ -96,6 +96,14 @@ def test_other_slices_keep_their_doubt_and_there_stays_one_table(scene, segmenta
     assert scene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 1
 
 
+def test_of_slices_that_were_made_anew_without_doubt_nothing_is_known(scene, segmentation):
+    storeDoubt(segmentation, 0, {}, {1, 2})
+    assert profileNode(segmentation) is None
+    storeDoubt(segmentation, 0, {0: 1.0, 1: 2.0, 2: 3.0})
+    storeDoubt(segmentation, 0, {2: 5.0}, {1, 2})
+    assert readProfile(segmentation).values == {0: 1.0, 2: 5.0}
+
+
 def test_the_doubt_of_slices_along_another_axis_takes_its_place(segmentation):
     storeDoubt(segmentation, 0, {0: 1.0, 1: 2.0})
     storeDoubt(segmentation, 2, {1: 8.0})
