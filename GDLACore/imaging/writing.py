@@ -21,7 +21,9 @@ from GDLACore.imaging.seg_nrrd import segmentation_header
 from GDLACore.imaging.volume import Volume
 from GDLACore.model.card import ModelCard
 
-LABEL_SUFFIXES = (".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".mha")
+_SEGMENTATION = ".seg.nrrd"  # 3D Slicer goes by the name when it reads one
+
+LABEL_SUFFIXES = (_SEGMENTATION, ".nii.gz", ".nii", ".nrrd", ".mha")
 CONFIDENCE_SUFFIXES = (".nrrd", ".nii.gz")
 
 # Headers that name the file with the voxels.
@@ -127,8 +129,14 @@ def _check_place(path: Path, inputs: Iterable[str | Path], overwrite: bool) -> N
 
 
 def _suffix(path: Path, suffixes: tuple[str, ...]) -> str:
+    name = path.name.lower()
+    if name.endswith(_SEGMENTATION) and _SEGMENTATION not in suffixes:
+        raise OutputError(
+            f"{path} is a name for a segmentation.",
+            f"End the name with {' or '.join(suffixes)}, without .seg before it.",
+        )
     for suffix in suffixes:
-        if path.name.lower().endswith(suffix) and len(path.name) > len(suffix):
+        if name.endswith(suffix) and len(name) > len(suffix):
             return suffix
     raise OutputError(
         f"{path} does not say in which format to write.",

@@ -69,6 +69,8 @@ def test_json_names_the_file(tmp_path, ct, engine, capsys):
     [
         ("sure.png", "does not say in which format to write"),
         ("sure.seg", "End the name with .nrrd or .nii.gz"),
+        ("sure.seg.nrrd", "sure.seg.nrrd is a name for a segmentation"),
+        ("SURE.SEG.NRRD", "with .nrrd or .nii.gz, without .seg before it"),
         ("missing/sure.nrrd", "does not exist"),
         ("there.nrrd", "exists already"),
         ("o.nrrd", "is to hold the segmentation"),
