@@ -52,7 +52,7 @@ def _inflated(text: object, size: int) -> bytes:
         inflate = zlib.decompressobj()
         # One more than wanted is enough to see that there is too much.
         found = inflate.decompress(base64.b64decode(text, validate=True), size + 1)
-    except zlib.error as error:
+    except (zlib.error, OverflowError) as error:
         raise ValueError(f"labels cannot be unpacked: {error}") from error
     if len(found) != size or not inflate.eof:
         raise ValueError(f"labels are not of {size} bytes")

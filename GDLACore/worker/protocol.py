@@ -136,7 +136,7 @@ def _decode(line: bytes, kinds: Mapping[str, type]) -> Any:
     del data["type"]
     try:
         return _decoded(kinds[name], data)
-    except (TypeError, ValueError, GDLAError) as error:
+    except (TypeError, ValueError, OverflowError, GDLAError) as error:
         reason = error.message if isinstance(error, GDLAError) else str(error)
         raise ProtocolError(f'of type "{name}" is wrong: {reason.rstrip(".")}') from error
 

@@ -134,6 +134,8 @@ PREVIEWED = json.loads(encode(events.Previewed(3, 0, 4, np.ones((2, 3), np.uint8
         ({"shape": "23"}, "is no shape of a slice"),
         ({"shape": [2, 4]}, "labels are not of 8 bytes"),
         ({"shape": [2, 2]}, "labels are not of 4 bytes"),
+        ({"shape": [10**15, 10**15]}, "labels cannot be unpacked"),
+        ({"shape": [10**15, 7]}, "labels are not of 7000000000000000 bytes"),
         ({"dtype": "uint16"}, "labels are not of 12 bytes"),
         ({"zlib": None}, "labels are missing"),
         ({"zlib": "eJxjZGBg"}, "labels are not of 6 bytes"),
@@ -196,6 +198,7 @@ SEGMENT = json.loads(encode(COMMANDS[2]))
             line(**{**SEGMENT, "volume": {**SEGMENT["volume"], "ijk_to_ras": ["1"] * 16}}),
             "'1' is not a number",
         ),
+        (encode(COMMANDS[2]).replace(b"1.0", b"1" * 400, 1), "too large"),
         (
             encode(COMMANDS[2]).replace(b"1.0", b"NaN", 1),
             "nan is not a number",
