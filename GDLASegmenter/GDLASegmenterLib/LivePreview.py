@@ -38,7 +38,7 @@ class LivePreview(slicer.util.VTKObservationMixin):
     The slice is that of the view which was moved last of those that show such slices, the volume's
     own views before views of other volumes. While a segmentation is being made there is no preview.
     Call ``update`` from a timer while ``isOn``; ``error`` tells why it went off by itself,
-    ``notice`` what the user should know meanwhile.
+    ``notice`` and ``warnings`` what the user should know meanwhile, of the view and of the volume.
     """
 
     def __init__(self, logic, scene, saveStateForUndo) -> None:
@@ -70,6 +70,11 @@ class LivePreview(slicer.util.VTKObservationMixin):
     def viewedIndex(self) -> int | None:
         """The stored slice that the user looks at, None if no view shows one."""
         return self._viewed
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the worker has to say of the volume, or of where it computes."""
+        return self._logic.previews.warnings if self.isOn else []
 
     def start(self, volumeNode, model: ModelRequest, card: ModelCard, borders: str) -> None:
         """Preview ``volumeNode`` with this model from now on, in place of what was before.

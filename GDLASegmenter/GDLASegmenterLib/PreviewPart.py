@@ -17,6 +17,7 @@ from GDLASegmenterLib.LivePreview import LivePreview
 from GDLASegmenterLib.Parameters import Parameters
 from GDLASegmenterLib.RequestOfParameters import bordersOf, modelRequest
 from GDLASegmenterLib.SegmentationLogic import SegmentationLogic
+from GDLASegmenterLib.SlicePreviews import modelFileState
 from GDLASegmenterLib.UndoHistory import saveStateForUndo
 
 
@@ -135,7 +136,10 @@ class PreviewPart:
         """Turn the preview on, or on again if something else is chosen."""
         parameters, model = self._parameters, self._inputs.model
         request = modelRequest(model, self._environment.device)
-        wanted = parameters.inputVolume.GetID(), request, bordersOf(parameters)
+        wanted = (
+            *(parameters.inputVolume.GetID(), bordersOf(parameters)),
+            *(request, modelFileState(request), model.card),
+        )
         if wanted == self._previewed:
             return
         try:
@@ -154,7 +158,7 @@ class PreviewPart:
         )
         ui.keepSliceButton.enabled = live.index is not None and self._keeping is None
         ui.keepSliceButton.toolTip = self._keepToolTip(obstacle)
-        note = self._note or live.notice
+        note = self._note or " ".join(filter(None, [live.notice, *live.warnings]))
         ui.previewNoteLabel.text = note
         ui.previewNoteLabel.setVisible(bool(note))
 

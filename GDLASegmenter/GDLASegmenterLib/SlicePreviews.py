@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from GDLACore.errors import GDLAError, VolumeError
 from GDLACore.imaging.view import slice_view
 from GDLACore.model.card import ModelCard
-from GDLACore.worker import Failed, ModelRequest, PreviewDone, Previewed, Stopped
+from GDLACore.worker import Failed, ModelRequest, PreviewDone, Previewed, Stopped, Warned
 from GDLASegmenterLib.VolumeGrid import VolumeGrid, volumeGrid
 from GDLASegmenterLib.VolumeInput import VolumeState, readVolume, volumeState
 
@@ -42,6 +43,8 @@ class _Source:
     volumeID: str
     state: VolumeState
     model: ModelRequest
+    modelFile: tuple[int, ...] | None
+    card: ModelCard
     borders: str
 
 
@@ -69,7 +72,8 @@ class _Wanted:
 
     @property
     def source(self) -> _Source:
-        return _Source(self.volumeID, volumeState(self.volumeNode), self.model, self.borders)
+        state, file = volumeState(self.volumeNode), modelFileState(self.model)
+        return _Source(self.volumeID, state, self.model, file, self.card, self.borders)
 
     def preview(self, axis: int, labels: np.ndarray) -> SlicePreview:
         return SlicePreview(volumeGrid(self.volumeNode), self.card, axis, self.index, labels)
@@ -83,9 +87,13 @@ class SlicePreviews:
     on two cores, and the user would wait for both. While nobody waits, the slices that follow in
     the direction of scrolling are found in advance. What is known already is answered at once. Give
     it all events of the worker with ``receive``, and call ``update`` after them.
+
+    ``warnings`` are what the worker said, for the user to read, about the volume and the model that
+    it was asked about last.
     """
 
     def __init__(self, worker) -> None:
+        self.warnings: list[str] = []
         self._worker = worker
         self._wanted: dict[Callable, _Wanted] = {}  # the newest last
         self._last: _Wanted | None = None
@@ -152,6 +160,9 @@ class SlicePreviews:
             event.labels.flags.writeable = False
             self._cache.keep(self._asked, event.index, event.labels)
             self._answer(event.axis)
+        elif isinstance(event, Warned):
+            if event.message not in self.warnings:
+                self.warnings.append(event.message)
         elif isinstance(event, (PreviewDone, Stopped)):
             self._job = None
         elif isinstance(event, Failed):
@@ -193,7 +204,9 @@ class SlicePreviews:
                 self._refuse(wanted, error)
 
     def _send(self, wanted: _Wanted, index: int) -> None:
-        self._asked = wanted.source
+        previous, self._asked = self._asked, wanted.source
+        if previous is None or _warnedOf(previous) != _warnedOf(self._asked):
+            self.warnings = []
         self._job = self._worker.preview(
             readVolume(wanted.volumeNode),
             *(wanted.model, [index], wanted.borders),
@@ -251,6 +264,19 @@ class _Cache:
         self._labels[source, index] = labels
         while self._bytes > _CACHE_BYTES and len(self._labels) > 1:
             self._bytes -= self._labels.popitem(last=False)[1].nbytes
+
+
+def modelFileState(model: ModelRequest) -> tuple[int, ...] | None:
+    """Return what is another one if the file of ``model`` is replaced; None if it has no file."""
+    try:
+        status = Path(model.model).stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def _warnedOf(source: _Source) -> tuple:
+    return source.volumeID, source.state, source.model, source.modelFile
 
 
 def _slicesOf(wanted: _Wanted) -> tuple[int, int]:

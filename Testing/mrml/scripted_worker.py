@@ -92,8 +92,8 @@ class ScriptedWorker:
     # What tests say
 
     def warn(self, message: str) -> None:
-        """Let the next poll report a warning of the running job."""
-        assert self.busy, "only a running job warns"
+        """Let the next poll report a warning of the running job or preview."""
+        assert self.busy or self.previewing, "only a running job or preview warns"
         self._due.append(Warned(self._job, message))
 
     def fail(self, error: GDLAError) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
@@ -165,6 +166,57 @@ def test_models_and_borders_are_kept_apart(bench, viewer, volume):
         *(("abdomen", "smooth"), ("abdomen", "published")),
         *(("another", "smooth"), ("another", "published")),
     ]
+
+
+def test_a_slice_is_found_anew_if_the_file_of_the_model_was_replaced(
+    bench, viewer, volume, tmp_path
+):
+    file = tmp_path / "liver.onnx"
+    model = ModelRequest(str(file))
+    for content in (b"old", b"newer", b"newer"):
+        if not file.exists() or file.read_bytes() != content:
+            file.write_bytes(content)
+        viewer.want(volume, 2, model)
+        settle(bench)
+    assert asked(bench) == [(2,), (2,)]
+    assert viewer.indices == [2, 2, 2]
+
+
+def test_a_model_file_replaced_while_it_is_asked_for_is_asked_again(
+    bench, viewer, volume, tmp_path
+):
+    file = tmp_path / "liver.onnx"
+    file.write_bytes(b"old")
+    viewer.want(volume, 2, ModelRequest(str(file)))
+    file.write_bytes(b"newer")
+    settle(bench)
+    assert asked(bench) == [(2,), (2,)]
+    assert viewer.indices == [2]
+
+
+def test_what_another_card_says_of_the_same_model_is_found_anew(bench, viewer, volume):
+    viewer.want(volume, 2)
+    settle(bench)
+    bench.card = dataclasses.replace(bench.card, version="2")
+    viewer.want(volume, 2)
+    settle(bench)
+    assert asked(bench) == [(2,), (2,)]
+    assert [preview.card.version for preview in viewer.previews][1] == "2"
+
+
+def test_what_the_worker_warns_of_is_known_once_until_it_is_about_something_else(
+    bench, viewer, volume
+):
+    for index in (2, 5):
+        viewer.want(volume, index)
+        for _ in range(2):
+            bench.worker.warn("CT is too bright.")
+        settle(bench)
+        assert bench.logic.previews.warnings == ["CT is too bright."]
+    viewer.want(volume, 2)
+    assert bench.logic.previews.warnings == ["CT is too bright."]
+    viewer.want(add_volume(OTHER_LABELS, name="MR"), 2)
+    assert bench.logic.previews.warnings == []
 
 
 def test_the_volume_is_handed_over_under_one_key_as_long_as_it_is_the_same(bench, viewer, volume):

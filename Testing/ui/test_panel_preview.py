@@ -198,6 +198,33 @@ def test_what_goes_wrong_is_said_once_and_turns_the_preview_off(
     assert not ui.previewNoteLabel.isVisible()
 
 
+def test_what_the_worker_warns_of_is_said_beside_the_preview(desktop, preview, panel, ui, worker):
+    worker.hold()
+    desktop.click(ui.livePreviewCheckBox)
+    desktop.wait_until(lambda: worker.previewing)
+    worker.warn("CT is brighter than the images the network was taught on.")
+    worker.go_on()
+    preview()
+    assert ui.previewNoteLabel.text == "CT is brighter than the images the network was taught on."
+    desktop.click(ui.livePreviewCheckBox)
+    panel.onTick()
+    assert ui.previewNoteLabel.text == ""
+
+
+def test_a_checkpoint_that_was_replaced_is_previewed_anew(
+    preview, panel, worker, desktop, monkeypatch
+):
+    preview()
+    asked = len(worker.previews)
+    from GDLASegmenterLib import PreviewPart, SlicePreviews
+
+    for module in PreviewPart, SlicePreviews:
+        monkeypatch.setattr(module, "modelFileState", lambda model: (1, 2, 3))
+    desktop.wait_until(lambda: len(worker.previews) > asked)
+    assert worker.previews[-1].indices == (3,)
+    preview()
+
+
 def test_another_device_or_borders_ask_the_worker_anew(desktop, preview, panel, ui, worker):
     preview()
     first = worker.previews[-1]
