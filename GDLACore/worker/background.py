@@ -17,6 +17,11 @@ class Background:
         self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
+    @property
+    def begun(self) -> bool:
+        """Return whether anything was ever to be done."""
+        return self._thread is not None
+
     def do(self, task: Callable[[], None]) -> None:
         """Have ``task``, which must not raise anything, done; returns at once."""
         self._tasks.put(task)

@@ -190,6 +190,17 @@ class WorkerClient:
         if self._requests.cancel():
             self._worker.send(Cancel())
 
+    def forget(self) -> None:
+        """Have no voxels or labels lie in files any more than what is going on needs.
+
+        The next request writes its volume, whatever its key.
+        """
+        if not self._background.begun:
+            return
+        self._background.do(self._files.disown_volume)
+        if not (self.busy or self.previewing):
+            self._background.do(self._files.end_request)
+
     def poll(self) -> list[Event]:
         """Return what has happened since the last call; replace a worker that does not answer."""
         self._requests.heed_news()
@@ -233,9 +244,8 @@ class WorkerClient:
             case Lost():
                 self._recover(report)
             case Leaving():
-                # Nobody has asked about it for long, and it takes room.
-                if self._files.keeps_volume and not self._requests.open:
-                    self._background.do(self._files.forget_volume)
+                if not self._requests.open:  # nobody has asked about a volume for long
+                    self.forget()
                 self._move_on()
             case _:
                 try:
@@ -268,7 +278,9 @@ class WorkerClient:
             self._requests.events.append(Failed(None, lost.error))
         self._start_asked = False
         self._requests.fail(lost.error)
-        if restart:
+        if not restart:
+            self.forget()
+        else:
             self._worker.start()
             if self._requests.ready is not None:
                 self._load(Loading(next(self._numbers), self._requests.ready, asked=False))

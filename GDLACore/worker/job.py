@@ -84,7 +84,7 @@ class Job:
                 connection.send(self.request)
 
     def end(self) -> None:
-        """Have the volume's file removed, unless it can be asked about again."""
+        """Have its files removed, but for a volume that can be asked about again."""
         self.cancel()
         self._background.do(self._files.end_request)
 

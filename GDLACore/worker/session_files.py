@@ -26,19 +26,15 @@ GoOn = Callable[[int, int], bool]
 class SessionFiles:
     """The files of one client, in its ``session`` folder; for a single thread.
 
-    A volume that came with a key stays until another one comes, so that it can be asked about again
-    without being written again.
+    A volume that came with a key stays until another one comes or it is disowned, so that it can be
+    asked about again without being written again.
     """
 
     def __init__(self, session: SessionFolder) -> None:
         self._session = session
+        self._folder: Path | None = None
         self._volume: Path | None = None
         self._key: Hashable = None
-
-    @property
-    def keeps_volume(self) -> bool:
-        """Return whether there is a volume that can be asked about again."""
-        return self._key is not None
 
     def segment_request(
         self,
@@ -54,9 +50,7 @@ class SessionFiles:
 
         ``go_on`` and errors: see ``write_array``.
         """
-        for kind in "labels", "confidence", "corrections":
-            for old in self._session.path.glob(f"{kind}-*.npy"):
-                _remove(old)
+        self._remove_results()
         file = self._written(number, volume, key, go_on)
         labels, cleaned, confidence, corrected = (
             Path(file.array).with_name(f"{name}.npy")
@@ -91,9 +85,18 @@ class SessionFiles:
         return Preview(number, model, file, tuple(indices), borders)
 
     def end_request(self) -> None:
-        """Remove the volume, unless it has a key."""
+        """Remove the results, and the volume unless it has a key.
+
+        Labels that somebody has mapped stay readable: their room is given back when nobody has, or
+        the system refuses to remove them, and they go with the next request.
+        """
+        self._remove_results()
         if self._key is None:
             self.forget_volume()
+
+    def disown_volume(self) -> None:
+        """Let the volume go with its request, or with ``end_request``, whatever key it has."""
+        self._key = None
 
     def forget_volume(self) -> None:
         """Remove the volume."""
@@ -102,7 +105,7 @@ class SessionFiles:
         self._volume = self._key = None
 
     def _written(self, number: int, volume: Volume, key: Hashable, go_on: GoOn) -> VolumeFile:
-        folder = self._session.path
+        folder = self._folder = self._session.path
         if not self._is_there(folder, key):
             self.forget_volume()
             # Also what could not be removed before: Windows keeps a file that the worker reads.
@@ -114,6 +117,14 @@ class SessionFiles:
             self._volume, self._key = path, key
         matrix = tuple(volume.ijk_to_ras.ravel().tolist())
         return VolumeFile(str(self._volume), matrix, volume.name, volume.modality)
+
+    def _remove_results(self) -> None:
+        if self._folder is None:
+            return
+        with suppress(OSError):  # while the client is being closed, there may be no folder
+            for kind in "labels", "confidence", "corrections":
+                for old in self._folder.glob(f"{kind}-*.npy"):
+                    _remove(old)
 
     def _is_there(self, folder: Path, key: Hashable) -> bool:
         """Return whether the file is that of the volume with ``key``, and nobody removed it."""

@@ -111,3 +111,4 @@ class SegmentationLogic:
         if self.run is not None:
             self.run.abandon()
             self.run = None
+        self.worker.forget()

@@ -92,6 +92,10 @@ class WorkerHost:
         if self._client is not None:
             self._client.cancel()
 
+    def forget(self) -> None:
+        if self._client is not None:
+            self._client.forget()
+
     def poll(self) -> list:
         if self._client is None:
             return []

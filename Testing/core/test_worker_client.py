@@ -146,16 +146,24 @@ def test_a_job_is_heard_of_from_its_start_to_its_end(client):
     assert not client.busy
 
 
-def test_the_labels_last_until_the_next_job_and_the_volume_goes_with_its_own(client):
+def test_all_files_of_a_job_go_with_it_and_its_labels_stay_readable(client):
     request = begin(client)
-    write_zeros(Path(request.labels), np.uint8, bright_volume().shape)
+    write_zeros(Path(request.labels), np.uint8, bright_volume().shape)[:] = 3
     client.present.say(SegmentStarted(request.job, CARD, "CPU"))
     (started,) = client.poll()
     client.present.say(SegmentFinished(request.job, False, "CPU", 0.5))
     client.poll_until(lambda events: not Path(request.volume.array).exists())
-    assert Path(request.labels).exists() and not started.labels.any()
-    begin(client)
     assert not Path(request.labels).exists()
+    begin(client)
+    assert (started.labels == 3).all()
+
+
+def test_of_a_job_that_was_cancelled_no_clean_up_is_looked_for(client):
+    request = begin(client)
+    client.cancel()
+    client.present.say(SegmentFinished(request.job, True, "CPU", 0.5))  # too late to be stopped
+    assert client.poll()[-1] == Stopped(request.job)
+    assert not client.workers[0].killed
 
 
 def test_what_remains_after_a_clean_up_comes_beside_what_was_there_before(client):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from scripted_connection import ScriptedClient
+from scripted_connection import DEADLINE_S, ScriptedClient
 from worker_conversation import MODEL, bright_volume
 
 from GDLACore.errors import WorkerError
@@ -131,15 +132,43 @@ def test_a_volume_for_which_there_is_no_room_is_told_and_the_old_one_has_made_ro
     assert map_array(Path(files.preview("b").array)).shape == (6, 7, 8)
 
 
-def test_the_labels_of_a_job_outlast_previews_and_go_with_the_next_job(files):
-    folder = files.session.path
+RESULTS = "labels-1.npy", "labels-1-cleaned.npy", "confidence-1.npy", "corrections-1.npy"
+
+
+def job_done(files: Files) -> list[np.ndarray]:
+    """Ask for a job and return its results, as the client maps them."""
     files.segment("a")
-    for name in "labels-1.npy", "labels-1-cleaned.npy", "confidence-1.npy", "corrections-1.npy":
-        write_array(folder / name, np.zeros(3))
+    folder = files.session.path
+    for name in RESULTS:
+        write_array(folder / name, np.ones(3))
+    return [map_array(folder / name) for name in RESULTS]
+
+
+def test_the_results_of_a_job_go_with_it_and_what_is_mapped_stays_readable(files):
+    results = job_done(files)
+    files.files.end_request()
+    assert files.names == ["volume-1.npy"]
+    assert all(result.all() for result in results)
+
+
+def test_results_that_windows_would_not_remove_are_removed_with_the_next_job(files, monkeypatch):
+    job_done(files)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        files.files.end_request()
     files.preview("b")
     assert len(files.names) == 5
     files.segment("b")
     assert files.names == ["volume-2.npy"]
+
+
+def test_a_volume_that_was_disowned_goes_with_its_request_and_is_written_again(files):
+    first = files.preview("a")
+    files.files.disown_volume()
+    assert Path(first.array).exists(), "the worker may still read it"
+    files.files.end_request()
+    assert files.names == []
+    assert files.preview("a").array != first.array
 
 
 def test_a_volume_that_windows_would_not_remove_is_removed_with_the_next(files, monkeypatch):
@@ -179,6 +208,47 @@ def test_a_worker_that_leaves_takes_the_volume_with_it(client):
     client.present.leave()
     client.poll_until(lambda events: not Path(first.array).exists())
     assert preview_done(client, "a").array != first.array
+
+
+def test_a_worker_that_dies_while_nothing_is_asked_of_it_takes_the_volume_with_it(client):
+    first = preview_done(client, "a")
+    client.present.die()
+    client.poll_until(lambda events: not Path(first.array).exists())
+    assert len(client.workers) == 1
+    assert preview_done(client, "a").array != first.array
+
+
+def test_a_volume_that_is_to_be_forgotten_goes_at_once_if_nothing_is_going_on(client):
+    first = preview_done(client, "a")
+    client.forget()
+    client.poll_until(lambda events: not Path(first.array).exists())
+    assert preview_done(client, "a").array != first.array
+
+
+def test_a_volume_that_is_to_be_forgotten_while_it_is_asked_about_goes_when_that_is_over(client):
+    first = preview_done(client, "a")
+    job = client.segment(bright_volume(), MODEL, ALL, key="a")
+    client.poll_until(lambda events: client.present.asked[-1].job == job)
+    client.forget()
+    forgotten = threading.Event()
+    client._background.do(forgotten.set)
+    assert forgotten.wait(DEADLINE_S) and Path(first.array).exists()
+    client.present.say(Stopped(job))
+    client.poll_until(lambda events: not Path(first.array).exists())
+
+
+def test_forgetting_makes_no_folder_and_can_be_done_at_any_time(client, tmp_path):
+    client.forget()
+    client.start()
+    client.forget()
+    assert list(tmp_path.iterdir()) == []
+    client.close()
+    client.forget()
+
+
+def test_a_preview_of_a_volume_without_a_key_leaves_no_file(client):
+    volume = preview_done(client, None)
+    client.poll_until(lambda events: not Path(volume.array).exists())
 
 
 def test_a_job_that_was_cancelled_while_it_was_written_leaves_no_file_for_its_key(client):

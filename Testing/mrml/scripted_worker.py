@@ -59,10 +59,10 @@ class ScriptedWorker:
     a volume to the confidence [k, j, i] in it, by default 1 everywhere; a slice's doubt is the sum
     of what is missing to 1. ``requests`` are the volume, model and options of every job so far,
     ``keys`` and ``corrections`` what else was said of each, ``previews`` the previews asked for,
-    and ``unloads`` how often memory was asked back. As with the real client, a second job while one
-    runs, a preview while a job or another one is, and a request after ``close()`` are ValueErrors;
-    and the label map of a job turns to 255 everywhere, its confidence to 0, when the real one's
-    would be gone.
+    ``unloads`` how often memory was asked back, and ``forgotten`` how often files. As with the real
+    client, a second job while one runs, a preview while a job or another one is, and a request
+    after ``close()`` are ValueErrors; and the label map of a job turns to 255 everywhere, its
+    confidence to 0, when the real one's would be gone.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class ScriptedWorker:
         self.corrections: list[dict[int, np.ndarray] | None] = []
         self.previews: list[PreviewRequest] = []
         self.unloads = 0
+        self.forgotten = 0
         self._steps: Iterator[list[Event]] | None = None
         self._due: list[Event] = []
         self._preview: Iterator[list[Event]] | None = None
@@ -126,6 +127,9 @@ class ScriptedWorker:
 
     def unload(self) -> None:
         self.unloads += 1
+
+    def forget(self) -> None:
+        self.forgotten += 1
 
     def preview(
         self,

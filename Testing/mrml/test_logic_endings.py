@@ -124,6 +124,13 @@ def test_closing_the_scene_stops_the_worker(scene, bench, volume_node):
     assert isinstance(event, Stopped)
 
 
+def test_closing_the_scene_has_the_worker_forget_its_files(scene, bench, volume_node):
+    bench.segment(volume_node)
+    assert bench.worker.forgotten == 0
+    scene.Clear(0)
+    assert bench.worker.forgotten == 1
+
+
 def test_what_a_worker_still_says_of_another_job_is_not_heard(bench, volume_node, node):
     before = bench.begin(volume_node, outputNode=node)
     bench.logic.cancel()

@@ -97,6 +97,23 @@ def test_the_node_holds_exactly_what_the_pipeline_finds(bench, volume_node, expe
     assert run.structures == np.count_nonzero(np.bincount(expected[largest].ravel())[1:])
 
 
+def test_closing_the_scene_leaves_no_voxels_in_files(bench, scene, volume_node, tmp_path):
+    bench.segment(volume_node, confidence=True)
+    assert [path.name for path in tmp_path.glob("*/*.npy")] == ["volume-1.npy"]
+    scene.Clear(0)
+    bench.until(lambda: list(tmp_path.glob("*/*.npy")) == [])
+
+
+def test_a_volume_that_changed_between_two_runs_is_segmented_as_it_is_now(
+    bench, volume_node, expected, volume
+):
+    node = bench.segment(volume_node).segmentationNode
+    slicer.util.updateVolumeFromArray(volume_node, np.full_like(volume.array, -1000))
+    bench.segment(volume_node, outputNode=node)
+    found = label_map(node, CARD, volume.shape)
+    assert expected[False].any() and not found.any()
+
+
 def test_a_killed_worker_costs_one_run_and_no_more(scene, tmp_path, volume_node, expected):
     bench = RealBench(scene, WorkerClient(folder=tmp_path))
     node = bench.segment(volume_node).segmentationNode

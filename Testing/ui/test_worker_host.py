@@ -78,7 +78,9 @@ def preview(host, *indices: int) -> int:
     return host.preview(VOLUME, MODEL, indices, "smooth", key="a")
 
 
-@pytest.mark.parametrize("name", ["segment", "preview", "load", "cancel", "poll", "log", "start"])
+@pytest.mark.parametrize(
+    "name", ["segment", "preview", "load", "cancel", "poll", "log", "start", "forget"]
+)
 def test_it_takes_what_the_client_takes(module, name):
     from GDLASegmenterLib.WorkerHost import WorkerHost
 
