@@ -12,7 +12,6 @@ from GDLASegmenterLib.ReviewSubject import ReviewSubject
 from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
 from GDLASegmenterLib.ViewedSlice import viewedPoint
 from GDLASegmenterLib.VolumeGrid import volumeGrid
-from GDLASegmenterLib.VolumeInput import readVolume
 
 # Slices to either side: docs/review.md has measured what is gained so far away, and no farther.
 _NEIGHBORS = 5
@@ -56,7 +55,7 @@ def correctionRequest(
         model.card,
         outputNode=subject.segmentationNode,
         slices=slices,
-        focusRAS=viewedPoint(volumeNode.GetScene(), readVolume(volumeNode), axis),
+        focusRAS=viewedPoint(volumeNode, axis),
         borders=bordersOf(parameters),
         batchSize=parameters.batchSize or None,
         confidence=parameters.confidence,

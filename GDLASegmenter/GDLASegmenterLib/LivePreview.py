@@ -16,14 +16,12 @@ from GDLASegmenterLib.FinishingTouches import finishingSteps
 from GDLASegmenterLib.PreviewOverlay import PreviewOverlay
 from GDLASegmenterLib.SegmentationOutput import SegmentationOutput, Steps, removeWithItsNodes
 from GDLASegmenterLib.SlicePreviews import SlicePreview
+from GDLASegmenterLib.ViewedSlice import viewOf
 from GDLASegmenterLib.VolumeGrid import checkOutput
 from GDLASegmenterLib.VolumeInput import volumeState
 from GDLASegmenterLib.VolumeSlices import VolumeSlices
 
 _log = logging.getLogger(__name__)
-
-_SHOWS_SLICES = 0.7  # cosine between the view's normal and the slices'; below, others fit better
-_IN_SLICE = 0.5  # slices: further from its middle, another slice is nearer
 
 _VOLUME_EVENTS = (
     slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent,
@@ -35,10 +33,10 @@ _VOLUME_EVENTS = (
 class LivePreview(slicer.util.VTKObservationMixin):
     """Draws what a model finds in the slice that the user looks at, and keeps it if asked to.
 
-    The slice is that of the view which was moved last of those that show such slices, the volume's
-    own views before views of other volumes. While a segmentation is being made there is no preview.
-    Call ``update`` from a timer while ``isOn``; ``error`` tells why it went off by itself,
-    ``notice`` and ``warnings`` what the user should know meanwhile, of the view and of the volume.
+    The slice is that of the view that ``viewOf`` finds, as for all that is about the slice under
+    the user's eyes. While a segmentation is being made there is no preview. Call ``update`` from a
+    timer while ``isOn``; ``error`` tells why it went off by itself, ``notice`` and ``warnings``
+    what the user should know meanwhile, of the view and of the volume.
     """
 
     def __init__(self, logic, scene, saveStateForUndo) -> None:
@@ -52,8 +50,6 @@ class LivePreview(slicer.util.VTKObservationMixin):
         self._volumeID: str | None = None
         self._choice: tuple[ModelRequest, ModelCard, str] | None = None
         self._slices: VolumeSlices | None = None
-        self._planes: dict[str, tuple[float, ...]] = {}
-        self._movedID: str | None = None  # the view that was moved last
         self._viewed: int | None = None
         self._shown: SlicePreview | None = None
 
@@ -102,8 +98,7 @@ class LivePreview(slicer.util.VTKObservationMixin):
         self._logic.previews.drop(self._onLabels)
         self._overlay.remove()
         self._volumeID = self._choice = self._slices = None
-        self._viewed = self._shown = self._movedID = None
-        self._planes.clear()
+        self._viewed = self._shown = None
         self.notice = ""
 
     def update(self) -> None:
@@ -136,10 +131,6 @@ class LivePreview(slicer.util.VTKObservationMixin):
     # What happens in the scene
 
     def _onView(self, sliceNode, event=None) -> None:
-        plane = _plane(sliceNode)
-        if self._planes.get(sliceNode.GetID()) != plane:
-            self._planes[sliceNode.GetID()] = plane
-            self._movedID = sliceNode.GetID()
         self._follow()
 
     def _onVolume(self, volumeNode, event=None) -> None:
@@ -156,14 +147,11 @@ class LivePreview(slicer.util.VTKObservationMixin):
             name = node.GetName()
             self.stop()
             self.notice = f"{name} was removed: its preview has ended."
-        elif node.IsA("vtkMRMLSliceNode"):
-            self._planes.pop(node.GetID(), None)
 
     def _onSceneStartClose(self, scene, event) -> None:
         self.stop()
 
     def _watch(self, sliceNode) -> None:
-        self._planes[sliceNode.GetID()] = _plane(sliceNode)
         self.addObserver(sliceNode, vtk.vtkCommand.ModifiedEvent, self._onView)
 
     # What follows from it
@@ -177,7 +165,7 @@ class LivePreview(slicer.util.VTKObservationMixin):
                 self._clear()
                 self._logic.previews.drop(self._onLabels)
                 self._slices = VolumeSlices.of(volumeNode, card)
-            viewed = None if self._logic.isBusy else self._viewedSlice(volumeNode.GetName())
+            viewed = None if self._logic.isBusy else self._viewedSlice(volumeNode)
             if viewed == self._viewed:
                 return
             self._clear()
@@ -216,43 +204,23 @@ class LivePreview(slicer.util.VTKObservationMixin):
         self.stop()
         self.error = error
 
-    def _viewedSlice(self, name: str) -> int | None:
+    def _viewedSlice(self, volumeNode) -> int | None:
         """Return which slice is in the middle of the view that counts, and set ``notice``."""
-        views = {
-            sliceNode.GetID(): self._slices.seenIn(sliceNode)
-            for sliceNode in self._sliceNodes()
-            if sliceNode.IsMappedInLayout()
-        }
-        views = {one: view for one, view in views.items() if view.alignment > _SHOWS_SLICES}
-        self.notice = ""
-        if not views:
+        sliceNode = viewOf(volumeNode, self._slices)
+        seen = None if sliceNode is None else self._slices.seenIn(sliceNode)
+        self.notice, name = "", volumeNode.GetName()
+        if seen is None or not seen.isAlong:
             self.notice = f"No slice view is along the slices of {name} that the model looks at."
             return None
-        best = max(
-            views,
-            key=lambda one: (self._isShownIn(one), one == self._movedID, views[one].alignment),
-        )
-        if views[best].spread > _IN_SLICE:
+        if seen.isTilted:
             self.notice = (
                 f"The view is tilted against the slices of {name}: the preview is seen only where "
                 "both meet. Rotate the view to the volume's plane to see all of it."
             )
-        return views[best].index
-
-    def _isShownIn(self, sliceNodeID: str) -> bool:
-        sliceNode = self._scene.GetNodeByID(sliceNodeID)
-        composite = slicer.vtkMRMLSliceLogic.GetSliceCompositeNode(sliceNode)
-        return composite is not None and self._volumeID in (
-            composite.GetBackgroundVolumeID(),
-            composite.GetForegroundVolumeID(),
-        )
+        return seen.index
 
     def _sliceNodes(self) -> list:
         return slicer.util.getNodesByClass("vtkMRMLSliceNode", self._scene)
-
-
-def _plane(sliceNode) -> tuple[float, ...]:
-    return tuple(slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS()).ravel())
 
 
 def _keeping(output: SegmentationOutput, shown: SlicePreview, saveStateForUndo) -> Steps:

@@ -44,7 +44,7 @@ def requestOfParameters(
         )
     volume = readVolume(volumeNode)
     axis = sliceAxis(volume, model.card)
-    point = viewedPoint(volumeNode.GetScene(), volume, axis)
+    point = viewedPoint(volumeNode, axis)
     slices = regionNode = None
     if parameters.part is SegmentedPart.CURRENT_SLICE:
         if point is None:

@@ -12,10 +12,7 @@ from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
 from GDLASegmenterLib.SliceMarks import readMarks
 from GDLASegmenterLib.ViewedSlice import showSlice, viewOf
 from GDLASegmenterLib.VolumeGrid import browserOf, volumeGrid
-from GDLASegmenterLib.VolumeInput import readVolume
 from GDLASegmenterLib.VolumeSlices import VolumeSlices
-
-_SHOWS_SLICES = 0.7  # cosine between the view's normal and the slices'
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,17 +32,15 @@ class ReviewSubject:
 
     def viewedSlice(self) -> int | None:
         """Return the stored slice that the user looks at, None if no slice view shows one."""
-        volume = readVolume(self.volumeNode)
-        sliceNode = viewOf(self.volumeNode.GetScene(), volume, self.slices.axis)
+        sliceNode = viewOf(self.volumeNode, self.slices)
         if sliceNode is None:
             return None
         seen = self.slices.seenIn(sliceNode)
-        return seen.index if seen.alignment > _SHOWS_SLICES else None
+        return seen.index if seen.isAlong else None
 
     def show(self, index: int) -> None:
         """Take the user to the slice ``index``."""
-        scene = self.volumeNode.GetScene()
-        showSlice(scene, readVolume(self.volumeNode), self.slices.axis, index)
+        showSlice(self.volumeNode, self.slices.axis, index)
 
 
 def reviewSubject(segmentationNode, volumeNode, card: ModelCard | None) -> ReviewSubject | None:

@@ -11,6 +11,9 @@ from GDLACore.imaging.view import slice_view
 from GDLACore.model.card import ModelCard
 from GDLASegmenterLib.VolumeInput import VolumeState, readVolume, volumeState
 
+_ALONG = 0.7  # cosine between the view's normal and the slices'; below, others fit better
+_IN_SLICE = 0.5  # slices: further from its middle, another slice is nearer
+
 
 @dataclass(frozen=True)
 class ViewOfSlices:
@@ -23,6 +26,16 @@ class ViewOfSlices:
     alignment: float
     index: int | None
     spread: float
+
+    @property
+    def isAlong(self) -> bool:
+        """Whether the view shows slices, rather than lines across them."""
+        return self.alignment > _ALONG
+
+    @property
+    def isTilted(self) -> bool:
+        """Whether the view shows parts of several slices."""
+        return self.spread > _IN_SLICE
 
 
 @dataclass(frozen=True, eq=False)

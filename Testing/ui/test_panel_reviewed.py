@@ -7,8 +7,8 @@ import pytest
 import qt
 import slicer
 import slicer.util
-from panels import SLICES, add_ct, segment_voxels
-from reviewing import draw_into, marks_of
+from panels import SLICES, add_ct, add_slice_view, segment_voxels
+from reviewing import draw_into, marks_of, viewed
 
 pytest_plugins = ("reviewing",)
 
@@ -33,6 +33,27 @@ def test_a_ticked_slice_stays_as_it_is_and_shows_so(desktop, segment, panel, loo
     desktop.click(ui.reviewedCheckBox)
     segment()
     assert segment_voxels(panel.parameters.result) == 0
+
+
+def test_of_two_views_the_one_moved_last_is_marked_previewed_and_taken_along(
+    desktop, segment, panel, look_at, ui, volume, view
+):
+    result = segment()
+    second = add_slice_view("Second")
+    try:
+        desktop.click(ui.livePreviewCheckBox)
+        for node, index in ((second, 7), (view, 3), (second, 8)):
+            node.SetSliceOffset(4.0 * index)
+            panel.onTick()
+            assert ui.sliceNoteLabel.text.startswith(f"Slice {index}: ")
+            assert panel.preview._live.viewedIndex == index
+        assert marks_of(result, volume).ticked == set()
+        desktop.click(ui.reviewedCheckBox)
+        assert marks_of(result, volume).ticked == {8}
+        desktop.click(ui.nextDoubtfulButton)
+        assert (viewed(second), viewed(view)) == (5, 3)
+    finally:
+        slicer.mrmlScene.RemoveNode(second)
 
 
 def test_a_slice_that_is_edited_is_reviewed_without_a_click(desktop, segment, volume, look_at, ui):
