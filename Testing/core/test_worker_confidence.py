@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from phantom import GEOMETRIES, make_volume
 from scripted_connection import ScriptedClient
 from worker_conversation import (
     CARD,
@@ -54,6 +55,17 @@ def test_confidence_is_written_where_the_labels_are_and_doubt_told_of_each_slice
     assert finished.doubt.indices == (1, 2, 3)
     np.testing.assert_allclose(finished.doubt.values, slice_doubt(confidence, 0, [1, 2, 3]))
     assert finished.doubt.values[1] > 1 > finished.doubt.values[0] == finished.doubt.values[2]
+
+
+def test_the_doubt_is_of_the_slices_that_the_network_saw_however_they_are_stored(worker, tmp_path):
+    volume = make_volume(GEOMETRIES["coronal storage"])
+    volume.array[:] = np.random.default_rng(3).integers(-160, 240, volume.shape)
+    worker.say(segment_command(tmp_path, volume, options=SURE))
+    finished = worker.hear_until(SegmentFinished)[-1]
+    confidence = map_array(tmp_path / "confidence-1.npy")
+    assert confidence[:, 1:4].any() and not confidence[:, 4:].any()
+    assert finished.doubt.indices == (1, 2, 3)
+    np.testing.assert_allclose(finished.doubt.values, slice_doubt(confidence, 1, [1, 2, 3]))
 
 
 def test_the_labels_are_the_same_with_and_without_it(worker, tmp_path):

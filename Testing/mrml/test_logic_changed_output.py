@@ -149,6 +149,17 @@ def test_a_result_kept_apart_is_still_only_what_is_in_the_box(bench, volume_node
     np.testing.assert_array_equal(label_map(node, bench.card, SHAPE), FIRST)
 
 
+def test_the_worker_can_tell_by_the_key_whether_the_volume_changed_between_two_runs(scene):
+    volume_node = add_volume(FIRST.astype(np.int16))
+    bench = Bench(scene)
+    for change in (lambda: None, lambda: slicer.util.arrayFromVolumeModified(volume_node)):
+        bench.segment(volume_node)
+        change()
+    bench.segment(volume_node)
+    first, second, third = bench.worker.keys
+    assert first == second != third
+
+
 def test_a_transform_removed_before_the_first_slice_is_not_referred_to(scene, bench, volume_node):
     transform = add_linear_transform(MOVED)
     volume_node.SetAndObserveTransformNodeID(transform.GetID())
