@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Generator, Iterable
 
@@ -95,6 +96,11 @@ class ModelRecord:
             table[list(missing)] = 0
             recorded = table.take(recorded)
         return np.array_equal(recorded, now.read(slab))
+
+    def digest(self, now: SegmentLabels, grid: VolumeGrid, slab: Extent) -> str:
+        """Return a text of what is in ``slab``, the same for ``grid`` in whatever order."""
+        labels = turned(now.read(slab), np.linalg.inv(self._steps(grid)))
+        return hashlib.blake2b(labels.tobytes(), digest_size=8).hexdigest()
 
     def state(self, segmentation, grid: VolumeGrid) -> tuple:
         """Return what is another one whenever a voxel of the segments may have changed.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from GDLASegmenterLib.Extent import Extent
 from GDLASegmenterLib.LabelLayer import boxOf
 from GDLASegmenterLib.ModelRecord import ModelRecord, newRecord, recordOf, recordsOf
 from GDLASegmenterLib.ModelSegments import modelsIn
-from GDLASegmenterLib.SegmentLabels import segmentLabels
+from GDLASegmenterLib.SegmentLabels import SegmentLabels, segmentLabels
 from GDLASegmenterLib.SliceMarks import SliceMarks, onAxis, readMarks, writeMarks
 from GDLASegmenterLib.VolumeGrid import VolumeGrid, browserOf
 
@@ -48,17 +49,41 @@ class ReviewedSlices:
 
     def tick(self, index: int) -> None:
         """Protect slice ``index`` as it is."""
-        marks = self._marks
-        ticked = marks.ticked | {(self._axis, index)}
-        writeMarks(self._node, self._grid, SliceMarks(ticked, marks.edited))
+        marks, place = self._marks, (self._axis, index)
+        for record in recordsOf(self._node):
+            released = dict(marks.released.get(record.model, {}))
+            if released.pop(place, None):
+                marks = marks.withReleased(record.model, released)
+                record.lookedAt = None  # what was edited in it counts again
+        marks = replace(marks, ticked=marks.ticked | {place})
+        writeMarks(self._node, self._grid, marks)
 
     def release(self, index: int) -> None:
-        """Let runs change slice ``index`` again, as though a run had made what is there now."""
+        """Let runs change slice ``index`` again, as long as it holds what it holds now.
+
+        What a model left in it stays on record.
+        """
         for record in recordsOf(self._node):
-            self._accept(record, index)
+            self.settle(index, record)
         marks, one = self._marks, {(self._axis, index)}
-        edited = {model: found - one for model, found in marks.edited.items()}
-        writeMarks(self._node, self._grid, SliceMarks(marks.ticked - one, _withoutEmpty(edited)))
+        for model, found in marks.edited.items():
+            marks = marks.withEdited(model, found - one)
+        writeMarks(self._node, self._grid, replace(marks, ticked=marks.ticked - one))
+
+    def settle(self, index: int, record: ModelRecord) -> None:
+        """Note that what is in slice ``index`` now is for runs to change.
+
+        Of ``record``'s model, that is: nothing is to be noted where it is what the record has.
+        """
+        now = record.read(self._node.GetSegmentation(), self._grid)
+        if now is None or record.axis(self._grid) != self._axis:
+            return
+        marks, slab = self._marks, self._slab(self._axis, index)
+        released = dict(marks.released.get(record.model, {}))
+        released.pop((self._axis, index), None)
+        if not record.isUnedited(now, self._grid, slab):
+            released[self._axis, index] = record.digest(now, self._grid, slab)
+        writeMarks(self._node, self._grid, marks.withReleased(record.model, released))
 
     def refresh(self) -> Generator[None, None, None]:
         """Find out which slices are edited; each step takes some milliseconds.
@@ -70,10 +95,9 @@ class ReviewedSlices:
         for record in recordsOf(self._node):
             yield from self._lookAt(record)
         marks = self._marks
-        for model in set(marks.edited) - {record.model for record in recordsOf(self._node)}:
-            # Nobody can tell any more whether those edits were undone.
-            ticked = marks.ticked | marks.edited[model]
-            marks = SliceMarks(ticked, marks.edited).withEdited(model, ())
+        records = {record.model for record in recordsOf(self._node)}
+        for model in {*marks.edited, *marks.released} - records:
+            marks = marks.withoutRecord(model)
         writeMarks(self._node, self._grid, marks)
         yield from self._recordOthers()
 
@@ -93,9 +117,7 @@ class ReviewedSlices:
 
     def keep(self, model: str) -> None:
         """Tick the slices in which ``model``'s segments were edited: its record is about to go."""
-        marks = self._marks
-        ticked = marks.ticked | marks.edited.get(model, frozenset())
-        writeMarks(self._node, self._grid, SliceMarks(ticked, marks.edited).withEdited(model, ()))
+        writeMarks(self._node, self._grid, self._marks.withoutRecord(model))
 
     def across(self, slab: Extent) -> np.ndarray | bool:
         """Return which voxels of ``slab`` no protected slice along another axis has.
@@ -143,8 +165,7 @@ class ReviewedSlices:
         if index in self.protected:
             return False
         now = record.read(self._node.GetSegmentation(), self._grid)
-        slab = self._slab(self._axis, index)
-        return now is not None and record.isUnedited(now, self._grid, slab)
+        return now is not None and not self._isEdited(record, now, self._axis, index)
 
     def _isAnyFree(self, slices: list[int], record: ModelRecord | None) -> bool:
         protected = self.protected
@@ -163,12 +184,13 @@ class ReviewedSlices:
     def _slab(self, axis: int, index: int) -> Extent:
         return self._grid.slab(axis, index, index)
 
-    def _accept(self, record: ModelRecord, index: int) -> None:
-        now = record.read(self._node.GetSegmentation(), self._grid)
-        if now is not None:
-            slab = self._slab(self._axis, index)
-            boxOf(record.array(self._grid), self._grid.extent, slab)[:] = now.read(slab)
-            record.announce()
+    def _isEdited(self, record: ModelRecord, now: SegmentLabels, axis: int, index: int) -> bool:
+        """Whether slice ``index`` holds neither what is recorded nor what was released."""
+        slab = self._slab(axis, index)
+        if record.isUnedited(now, self._grid, slab):
+            return False
+        released = self._marks.released.get(record.model, {}).get((axis, index))
+        return released is None or released != record.digest(now, self._grid, slab)
 
     def _unrecorded(self) -> dict[str, dict[str, int]]:
         """Return the models that have segments but no record, with numbers for their tags."""
@@ -204,7 +226,7 @@ class ReviewedSlices:
                 if now is None:
                     break
                 for index in range(first, min(first + _COMPARED_AT_ONCE, grid.shape[axis])):
-                    if not record.isUnedited(now, grid, self._slab(axis, index)):
+                    if self._isEdited(record, now, axis, index):
                         edited.add(index)
                 yield
             if now is not None and edited and record.isRestored(segmentation):
@@ -220,13 +242,15 @@ class ReviewedSlices:
                 }
                 yield from history.follow(move, places)
                 record.announce()
+                along = ReviewedSlices(self._node, grid, axis)
+                for index in move.slices:
+                    # A run writes no edit that was not released.
+                    if state == record.state(segmentation, grid):
+                        along.settle(index, record)
+                        yield
                 continue
             record.lookedAt = state
             record.markSeen(segmentation)
             if now is not None:
                 marks = self._marks.withEdited(record.model, {(axis, index) for index in edited})
                 writeMarks(self._node, grid, marks)
-
-
-def _withoutEmpty(edited: dict[str, frozenset]) -> dict[str, frozenset]:
-    return {model: slices for model, slices in edited.items() if slices}

@@ -13,11 +13,19 @@ _KEPT = 10  # as many as Segment Editor can undo at first
 _COMPARED_AT_ONCE = 4  # slices
 
 
+@dataclass(frozen=True)
+class _Slice:
+    """What a slice held, and what models had left in it: another thing if it was released."""
+
+    held: bytes
+    left: bytes
+
+
 @dataclass(eq=False)
 class _Entry:
     run: object
-    before: dict[int, bytes] = field(default_factory=dict)
-    after: dict[int, bytes] = field(default_factory=dict)  # only of a run that was undone
+    before: dict[int, _Slice] = field(default_factory=dict)
+    after: dict[int, _Slice] = field(default_factory=dict)  # only of a run that was undone
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +33,7 @@ class Move:
     """Runs undone or done again: what the slices they changed hold now."""
 
     position: int
-    slices: dict[int, bytes]
+    slices: dict[int, _Slice]
 
 
 class RunHistory:
@@ -40,8 +48,11 @@ class RunHistory:
         self._position = 0
         self._changes = 0
 
-    def note(self, run: object, index: int, before: np.ndarray) -> None:
-        """Remember that ``run`` is about to change slice ``index`` from ``before``."""
+    def note(self, run: object, index: int, held: np.ndarray, left: np.ndarray) -> None:
+        """Remember that ``run`` is about to change slice ``index``, which holds ``held``.
+
+        ``left`` is what models had left in it.
+        """
         self._changes += 1
         entry = self._entryOf(run)
         if entry is None:
@@ -50,14 +61,18 @@ class RunHistory:
             del self._entries[:-_KEPT]
             self._position = len(self._entries)
         if index not in entry.before:
-            entry.before[index] = _packed(before)
+            entry.before[index] = _Slice(_packed(held), _packed(left))
 
-    def takeBack(self, run: object, index: int) -> None:
-        """Forget that ``run`` changed slice ``index``, which is as it was before."""
+    def takeBack(self, run: object, index: int, held: np.ndarray, left: np.ndarray) -> None:
+        """Forget that ``run`` changed slice ``index``, which holds ``held`` as before.
+
+        Put what models had left in it into ``left``.
+        """
         entry = self._entryOf(run)
-        if entry is not None:
-            self._changes += 1
-            entry.before.pop(index, None)
+        before = None if entry is None else entry.before.pop(index, None)
+        self._changes += before is not None
+        isReleased = before is not None and before.held != before.left
+        left[:] = _unpacked(before.left, left) if isReleased else held
 
     def moved(self, read: Callable[[int], np.ndarray]) -> Generator[None, None, Move | None]:
         """Return how far runs were undone or done again, if ``read(index)`` says so everywhere.
@@ -80,16 +95,17 @@ class RunHistory:
         """
         changes = self._changes
         undone = self._entries[move.position : self._position]
-        later: dict[int, bytes] = {}
+        later: dict[int, _Slice] = {}
         for entry in reversed(undone):
             for index in entry.before:
-                entry.after.setdefault(index, later.get(index) or _packed(places[index]))
+                packed = _packed(places[index])
+                entry.after.setdefault(index, later.get(index) or _Slice(packed, packed))
                 yield
             later.update(entry.before)
-        for index, packed in move.slices.items():
+        for index, one in move.slices.items():
             if self._changes != changes:
                 return
-            places[index][:] = _unpacked(packed, places[index])
+            places[index][:] = _unpacked(one.left, places[index])
             yield
         if self._changes == changes:
             for entry in self._entries[self._position : move.position]:
@@ -105,8 +121,8 @@ class RunHistory:
     def _distance(self, position: int) -> int:
         return abs(position - self._position)
 
-    def _slicesAt(self, position: int) -> dict[int, bytes]:
-        slices: dict[int, bytes] = {}
+    def _slicesAt(self, position: int) -> dict[int, _Slice]:
+        slices: dict[int, _Slice] = {}
         for entry in reversed(self._entries[position : self._position]):
             slices.update(entry.before)
         for entry in self._entries[self._position : position]:
@@ -115,13 +131,13 @@ class RunHistory:
 
 
 def _areAll(
-    slices: dict[int, bytes], read: Callable[[int], np.ndarray]
+    slices: dict[int, _Slice], read: Callable[[int], np.ndarray]
 ) -> Generator[None, None, bool]:
-    for number, (index, packed) in enumerate(slices.items()):
+    for number, (index, one) in enumerate(slices.items()):
         if number and number % _COMPARED_AT_ONCE == 0:
             yield
         labels = read(index)
-        if not np.array_equal(labels, _unpacked(packed, labels)):
+        if not np.array_equal(labels, _unpacked(one.held, labels)):
             return False
     return True
 

@@ -135,11 +135,15 @@ class SegmentationOutput:
             slab = self.grid.slab(axis, index, index)
             part, inside = _part(labels, axis, index), self._inside(slab)
             place = boxOf(self._record.array(self.grid), self.grid.extent, slab)
-            if not np.array_equal(place, part):
-                self._record.history(self.grid).note(self._run, index, place)
+            held = self._record.read(self._segmentation, self.grid).read(slab)
+            isReleased = not np.array_equal(held, place)
+            if isReleased or not np.array_equal(place, part):
+                self._record.history(self.grid).note(self._run, index, held, place)
             for layer in layers:
                 np.copyto(layer.box(slab), self._values(layer, part), "unsafe", inside)
             np.copyto(place, part, "unsafe", inside)
+            if isReleased:
+                self._reviewed.settle(index, self._record)
             self.written.add(index)
             yield
         self._announce()
@@ -149,6 +153,7 @@ class SegmentationOutput:
 
         Slices in which the user has been since stay.
         """
+        segmentation = self._segmentation
         for index in sorted(self.written):
             before, after = (_part(one, self._axis, index) for one in (labels, cleaned))
             if np.array_equal(before, after):
@@ -158,10 +163,14 @@ class SegmentationOutput:
             inside = (before != after) & self._inside(slab)
             place = self._untouched(index, labels)
             if place is not None and inside.any():
-                self._record.history(self.grid).note(self._run, index, place)
+                held = self._record.read(segmentation, self.grid).read(slab)
+                isReleased = not np.array_equal(held, place)
+                self._record.history(self.grid).note(self._run, index, held, place)
                 for layer in layers:
                     np.copyto(layer.box(slab), self._values(layer, after), "unsafe", inside)
                 np.copyto(place, after, "unsafe", inside)
+                if isReleased:
+                    self._reviewed.settle(index, self._record)
             yield
         self._announce()
 
@@ -183,8 +192,9 @@ class SegmentationOutput:
                 continue
             for layer in layers:
                 restore(segmentation, layer, slab, self._before, self._inside(slab))
-            place[:] = self._record.read(segmentation, self.grid).read(slab)
-            self._record.history(self.grid).takeBack(self._run, index)
+            held = self._record.read(segmentation, self.grid).read(slab)
+            self._record.history(self.grid).takeBack(self._run, index, held, place)
+            self._reviewed.settle(index, self._record)
             self.written.remove(index)
             yield
         yield from self._ready()

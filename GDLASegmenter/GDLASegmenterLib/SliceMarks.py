@@ -15,6 +15,8 @@ from GDLASegmenterLib.VolumeGrid import VolumeGrid
 _ATTRIBUTE = "GDLA.Reviewed"
 _SAME = tuple((axis, 1, 0) for axis in range(3))
 
+_Place = tuple[int, int]  # array axis and index of a slice
+
 # For each array axis of one grid: the axis of another, and by what an index there is found.
 _AxisMap = tuple[tuple[int, int, int], ...]
 
@@ -23,25 +25,41 @@ _AxisMap = tuple[tuple[int, int, int], ...]
 class SliceMarks:
     """``ticked`` are (axis, index) of slices, ``edited`` the same by the name of a model.
 
-    Axes are array axes (0 = k), and indices count stored slices of one grid.
+    ``released`` are, by the name of a model, slices whose edits runs may overwrite, each with the
+    digest of what it held then: holding something else, it is edited again. Axes are array axes
+    (0 = k), and indices count stored slices of one grid.
     """
 
-    ticked: frozenset[tuple[int, int]] = frozenset()
-    edited: dict[str, frozenset[tuple[int, int]]] = field(default_factory=dict)
+    ticked: frozenset[_Place] = frozenset()
+    edited: dict[str, frozenset[_Place]] = field(default_factory=dict)
+    released: dict[str, dict[_Place, str]] = field(default_factory=dict)
 
     def along(self, axis: int) -> frozenset[int]:
         """Return the slices along ``axis`` that are ticked or edited."""
         return onAxis(self.ticked.union(*self.edited.values()), axis)
 
-    def withEdited(self, model: str, slices: Iterable[tuple[int, int]]) -> SliceMarks:
+    def withEdited(self, model: str, slices: Iterable[_Place]) -> SliceMarks:
         """Return these marks, but with ``slices`` as those in which ``model``'s were edited."""
         edited = {one: found for one, found in self.edited.items() if one != model}
         if slices := frozenset(slices):
             edited[model] = slices
         return replace(self, edited=edited)
 
+    def withReleased(self, model: str, released: dict[_Place, str]) -> SliceMarks:
+        """Return these marks, but with ``released`` as those of ``model``."""
+        others = {one: found for one, found in self.released.items() if one != model}
+        return replace(self, released={**others, model: released} if released else others)
 
-def onAxis(slices: Iterable[tuple[int, int]], axis: int) -> frozenset[int]:
+    def withoutRecord(self, model: str) -> SliceMarks:
+        """Return these marks when nobody can tell any more what ``model`` left: edits are ticked.
+
+        Nor can anybody tell whether those edits were undone.
+        """
+        ticked = self.ticked | self.edited.get(model, frozenset())
+        return replace(self, ticked=ticked).withEdited(model, ()).withReleased(model, {})
+
+
+def onAxis(slices: Iterable[_Place], axis: int) -> frozenset[int]:
     return frozenset(index for one, index in slices if one == axis)
 
 
@@ -65,6 +83,10 @@ def writeMarks(segmentationNode, grid: VolumeGrid, marks: SliceMarks) -> None:
         "shape": list(grid.shape),
         "ticked": sorted(marks.ticked),
         "edited": {model: sorted(found) for model, found in sorted(marks.edited.items())},
+        "released": {
+            model: [(*place, digest) for place, digest in sorted(found.items())]
+            for model, found in sorted(marks.released.items())
+        },
     }
     segmentationNode.SetAttribute(_ATTRIBUTE, json.dumps(stored, separators=(",", ":")))
 
@@ -78,8 +100,15 @@ def _marksOn(
     if steps is None:
         return None
     return SliceMarks(
-        _mapped(stored["ticked"], steps),
-        {model: _mapped(found, steps) for model, found in stored["edited"].items()},
+        frozenset(_mapped(*place, steps) for place in stored["ticked"]),
+        {
+            model: frozenset(_mapped(*place, steps) for place in found)
+            for model, found in stored["edited"].items()
+        },
+        {
+            model: {_mapped(axis, index, steps): digest for axis, index, digest in found}
+            for model, found in stored["released"].items()
+        },
     )
 
 
@@ -98,9 +127,6 @@ def _axisMap(stored: dict, matrix: np.ndarray, shape: tuple[int, int, int]) -> _
     return _SAME if stored["shape"] == list(shape) else None
 
 
-def _mapped(slices: Iterable[Iterable[int]], steps: _AxisMap) -> frozenset[tuple[int, int]]:
-    found = set()
-    for axis, index in slices:
-        other, sign, offset = steps[axis]
-        found.add((other, sign * index + offset))
-    return frozenset(found)
+def _mapped(axis: int, index: int, steps: _AxisMap) -> _Place:
+    other, sign, offset = steps[axis]
+    return other, sign * index + offset

@@ -24,16 +24,29 @@ NAMES = ["liver", "spleen", "vein", "duct"]
 class Known:
     """Voxels of segments by name, and what of them runs left, as the test has it.
 
-    A slice (k) in which they differ is the user's.
+    A slice (k) in which they differ is the user's, unless it holds what the user ``released``.
     """
 
     found: dict[str, np.ndarray]
     left: dict[str, np.ndarray]
+    released: list[tuple[int, dict[str, np.ndarray]]] = dataclasses.field(default_factory=list)
 
     @property
     def edited(self) -> set[int]:
-        pairs = [(self.found[name], self.left[name]) for name in NAMES]
-        return {k for k in range(SHAPE[0]) if any((a[k] != b[k]).any() for a, b in pairs)}
+        return {k for k in range(SHAPE[0]) if any(self._is_edited(name, k) for name in NAMES)}
+
+    def _is_edited(self, name: str, k: int) -> bool:
+        free = [self.left[name][k], *(there[name] for one, there in self.released if one == k)]
+        return not any(np.array_equal(self.found[name][k], one) for one in free)
+
+    def release(self, k: int) -> None:
+        """What slice ``k`` holds now, or what runs left there, is no edit, in no state at all."""
+        for now in (self.found, self.left):
+            self.released.append((k, {name: now[name][k].copy() for name in NAMES}))
+
+    def changed(self, found: dict[str, np.ndarray], left: dict[str, np.ndarray]) -> Known:
+        """Return the same with other voxels; what was released stays so."""
+        return dataclasses.replace(self, found=found, left=left)
 
 
 def look(node: slicer.vtkMRMLSegmentationNode) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ import pytest
 import slicer
 import slicer.util
 from editing import Editor, reviewed
-from nodes import add_segment, add_volume, separate_layers
+from nodes import add_roi, add_segment, add_volume, separate_layers
 from phantom import make_card
 from segmenting import Bench, label_map
 
@@ -142,6 +142,86 @@ def test_a_released_edit_is_for_runs_to_change_until_the_next_edit(
     found.release(2)
     bench.segment(volume_node, outputNode=node)
     np.testing.assert_array_equal(labels_in(node), SECOND)
+
+
+def recorded(node):
+    return slicer.util.arrayFromVolume(recordOf(node, "abdomen").node)
+
+
+def test_releasing_an_edit_and_ticking_it_again_leaves_what_the_model_left_on_record(
+    volume_node, editor, node
+):
+    editor.dot(node, "liver", VOXEL)
+    found = reviewed(node, volume_node)
+    found.release(2)
+    assert found.protected == frozenset()
+    np.testing.assert_array_equal(recorded(node), FIRST)
+    found.tick(2)
+    assert reviewed(node, volume_node).edited == {2}
+    np.testing.assert_array_equal(recorded(node), FIRST)
+    editor.logic.Undo()
+    assert reviewed(node, volume_node).edited == frozenset()
+
+
+def test_doing_again_what_was_released_is_an_edit_once_a_run_has_been_there(
+    bench, volume_node, editor, node
+):
+    for name in ("liver", "spleen", "aorta"):
+        editor.erase(node, name, 4)
+    reviewed(node, volume_node).release(4)
+    assert reviewed(node, volume_node).protected == frozenset()
+    bench.segment(volume_node, outputNode=node)
+    assert labels_in(node)[4].any()
+    assert reviewed(node, volume_node).protected == frozenset()
+    for name in ("liver", "spleen", "aorta"):
+        editor.erase(node, name, 4)
+    assert reviewed(node, volume_node).edited == {4}
+
+
+def test_undoing_a_run_gives_back_what_was_released_and_what_models_left(
+    bench, volume_node, editor, node
+):
+    editor.dot(node, "liver", VOXEL)
+    reviewed(node, volume_node).release(2)
+    before = labels_in(node)
+    bench.segment(volume_node, outputNode=node)
+    for _ in range(2):
+        editor.logic.Undo()
+        np.testing.assert_array_equal(labels_in(node), before)
+        assert reviewed(node, volume_node).protected == frozenset()
+        np.testing.assert_array_equal(recorded(node), FIRST)
+        editor.logic.Redo()
+        assert reviewed(node, volume_node).protected == frozenset()
+        np.testing.assert_array_equal(recorded(node), SECOND)
+
+
+def test_taking_a_run_back_does_too(bench, volume_node, editor, node):
+    editor.dot(node, "liver", VOXEL)
+    reviewed(node, volume_node).release(2)
+    before = labels_in(node)
+    run = bench.begin(volume_node, outputNode=node)
+    bench.until(lambda: run.finishedSlices == 4)
+    bench.logic.cancel(keepFinishedSlices=False)
+    bench.to_the_end(run)
+    np.testing.assert_array_equal(labels_in(node), before)
+    assert reviewed(node, volume_node).protected == frozenset()
+    np.testing.assert_array_equal(recorded(node), FIRST)
+
+
+def test_a_run_in_a_box_leaves_the_rest_of_a_released_slice_released(
+    bench, volume_node, editor, node
+):
+    editor.dot(node, "liver", (2, 0, 0))
+    reviewed(node, volume_node).release(2)
+    before = labels_in(node)
+    box = add_roi((5, 4, 3), (6, 5, 20))
+    bench.segment(volume_node, outputNode=node, regionNode=box)
+    found = labels_in(node)
+    assert found[2, 0, 0] == before[2, 0, 0] and (found[2] != before[2]).any()
+    assert reviewed(node, volume_node).protected == frozenset()
+    assert recorded(node)[2, 0, 0] == FIRST[2, 0, 0]
+    bench.segment(volume_node, outputNode=node)
+    np.testing.assert_array_equal(labels_in(node), THIRD)
 
 
 # Undo of runs

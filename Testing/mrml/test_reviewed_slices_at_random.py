@@ -63,11 +63,12 @@ class Reviewing(RuleBasedStateMachine):
 
     def absorb(self) -> None:
         """Take what is new since for a run's, which ``check`` has seen to keep what is reviewed."""
-        edited, found = self.known.edited, look(self.node)
-        left = {name: array.copy() for name, array in found.items()}
-        for name in NAMES:
-            left[name][sorted(edited)] = self.known.left[name][sorted(edited)]
-        self.known = Known(found, left)
+        found, known = look(self.node), self.known
+        left = {
+            name: np.where(found[name] != known.found[name], found[name], known.left[name])
+            for name in NAMES
+        }
+        self.known = known.changed(found, left)
 
     def reviewed_voxels(self) -> np.ndarray:
         mask = np.zeros(SHAPE, bool)
@@ -98,7 +99,7 @@ class Reviewing(RuleBasedStateMachine):
         self.check()
         if self.node.GetSegmentation().GetSegmentIdBySegmentName(name):
             act()
-            self.known = Known(look(self.node), self.known.left)
+            self.known = self.known.changed(look(self.node), self.known.left)
 
     @rule(name=st.sampled_from(NAMES), k=SLICES, j=st.integers(0, 3), i=st.integers(0, 4))
     def dot(self, name, k, j, i):
@@ -139,18 +140,7 @@ class Reviewing(RuleBasedStateMachine):
             self.exact = False  # undoing what was done before would look like an edit
         reviewed(self.node, self.volume).release(k)
         self.ticked.discard((0, k))
-        here = {name: self.known.found[name][k] for name in NAMES}
-
-        def released(known: Known) -> Known:
-            if any((known.found[name][k] != here[name]).any() for name in NAMES):
-                return known
-            left = {name: array.copy() for name, array in known.left.items()}
-            for name in NAMES:
-                left[name][k] = here[name]
-            return Known(known.found, left)
-
-        self.known = released(self.known)
-        self.history.change(released)
+        self.known.release(k)  # all states share what was released: Undo does not take it back
 
     @rule()
     def layers(self):
@@ -177,8 +167,8 @@ class Reviewing(RuleBasedStateMachine):
         for record in recordsOf(self.node):
             slicer.mrmlScene.RemoveNode(record.node)
         self.ticked |= {(0, k) for k in self.known.edited}
-        self.known = Known(self.known.found, self.known.found)
-        self.history.change(lambda known: Known(known.found, known.found))
+        self.known = self.known.changed(self.known.found, self.known.found)
+        self.history.change(lambda known: known.changed(known.found, known.found))
         self.check_marks()
 
     @rule()

@@ -79,6 +79,31 @@ def test_they_are_saved_with_the_scene(scene, kind, flips, tmp_path):
     check_run(scene, volume, node, {3, 1} if is_turned else {2, 4})
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_so_are_those_that_were_released(scene, kind, tmp_path):
+    volume, node = make(scene, ijk_to_ras(kind, "sagittal", FLIPS[0]))
+    reviewed(node, volume).release(2)
+    path = str(tmp_path / "scene.mrb")
+    assert slicer.util.saveScene(path)
+    scene.Clear(0)
+    slicer.util.loadScene(path)
+    volume = slicer.util.getNode("CT")
+    (node,) = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    is_turned = not np.array_equal(slicer.util.arrayFromVolume(volume), FIRST)
+    check_run(scene, volume, node, {1} if is_turned else {4})
+
+
+def test_what_was_released_is_found_on_a_volume_that_counts_the_other_way(scene):
+    volume, node = make(scene, np.diag([1.0, 1, 2, 1]))
+    reviewed(node, volume).release(2)
+    turned = np.diag([-1.0, -1, -2, 1])
+    turned[:3, 3] = SHAPE[2] - 1, SHAPE[1] - 1, 2 * (SHAPE[0] - 1)
+    other = add_volume(FIRST[::-1, ::-1, ::-1].astype(np.int16), turned, "other")
+    Editor(scene, volume, SHAPE).dot(node, "liver", (0, 0, 0))
+    assert reviewed(node, other).edited == {5}
+    check_run(scene, other, node, {5, 1})
+
+
 def test_they_are_found_on_a_volume_that_counts_the_other_way(scene):
     volume, node = make(scene, np.diag([1.0, 1, 2, 1]))
     turned = np.diag([1.0, 1, -2, 1])

@@ -104,6 +104,20 @@ def test_corrections_are_counted_and_alone_in_the_reviewed_slices(segmentation, 
         assert report.agreements[-1].removed == (row == 2).sum()
 
 
+def test_a_correction_counts_though_its_slice_was_unticked_and_ticked(segmentation, volume):
+    from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
+    from GDLASegmenterLib.VolumeGrid import volumeGrid
+
+    added = paint(segmentation, "aorta", 2)
+    before = reports_of(segmentation)
+    slices = ReviewedSlices(segmentation, volumeGrid(volume), 0)
+    assert slices.edited == {2}
+    slices.release(2)
+    slices.tick(2)
+    assert reports_of(segmentation) == before
+    assert before[1].slices == "reviewed" and before[1].agreements[2].added == added > 0
+
+
 def test_a_structure_in_a_layer_of_its_own_may_overlap(segmentation):
     from GDLASegmenterLib.LabelLayer import layersOf, separatedInSteps
 
