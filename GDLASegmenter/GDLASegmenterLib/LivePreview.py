@@ -12,6 +12,7 @@ import vtk
 from GDLACore.errors import Cancelled, GDLAError, OutputError
 from GDLACore.model.card import ModelCard
 from GDLACore.worker import ModelRequest
+from GDLASegmenterLib.ConfidenceVolume import confidenceSteps
 from GDLASegmenterLib.FinishingTouches import finishingSteps
 from GDLASegmenterLib.PreviewOverlay import PreviewOverlay
 from GDLASegmenterLib.SegmentationOutput import SegmentationOutput, Steps, removeWithItsNodes
@@ -63,6 +64,11 @@ class LivePreview(slicer.util.VTKObservationMixin):
         return self._overlay.index
 
     @property
+    def axis(self) -> int | None:
+        """The array axis (0 = k) across that slice."""
+        return None if self._shown is None else self._shown.axis
+
+    @property
     def viewedIndex(self) -> int | None:
         """The stored slice that the user looks at, None if no view shows one."""
         return self._viewed
@@ -109,7 +115,8 @@ class LivePreview(slicer.util.VTKObservationMixin):
     def keepSteps(self, outputNode=None) -> Steps:
         """Return steps that write the slice that is shown into ``outputNode``, or into a new one.
 
-        They return the segmentation node. Nothing is computed: what is written is what is seen.
+        They return the segmentation node. Nothing is computed: what is written is what is seen. The
+        confidence of an earlier run in that slice is forgotten.
         Raises OutputError if there is nothing to keep, or if the slice cannot be written there; the
         steps raise it if the slice was reviewed.
         """
@@ -253,3 +260,5 @@ def _writing(
             "What you drew there is as you left it.",
         )
     yield from finishingSteps(output.node.GetSegmentation(), output.card, output.grid)
+    # What an earlier run knew of the slice is not about these labels.
+    yield from confidenceSteps(output.node, output.grid, None, shown.axis, [shown.index])

@@ -11,6 +11,7 @@ from GDLACore import storage
 from GDLACore.errors import GDLAError
 from GDLASegmenterLib.Activities import StepsActivity
 from GDLASegmenterLib.Controller import Step
+from GDLASegmenterLib.DoubtProfile import storeDoubt
 from GDLASegmenterLib.EnvironmentPart import EnvironmentPart
 from GDLASegmenterLib.InputsPart import InputsPart
 from GDLASegmenterLib.LivePreview import LivePreview
@@ -88,10 +89,11 @@ class PreviewPart:
         except GDLAError as error:
             slicer.util.errorDisplay(str(error), _("Keep slice"))
             return
-        index, parameters = self._live.index, self._parameters
+        index, axis, parameters = self._live.index, self._live.axis, self._parameters
 
         def kept(segmentationNode) -> None:
             parameters.result = segmentationNode
+            storeDoubt(segmentationNode, axis, {}, {index})  # that was about other labels
             activity.text = _("Slice {index} is kept in {name}.").format(
                 index=index, name=segmentationNode.GetName()
             )

@@ -14,6 +14,7 @@ from slice_nodes import add_slice_node, go_to
 from storage import ijk_to_ras, shape
 
 from GDLACore.errors import Cancelled, OutputError
+from GDLASegmenterLib.ConfidenceVolume import confidenceNode
 from GDLASegmenterLib.LivePreview import LivePreview
 from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
 from GDLASegmenterLib.VolumeGrid import volumeGrid
@@ -105,6 +106,23 @@ def test_only_that_slice_of_what_a_run_made_is_replaced(live, bench, red, volume
     expected = OTHER_LABELS.copy()
     expected[3] = LABELS[3]
     np.testing.assert_array_equal(label_map(node, bench.card, LABELS.shape), expected)
+
+
+def test_the_confidence_of_a_run_in_the_slice_is_forgotten_and_in_others_is_not(
+    live, bench, red, volume
+):
+    run = bench.segment(add_volume(OTHER_LABELS), confidence=True)
+    node = run.segmentationNode
+    _preview(live, bench, red, volume, 3)
+    _keep(live, node)
+    percent = slicer.util.arrayFromVolume(confidenceNode(node))
+    assert [k for k in range(12) if not percent[k].any()] == [3]
+
+
+def test_a_new_segmentation_of_a_kept_slice_has_no_confidence(live, bench, scene, red, volume):
+    _preview(live, bench, red, volume, 3)
+    node = _keep(live)
+    assert confidenceNode(node) is None
 
 
 def test_segments_of_the_user_are_not_touched(live, bench, red, volume):

@@ -124,6 +124,21 @@ def test_a_slice_goes_into_the_segmentation_that_is_chosen(desktop, preview, pan
     assert results() == [chosen] and segment_voxels(chosen) == (SLICES - 2) * BOX
 
 
+def test_what_a_run_knew_of_a_slice_is_forgotten_when_another_is_kept_there(
+    desktop, preview, panel, ui, finish
+):
+    from GDLASegmenterLib.DoubtProfile import readProfile
+
+    desktop.click(ui.segmentButton)
+    finish()
+    panel.parameters.segmentation = chosen = panel.parameters.result
+    assert set(readProfile(chosen).values) == set(range(SLICES))
+    preview(3)
+    desktop.click(ui.keepSliceButton)
+    finish()
+    assert set(readProfile(chosen).values) == set(range(SLICES)) - {3}
+
+
 def test_a_reviewed_slice_is_not_kept_over(desktop, preview, panel, ui, finish):
     desktop.click(ui.segmentButton)
     finish()
