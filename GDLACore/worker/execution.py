@@ -43,16 +43,19 @@ def _done(
 ) -> Report:
     begin = time.perf_counter()
     task.stop_if_cancelled()
-    engine = _loaded(task, model, send)
-    match task.item:
-        case Load(job=job):
-            engine.warm_up()
-            task.stop_if_cancelled()
-            return ModelReady(job, engine.card, engine.describe())
-        case Segment():
-            return segment(task, engine, volume, send, begin)
-        case Preview():
+    if isinstance(task.item, Segment):
+        engine = _loaded(task, model, send)
+        while model.untold:
+            send(Warned(task.item.job, model.untold.pop(0)))
+        return segment(task, engine, volume, send, begin)
+    # Only a segmentation has a place where the user reads what is said of it.
+    with warnings_told(model.keep, "GDLACore.engine"):
+        engine = _loaded(task, model, send)
+        if isinstance(task.item, Preview):
             return preview(task, engine, volume, send)
+        engine.warm_up()
+        task.stop_if_cancelled()
+        return ModelReady(task.item.job, engine.card, engine.describe())
 
 
 def _loaded(task: Task[Load | Segment | Preview], model: WarmModel, send: Send) -> Engine:

@@ -12,9 +12,13 @@ _Identity = tuple[object, ...]
 
 
 class WarmModel:
-    """Loads a model when it is another than the last one, or when its files have changed."""
+    """Loads a model when it is another than the last one, or when its files have changed.
+
+    ``untold`` is what was to be said of it, and of its device, while nobody was listening.
+    """
 
     def __init__(self) -> None:
+        self.untold: list[str] = []
         self._engine: Engine | None = None
         self._identity: _Identity | None = None
 
@@ -39,8 +43,14 @@ class WarmModel:
             self._identity = identity
         return self._engine
 
+    def keep(self, message: str) -> None:
+        """Put what the engine warns of into ``untold``, once."""
+        if message not in self.untold:
+            self.untold.append(message)
+
     def close(self) -> None:
         """Give the model's memory back."""
+        self.untold.clear()
         engine, self._engine = self._engine, None
         if engine is not None:
             engine.close()

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def warnings_told(tell: Callable[[str], None]) -> Iterator[None]:
-    """Call ``tell`` with the message of each warning of the package while this is entered."""
+def warnings_told(tell: Callable[[str], None], package: str = "GDLACore") -> Iterator[None]:
+    """Call ``tell`` with the message of each warning of ``package`` while this is entered."""
     handler = _Teller(tell)
-    logger = logging.getLogger("GDLACore")
+    logger = logging.getLogger(package)
     logger.addHandler(handler)
     try:
         yield

@@ -42,7 +42,8 @@ class WorkerHost:
         self._packages = packages
         self._client: WorkerClient | None = None
         self._isProcess = True
-        self._warning = ""  # for the next job
+        self._warning = ""  # for the next segmentation: nobody reads what is said of a preview
+        self._segmentation: int | None = None
         self._numbers = itertools.count(1)
         self._jobs: dict[int, int] = {}  # the client's numbers -> ours: clients begin at 1
         # The client's number of what was asked last, and what asks for it again; it holds a volume.
@@ -71,11 +72,12 @@ class WorkerHost:
         key: Hashable = None,
         corrections: Mapping[int, np.ndarray] | None = None,
     ) -> int:
-        return self._ask(
+        self._segmentation = self._ask(
             lambda: self._current().segment(
                 volume, model, options, key=key, corrections=corrections
             )
         )
+        return self._segmentation
 
     def preview(
         self,
@@ -100,9 +102,9 @@ class WorkerHost:
         if self._client is None:
             return []
         events = [found for event in self._client.poll() for found in self._heed(event)]
-        job = next((job for event in events if (job := getattr(event, "job", None))), None)
-        if self._warning and job is not None:
-            events.insert(0, Warned(job, self._warning))
+        jobs = {getattr(event, "job", None) for event in events} - {None}
+        if self._warning and self._segmentation in jobs:
+            events.insert(0, Warned(self._segmentation, self._warning))
             self._warning = ""
         return events
 
@@ -142,12 +144,15 @@ class WorkerHost:
     def _heed(self, event) -> list:
         if isinstance(event, Failed) and isinstance(event.error, LaunchError):
             return self._goOnHere(event) if self._isProcess else []
-        job = getattr(event, "job", None)
-        if job is None:
+        asked = getattr(event, "job", None)
+        if asked is None:
             return [event]
-        if self._again is not None and self._again[0] == job and isinstance(event, _ENDS):
-            self._again = None
-        return [dataclasses.replace(event, job=self._jobs[job])]
+        job = self._jobs[asked]
+        if isinstance(event, _ENDS):
+            del self._jobs[asked]
+            if self._again is not None and self._again[0] == asked:
+                self._again = None
+        return [dataclasses.replace(event, job=job)]
 
     def _goOnHere(self, event: Failed) -> list:
         """Do in a thread what no process could be started for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -163,6 +164,40 @@ def test_a_warning_about_the_volume_is_for_the_segmentation_too(worker, tmp_path
     worker.say(replace(segment_command(tmp_path, empty, job=3), volume=file))
     told = [r for r in worker.hear_until(SegmentFinished) if isinstance(r, Warned)]
     assert told == [Warned(3, said)]
+
+
+def test_a_warning_about_the_model_or_device_is_for_the_segmentation_too_but_once(
+    worker, models, tmp_path
+):
+    engine_log = logging.getLogger("GDLACore.engine.base")
+
+    def load() -> SteppedEngine:
+        engine_log.warning("No GPU found.")
+        return SteppedEngine(step=lambda: engine_log.warning("Smaller batches."))
+
+    models.load = load
+    command = segment_command(tmp_path, bright_volume(), job=2)
+    worker.say(Preview(1, MODEL, command.volume, (1, 2, 3), "smooth"))
+    worker.hear_until(PreviewDone)
+    models.engines[0].step = lambda: None
+    worker.say(command, segment_command(tmp_path, bright_volume(), job=3))
+    told = [r for r in worker.hear_until(SegmentFinished) if isinstance(r, Warned)]
+    assert told == [Warned(2, "No GPU found."), Warned(2, "Smaller batches.")]
+    assert not any(isinstance(r, Warned) for r in worker.hear_until(SegmentFinished))
+
+
+def test_a_warning_about_another_model_is_not_repeated(worker, models, tmp_path):
+    def load() -> SteppedEngine:
+        logging.getLogger("GDLACore.engine").warning("Model %d.", len(models.engines))
+        return SteppedEngine()
+
+    models.load = load
+    command = segment_command(tmp_path, bright_volume(), job=2)
+    worker.say(Load(1, replace(MODEL, model="/models/other.onnx")))
+    worker.hear_until(ModelReady)
+    worker.say(command)
+    told = [r for r in worker.hear_until(SegmentFinished) if isinstance(r, Warned)]
+    assert told == [Warned(2, "Model 1.")]
 
 
 def test_a_volume_that_does_not_suit_the_model_is_refused_each_time(worker, tmp_path):

@@ -92,12 +92,32 @@ def test_a_preview_for_which_no_process_can_be_started_comes_from_a_thread(host)
     job = preview(host, 3, 4)
     assert host.previewing and not host.busy
     events = heard(host, PreviewDone)
-    warned = next(event for event in events if isinstance(event, Warned))
-    assert warned.job == job and warned.message.endswith("Segmenting inside Slicer instead.")
     shown = [event for event in events if isinstance(event, Previewed)]
     assert [(event.job, event.index) for event in shown] == [(job, 3), (job, 4)]
     np.testing.assert_array_equal(shown[0].labels, VOLUME.array[3] > 0)
     assert events[-1] == PreviewDone(job) and not host.previewing
+
+
+def test_that_no_process_could_be_started_is_told_once_and_to_a_segmentation(host):
+    preview(host, 3)
+    assert not any(isinstance(event, Warned) for event in heard(host, PreviewDone))
+    told = []
+    for number in range(2):
+        job = host.segment(VOLUME, MODEL, ALL, key="a")
+        told += [event for event in heard(host, Finished) if isinstance(event, Warned)]
+        assert number or told[0].job == job
+    (warned,) = told
+    assert warned.message.endswith("Segmenting inside Slicer instead.")
+
+
+def test_nothing_is_kept_of_what_is_over(host):
+    for _ in range(3):
+        preview(host, 3)
+        heard(host, PreviewDone)
+        preview(host, 4)
+        host.segment(VOLUME, MODEL, ALL, key="a")  # which takes its place
+        heard(host, Finished)
+    assert host._jobs == {}
 
 
 def test_a_model_that_was_being_loaded_meanwhile_is_no_reason_to_fail(host):
