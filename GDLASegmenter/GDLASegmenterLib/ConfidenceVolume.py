@@ -16,6 +16,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from GDLACore.errors import OutputError
 from GDLACore.imaging.percent import NOT_COMPUTED, percent
+from GDLASegmenterLib.NodeSharing import isShared
 from GDLASegmenterLib.VolumeGrid import VolumeGrid
 from GDLASegmenterLib.VolumeInput import IJKToRASMatrix
 
@@ -57,8 +58,9 @@ def confidenceSteps(
 
     ``confidence`` is float16 [k, j, i] on ``grid``, from 0 to 1; only those slices of it are read.
     With None, what a volume there says of these slices is forgotten: others made them. The volume
-    is created if there is none on this grid, with nothing in its other slices. Yields after some
-    milliseconds' work each, and ends if the user removes either node meanwhile.
+    is created if there is none on this grid, with nothing in its other slices; one that is another
+    segmentation's as well stays as it is, and is copied. Yields after some milliseconds' work each,
+    and ends if the user removes either node meanwhile.
     """
     if segmentationNode.GetScene() is None:
         return
@@ -66,9 +68,14 @@ def confidenceSteps(
         if confidenceNode(segmentationNode) is None:
             return
         confidence = np.broadcast_to(np.float16(np.nan), grid.shape)
-    node = confidenceNode(segmentationNode) or _newNode(segmentationNode, grid)
+    node, known = confidenceNode(segmentationNode), None
+    if node is not None and isShared(node, ROLE):
+        known = node.GetImageData() if _isOn(node, grid) else None
+        node = None
+    if node is None:
+        node = _newNode(segmentationNode, grid)
     if not _isOn(node, grid):
-        image = yield from _emptyImageInSteps(grid)
+        image = yield from _imageInSteps(grid, known)
         if confidenceNode(segmentationNode) is not node:
             return
         node.SetIJKToRASMatrix(grid.IJKToRAS)
@@ -166,13 +173,15 @@ def _isOn(node, grid: VolumeGrid) -> bool:
     )
 
 
-def _emptyImageInSteps(grid: VolumeGrid) -> Generator[None, None, vtk.vtkImageData]:
+def _imageInSteps(grid: VolumeGrid, known) -> Generator[None, None, vtk.vtkImageData]:
+    """Return an image of what is in ``known``, or of nothing if that is None."""
     image = vtk.vtkImageData()
     image.SetDimensions(*grid.shape[::-1])
     image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
-    voxels = _array(image).ravel()
+    voxels, source = _array(image).ravel(), None if known is None else _array(known).ravel()
     for start in range(0, voxels.size, _CLEARED_AT_ONCE):
-        voxels[start : start + _CLEARED_AT_ONCE] = NOT_COMPUTED
+        part = slice(start, start + _CLEARED_AT_ONCE)
+        voxels[part] = NOT_COMPUTED if source is None else source[part]
         yield
     return image
 

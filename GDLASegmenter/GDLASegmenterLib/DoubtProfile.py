@@ -9,6 +9,8 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
+from GDLASegmenterLib.NodeSharing import isShared
+
 _ROLE = "GDLA.Doubt"
 _AXIS = "GDLA.SliceAxis"
 _SLICE, _DOUBT = range(2)  # the columns, whose titles are in the user's language
@@ -77,7 +79,8 @@ def storeDoubt(
 
     Of ``written`` slices without doubt nothing is known any more: they were made anew. What was
     known of slices along another axis is forgotten: the model that said so is not the one that made
-    the segments as they are.
+    the segments as they are. A table that is another segmentation's as well stays as it is: this
+    one gets its own.
     """
     known = readProfile(segmentationNode)
     before = {}
@@ -91,7 +94,9 @@ def storeDoubt(
     for index, value in sorted({**before, **doubt}.items()):
         slices.InsertNextValue(index)
         numbers.InsertNextValue(value)
-    tableNode = profileNode(segmentationNode) or _newTable(segmentationNode)
+    tableNode = profileNode(segmentationNode)
+    if tableNode is None or isShared(tableNode, _ROLE):
+        tableNode = _newTable(segmentationNode)
     wasModified = tableNode.StartModify()
     tableNode.RemoveAllColumns()
     tableNode.AddColumn(slices)

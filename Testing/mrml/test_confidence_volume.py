@@ -180,6 +180,31 @@ def test_how_the_user_shows_it_is_left_alone(segmentation, volume):
     assert display.GetColorNodeID() == "vtkMRMLColorTableNodeGrey"
 
 
+@pytest.mark.parametrize("later", [sure(seed=1), None], ids=["confidence", "none"])
+def test_a_copy_of_the_segmentation_gets_its_own_when_it_is_written(segmentation, volume, later):
+    of_original = write(segmentation, volume)
+    copy = copy_of(segmentation)
+    assert confidenceNode(copy) is of_original
+    for _ in confidenceSteps(copy, volumeGrid(volume), later, 0, [2]):
+        pass
+    own = confidenceNode(copy)
+    assert confidenceNode(segmentation) is of_original is not own
+    np.testing.assert_array_equal(values(of_original), percent_of(sure()))
+    expected = percent_of(sure())
+    expected[2] = 0 if later is None else percent_of(later)[2]
+    np.testing.assert_array_equal(values(own), expected)
+    np.testing.assert_allclose(voxel_positions(own), voxel_positions(volume), atol=1e-4)
+    assert write(segmentation, volume, sure(seed=2)) is of_original
+    np.testing.assert_array_equal(values(own), expected)
+
+
+def copy_of(segmentation) -> slicer.vtkMRMLSegmentationNode:
+    copy = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "copy")
+    copy.Copy(segmentation)
+    copy.SetName("copy")
+    return copy
+
+
 # --- what the user does meanwhile ----------------------------------------------------------------
 
 
@@ -199,6 +224,31 @@ def test_what_is_removed_meanwhile_ends_it_quietly(scene, segmentation, volume, 
     list(steps)
     if removed == "volume":
         np.testing.assert_array_equal(values(node), percent_of(sure()))
+
+
+@pytest.mark.parametrize("change", ["removed", "replaced", "cropped", "moved"])
+def test_what_took_its_place_meanwhile_is_left_alone(scene, segmentation, volume, change):
+    node = write(segmentation, volume)
+    steps = confidenceSteps(segmentation, volumeGrid(volume), sure(seed=1), 0, range(6))
+    for _ in range(2):
+        next(steps)
+    voxels = values(node)
+    if change == "removed":
+        scene.RemoveNode(node)
+    elif change == "replaced":
+        other = add_volume(np.full(SHAPE, 7, np.uint8), np.diag([0.75, 1.5, 4, 1]), "other")
+        segmentation.SetNodeReferenceID("GDLA.Confidence", other.GetID())
+    elif change == "cropped":
+        slicer.util.updateVolumeFromArray(node, np.full((6, 3, 8), 7, np.uint8))
+    else:
+        node.SetOrigin(1, 2, 3)
+    assert list(steps) == []
+    if change == "cropped":
+        assert (values(node) == 7).all()
+    else:
+        np.testing.assert_array_equal(voxels[2:], percent_of(sure())[2:])
+    if change == "replaced":
+        assert (values(other) == 7).all()
 
 
 def test_nothing_is_made_for_a_segmentation_that_is_gone(scene, segmentation, volume):

@@ -110,6 +110,22 @@ def test_the_doubt_of_slices_along_another_axis_takes_its_place(segmentation):
     assert readProfile(segmentation) == DoubtProfile(2, {1: 8.0})
 
 
+@pytest.mark.parametrize("written_later", ["the copy", "the original"])
+def test_a_copy_of_the_segmentation_has_its_own_table_once_one_of_both_is_written(
+    scene, segmentation, written_later
+):
+    storeDoubt(segmentation, 0, {0: 1.0, 1: 2.0})
+    copy = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "copy")
+    copy.Copy(segmentation)
+    assert profileNode(copy) is profileNode(segmentation)
+    written, other = copy, segmentation
+    if written_later == "the original":
+        written, other = segmentation, copy
+    storeDoubt(written, 0, {1: 8.0}, {0, 1})
+    assert readProfile(written).values == {1: 8.0}
+    assert readProfile(other).values == {0: 1.0, 1: 2.0}
+
+
 def test_the_table_lies_beside_its_segmentation(segmentation):
     folder = put_into_study(segmentation)
     storeDoubt(segmentation, 0, {0: 1.0})
