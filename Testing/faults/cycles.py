@@ -12,7 +12,7 @@ from pathlib import Path
 
 from observer import FAULTY, MODEL, Observer, ct, is_running
 
-from GDLACore.worker import Failed, Stopped
+from GDLACore.worker import Failed, Started, Stopped
 
 # From the click: while the process starts, the model loads, the volume is written, slices are
 # computed, and, from then on, while the network does not come back.
@@ -53,6 +53,16 @@ def cancel_at_random(observer: Observer, cycles: int, seed: int) -> list[float]:
         assert not any(isinstance(event, Failed) for event in observer.events)
         observer.forget()
     return seconds
+
+
+def cancel_while_computing(observer: Observer) -> None:
+    """Cancel a job whose network does not come back, so that the worker must be killed."""
+    job = observer.client.segment(ct((20, 200, 200)), MODEL, FAULTY)
+    observer.until(lambda: any(isinstance(event, Started) for event in observer.events))
+    observer.client.cancel()
+    observer.until(lambda: not observer.client.busy)
+    assert Stopped(job) in observer.events[-3:]
+    observer.forget()
 
 
 def running_workers(folder: Path) -> list[int]:
