@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,11 +30,13 @@ class Agreement:
 class AgreementReport:
     """The agreements about a ``model``'s structures, and about all of them as the last.
 
-    ``slices`` is "all", or "reviewed" where only slices count that somebody has looked at:
-    elsewhere, agreement says nothing about whether the model was right. ``count`` is how many.
+    ``version`` is that of the model which wrote last, empty if nobody knows. ``slices`` is "all",
+    or "reviewed" where only slices count that somebody has looked at: elsewhere, agreement says
+    nothing about whether the model was right. ``count`` is how many.
     """
 
     model: str
+    version: str
     slices: str
     count: int
     agreements: tuple[Agreement, ...]
@@ -42,35 +44,35 @@ class AgreementReport:
 
 def count_voxels(
     model: np.ndarray,
-    corrected: Sequence[tuple[np.ndarray, Mapping[int, int]]],
+    corrected: Iterable[tuple[np.ndarray, Mapping[int, int]]],
     labels: Sequence[int],
-) -> np.ndarray:
-    """Return int64 [len(labels), 3]: voxels of the model's mask, of the corrected one, of both.
+) -> Iterator[np.ndarray]:
+    """Yield parts of a sum, int64 [len(labels), 3], for the model and for each of ``corrected``.
 
-    ``model`` are labels, whole numbers of any shape. ``corrected`` are label maps of that shape,
-    each with the values (not 0) that labels have in it; a label is in one of them at most, and its
-    corrected mask is empty if it is in none.
+    Counted are voxels of the model's mask, of the corrected one, and of both. ``model`` are labels,
+    whole numbers of any shape. ``corrected`` are label maps of that shape, each with the values
+    (not 0) that labels have in it; a label is in one of them at most, and its corrected mask is
+    empty if it is in none.
     """
-    counts = np.zeros((len(labels), 3), np.int64)
     rows = {label: row for row, label in enumerate(labels)}
     size = len(labels) + 1
     ours = _ranks(model, {label: row + 1 for label, row in rows.items()})
+    counts = np.zeros((len(labels), 3), np.int64)
     counts[:, 0] = np.bincount(ours[ours > 0], minlength=size)[1:]
+    yield counts
     for layer, values in corrected:
         theirs = _ranks(layer, {value: rows[label] + 1 for label, value in values.items()})
-        there = theirs > 0  # most of a slice is nothing, and counting takes longer than looking
-        joint = np.bincount(
-            ours[there].astype(np.intp) * size + theirs[there], minlength=size * size
-        )
-        joint = joint.reshape(size, size)[:, 1:]
-        of_layer = [rows[label] for label in values]
-        counts[of_layer, 1] = joint.sum(axis=0)[of_layer]
-        counts[of_layer, 2] = joint[1:].diagonal()[of_layer]
-    return counts
+        there = np.flatnonzero(theirs)  # most of a slice is nothing, and counting takes longer
+        found, joint = theirs.flat[there], ours.flat[there]
+        counts = np.zeros((len(labels), 3), np.int64)
+        counts[:, 1] = np.bincount(found, minlength=size)[1:]
+        counts[:, 2] = np.bincount(found[found == joint], minlength=size)[1:]
+        yield counts
 
 
 def agreement_report(
     model: str,
+    version: str,
     slices: str,
     counts: np.ndarray,
     structures: Sequence[str],
@@ -84,7 +86,7 @@ def agreement_report(
     summed = counts.sum(axis=0)
     rows = [*zip(structures, summed, strict=True), (TOTAL, summed.sum(axis=0))]
     found = tuple(_agreement(name, *row.tolist(), voxel_ml) for name, row in rows)
-    return AgreementReport(model, slices, len(counts), found)
+    return AgreementReport(model, version, slices, len(counts), found)
 
 
 def _agreement(name: str, model: int, corrected: int, both: int, voxel_ml: float) -> Agreement:

@@ -3,65 +3,76 @@
 from __future__ import annotations
 
 import csv
+import io
+import os
 from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
 
-from GDLACore.atomic import replacing
+from GDLACore.atomic import unwritable
 from GDLACore.errors import OutputError
 from GDLACore.review.agreement import AgreementReport
 
 COLUMNS = (
-    *("date", "model", "slices", "slice_count", "structure"),
+    *("date", "model", "model_version", "slices", "slice_count", "structure"),
     *("model_ml", "corrected_ml", "dice", "voxels_added", "voxels_removed"),
 )
 
 # Spreadsheets take a file for UTF-8 only with this mark at its start.
-_ENCODING = "utf-8-sig"
+_MARK = "\ufeff"
+_LINE_END = b"\r\n"
 
 
 def append_agreements(path: Path, reports: Iterable[AgreementReport], day: date) -> None:
     """Add ``reports``, of the ``day`` they were made on, to the CSV file ``path``; it may be new.
 
     A row for each agreement, under the names in ``COLUMNS``. Nothing in it is about a patient:
-    models and structures are named as in the model's card. The file is replaced as a whole, or left
-    as it is. Raises OutputError if it holds something else or cannot be written.
+    models and structures are named as in the model's card. All rows are written at once to the end
+    that the file has then, so that of several computers none takes another's away, and what is in
+    it stays; a last line that somebody left unfinished is ended. Raises OutputError if the file
+    holds something else or cannot be written.
     """
-    before = _rows(path)
-    with replacing(path) as part, part.open("w", encoding=_ENCODING, newline="") as file:
-        writer = csv.writer(file)
-        writer.writerows(before or [COLUMNS])
-        for report in reports:
-            writer.writerows(_cells(report, day))
+    rows = _encoded(row for report in reports for row in _cells(report, day))
+    try:
+        with path.open("ab+", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            if not size:
+                rows = _MARK.encode() + _encoded([COLUMNS]) + rows
+            else:
+                file.seek(0)
+                _check_names(path, file.readline(1000))
+                file.seek(-1, os.SEEK_END)
+                if file.read() != _LINE_END[-1:]:
+                    rows = _LINE_END + rows
+            written = 0
+            while written < len(rows):  # at once, but for a disk that is full
+                written += file.write(rows[written:])
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def _check_names(path: Path, line: bytes) -> None:
+    """Raise OutputError if ``line``, the first of the file, does not have the columns' names."""
+    names = line.decode(errors="replace").removeprefix(_MARK)
+    if tuple(names.rstrip("\r\n").replace('"', "").split(",")) != COLUMNS:
+        raise OutputError(
+            f"{path} holds something else than a list of agreements.",
+            "Choose another file, or a new one.",
+        )
+
+
+def _encoded(rows: Iterable[Iterable[object]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator=_LINE_END.decode()).writerows(rows)
+    return text.getvalue().encode()
 
 
 def _cells(report: AgreementReport, day: date) -> Iterator[tuple[object, ...]]:
     for one in report.agreements:
         yield (
-            *(day.isoformat(), report.model, report.slices, report.count, one.structure),
-            *(f"{one.model_ml:.3f}", f"{one.corrected_ml:.3f}"),
+            *(day.isoformat(), report.model, report.version, report.slices, report.count),
+            *(one.structure, f"{one.model_ml:.3f}", f"{one.corrected_ml:.3f}"),
             "" if one.dice is None else f"{one.dice:.4f}",
             *(one.added, one.removed),
         )
-
-
-def _rows(path: Path) -> list[list[str]]:
-    """Return what is in the file, nothing if it is not there or empty."""
-    try:
-        with path.open(encoding=_ENCODING, newline="") as file:
-            rows = list(csv.reader(file))
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise OutputError(
-            f"{path} cannot be read: {error.strerror or error}.",
-            "Choose a file that you may read and write.",
-        ) from error
-    except (UnicodeDecodeError, csv.Error):
-        rows = [[]]
-    if rows and tuple(rows[0]) != COLUMNS:
-        raise OutputError(
-            f"{path} holds something else than a list of agreements.",
-            "Choose another file, or a new one.",
-        )
-    return rows

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 
 import numpy as np
 import vtk
 from slicer.i18n import tr as _
 
 from GDLACore.errors import Cancelled, OutputError
+from GDLACore.imaging.seg_nrrd import MODEL_TAG
 from GDLACore.review.agreement import TOTAL, AgreementReport, agreement_report, count_voxels
 from GDLASegmenterLib.Extent import Extent, intersection, isEmpty
 from GDLASegmenterLib.LabelLayer import boxOf, extentOn, layersOf, sameGrid, stepsOn
 from GDLASegmenterLib.ModelRecord import ModelRecord, recordsOf
-from GDLASegmenterLib.ModelSegments import findTagged
+from GDLASegmenterLib.ModelSegments import findTagged, segmentTag
 from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
 from GDLASegmenterLib.SegmentLabels import turned
 from GDLASegmenterLib.TableNode import addTableNode, column
@@ -24,6 +25,8 @@ from GDLASegmenterLib.VolumesTable import transformScale
 # A layer of segments on the grid of the record: voxels, where they are, and the values of labels.
 _Layer = tuple[np.ndarray, Extent, dict[int, int]]
 
+_COUNTED_AT_ONCE = 256 << 10  # voxels
+
 
 def agreementSteps(segmentationNode) -> Generator[None, None, tuple[AgreementReport, ...]]:
     """Return, for each model that wrote to ``segmentationNode``, what was corrected since.
@@ -31,8 +34,9 @@ def agreementSteps(segmentationNode) -> Generator[None, None, tuple[AgreementRep
     Two reports each: about all slices, and about those that are reviewed, if there are any. All is
     counted in the state of one moment. Yields after some milliseconds' work each.
 
-    Raises OutputError if nobody knows what a model made, or it cannot be compared, and Cancelled if
-    the segmentation, or what the model made of it, is removed meanwhile.
+    Raises OutputError if nobody knows what a model made, or it cannot be compared: where segments
+    overlap, the record does not say which of them a voxel was in. Raises Cancelled if the
+    segmentation, or what the model made of it, is removed meanwhile.
     """
     records = recordsOf(segmentationNode)
     if not records:
@@ -54,7 +58,10 @@ def agreementSteps(segmentationNode) -> Generator[None, None, tuple[AgreementRep
         for slices, found in ("all", counts), ("reviewed", counts[reviewed]):
             if len(found):
                 reports.append(
-                    agreement_report(record.model, slices, found, list(record.labels), voxel)
+                    agreement_report(
+                        *(record.model, _version(segmentationNode, record)),
+                        *(slices, found, list(record.labels), voxel),
+                    )
                 )
     return tuple(reports)
 
@@ -73,6 +80,7 @@ def addAgreementTable(segmentationNode, reports: Iterable[AgreementReport]):
         name,
         (
             column(_("Model"), text, [report.model for report, one in rows]),
+            column(_("Version"), text, [report.version for report, one in rows]),
             column(
                 _("Slices"),
                 text,
@@ -101,25 +109,58 @@ def _counted(
 ) -> Generator[None, None, np.ndarray]:
     """Return ``count_voxels`` of each slice [slices, structures, 3], all of the same moment."""
     segmentation, axis = segmentationNode.GetSegmentation(), record.axis(grid)
+    labels = list(record.labels.values())
     while True:
         state, made = record.state(segmentation, grid), record.array(grid)
         layers = _layers(segmentationNode, record, grid)
-        counts = []
-        for index in range(grid.shape[axis]):
-            slab = grid.slab(axis, index, index)
-            corrected = [(_part(layer, slab), layer[2]) for layer in layers]
-            labels = boxOf(made, grid.extent, slab)
-            counts.append(count_voxels(labels, corrected, list(record.labels.values())))
-            yield
-            for node in segmentationNode, record.node:
-                if node.GetScene() is None:
-                    raise Cancelled(
-                        _("Stopped: {name} is not in the scene any more.").format(
-                            name=node.GetName()
-                        )
-                    )
+        counts = np.zeros((grid.shape[axis], len(labels), 3), np.int64)
+        overlaps = 0
+        for index in range(len(counts)):
+            for box in _blocks(grid.slab(axis, index, index)):
+                block = boxOf(made, grid.extent, box)
+                overlaps += np.count_nonzero(block == np.iinfo(block.dtype).max)
+                corrected = ((_part(layer, box), layer[2]) for layer in layers)
+                for part in count_voxels(block, corrected, labels):
+                    counts[index] += part
+                    yield
+                    _checkIsThere(segmentationNode, record.node)
         if record.state(segmentation, grid) == state:
-            return np.array(counts)
+            break
+    if overlaps:
+        raise OutputError(
+            _(
+                "{count} voxels of {name} were in several structures of {model} before anybody "
+                "noted what the model left."
+            ).format(count=overlaps, name=segmentationNode.GetName(), model=record.model),
+            _("Segment into a new segmentation: what is corrected from then on can be told."),
+        )
+    return counts
+
+
+def _blocks(slab: Extent) -> Iterator[Extent]:
+    """Return the parts of ``slab``, a slice, that are counted in some milliseconds each."""
+    sizes = [slab[2 * n + 1] - slab[2 * n] + 1 for n in range(3)]
+    across = max(n for n in range(3) if sizes[n] > 1 or n == 0)
+    rows = max(1, _COUNTED_AT_ONCE * sizes[across] // math.prod(sizes))
+    for first in range(slab[2 * across], slab[2 * across + 1] + 1, rows):
+        last = min(first + rows - 1, slab[2 * across + 1])
+        yield (*slab[: 2 * across], first, last, *slab[2 * across + 2 :])
+
+
+def _checkIsThere(*nodes) -> None:
+    for node in nodes:
+        if node.GetScene() is None:
+            raise Cancelled(
+                _("Stopped: {name} is not in the scene any more.").format(name=node.GetName())
+            )
+
+
+def _version(segmentationNode, record: ModelRecord) -> str:
+    """Return which version of the model wrote last, empty if it has no segments any more."""
+    segmentation = segmentationNode.GetSegmentation()
+    for segmentID in findTagged(segmentation, record.model, record.labels).values():
+        return segmentTag(segmentation.GetSegment(segmentID), MODEL_TAG).partition(":")[2]
+    return ""
 
 
 def _layers(segmentationNode, record: ModelRecord, grid: VolumeGrid) -> list[_Layer]:
@@ -135,7 +176,10 @@ def _layers(segmentationNode, record: ModelRecord, grid: VolumeGrid) -> list[_La
                 _("The segments of {name} are on another voxel grid than the model's.").format(
                     name=segmentationNode.GetName()
                 ),
-                _("Compare a segmentation that was corrected where it was made."),
+                _(
+                    "Compare a segmentation that was corrected where it was made, with no "
+                    "transform hardened on it alone."
+                ),
             )
         if not isEmpty(layer.extent):
             values = {

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import slicer
 from nodes import add_linear_transform, add_volume, put_into_study
-from phantom import make_labels
+from phantom import make_card, make_labels
 from vtk.util.numpy_support import vtk_to_numpy
 
 from GDLACore.errors import Cancelled, OutputError
@@ -18,6 +18,7 @@ SHAPE = LABELS.shape
 SPACING = np.diag([2.0, 3.0, 4.0, 1.0])
 VOXEL_ML = 0.024
 NAMES = ["liver", "spleen", "aorta"]
+STEPS = 2 * SHAPE[0] - 1  # for the record and the only layer of each slice, but for the last
 
 
 @pytest.fixture
@@ -132,6 +133,51 @@ def test_a_structure_in_a_layer_of_its_own_may_overlap(segmentation):
     assert (spleen.added, spleen.removed) == (added, 0)
 
 
+def test_what_the_model_left_is_not_guessed_where_structures_overlapped_before(segmentation):
+    from GDLASegmenterLib.LabelLayer import layersOf, separatedInSteps
+    from GDLASegmenterLib.ModelRecord import recordsOf
+
+    inner = segmentation.GetSegmentation()
+    (layer,) = layersOf(inner, [inner.GetSegmentIdBySegmentName("spleen")])
+    for _step in separatedInSteps(inner, layer):
+        pass
+    row = LABELS[3, 0, :5]
+    paint(segmentation, "spleen", 3)
+    overlaps = int(((row != 0) & (row != 2)).sum())
+    reports_of(segmentation)
+    (record,) = recordsOf(segmentation)
+    slicer.mrmlScene.RemoveNode(record.node)
+    remember(segmentation)
+    with pytest.raises(OutputError, match=f"{overlaps} voxels of .* several structures") as refused:
+        reports_of(segmentation)
+    assert overlaps and "new segmentation" in refused.value.hint
+
+
+def remember(node) -> None:
+    """Note what is in the segments now as the model's, as on the first contact with a file."""
+    from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
+    from GDLASegmenterLib.VolumeGrid import volumeGrid
+
+    for _step in ReviewedSlices(node, volumeGrid(slicer.util.getNode("Doe*")), 0).refresh():
+        pass
+
+
+def test_a_large_slice_is_counted_in_parts_to_the_same_end(segmentation, monkeypatch):
+    from GDLASegmenterLib import AgreementTable
+
+    paint(segmentation, "liver", 2)
+    whole = reports_of(segmentation)
+    monkeypatch.setattr(AgreementTable, "_COUNTED_AT_ONCE", 2 * SHAPE[2] + 1)
+    steps, count = AgreementTable.agreementSteps(segmentation), 0
+    try:
+        while True:
+            next(steps)
+            count += 1
+    except StopIteration as end:
+        assert end.value == whole
+    assert count >= 2 * SHAPE[0] * SHAPE[1] // 2
+
+
 def test_a_segment_that_was_removed_was_removed_whole(segmentation):
     inner = segmentation.GetSegmentation()
     inner.RemoveSegment(inner.GetSegmentIdBySegmentName("liver"))
@@ -156,7 +202,7 @@ def test_what_changes_while_it_is_counted_is_counted_again(segmentation):
         while True:
             next(steps)
             waited += 1
-            if waited == SHAPE[0] - 1:
+            if waited == STEPS:
                 added = paint(segmentation, "liver", 1)
     except StopIteration as end:
         reports = end.value
@@ -170,7 +216,7 @@ def test_it_stops_when_there_is_nothing_to_compare_any_more(segmentation, gone):
 
     steps = agreementSteps(segmentation)
     (record,) = recordsOf(segmentation)
-    for _ in range(SHAPE[0] - 1):
+    for _ in range(STEPS):
         next(steps)
     node = segmentation if gone == "the segmentation" else record.node
     slicer.mrmlScene.RemoveNode(node)
@@ -215,9 +261,10 @@ def test_the_table_has_a_row_for_each_structure_beside_the_segmentation(segmenta
     assert tree.GetItemParent(tree.GetItemByDataNode(node)) == folder
     columns = {node.GetColumnName(n): column(node, n) for n in range(node.GetNumberOfColumns())}
     assert list(columns) == [
-        *("Model", "Slices", "Structure", "Model [mL]", "Corrected [mL]", "Dice"),
+        *("Model", "Version", "Slices", "Structure", "Model [mL]", "Corrected [mL]", "Dice"),
         *("Voxels added", "Voxels removed"),
     ]
+    assert columns["Version"] == [make_card().version] * 8
     assert columns["Structure"] == [*NAMES, "total"] * 2
     assert columns["Slices"] == ["all 6"] * 4 + ["reviewed 1"] * 4
     assert columns["Voxels added"][2] == columns["Voxels added"][6] == added
