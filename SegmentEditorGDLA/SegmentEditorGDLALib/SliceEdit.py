@@ -22,25 +22,27 @@ _ADD_FIRST = (
 
 
 def editInSteps(
-    effect, answer: SlicePreview, segmentIDs: Mapping[int, str]
+    effect, answer: SlicePreview, segmentIDs: Mapping[int, str], free: np.ndarray
 ) -> Generator[None, None, int]:
     """Make segments in one slice what ``answer`` says, and return how many voxels have changed.
 
     ``effect`` is Slicer's side of a scripted effect, whose node says which segmentation is edited;
-    ``segmentIDs`` are the segments to be changed, by label. What may be changed, the Segment Editor
-    decides: by its masks, its range of intensities and which other segments may be overwritten.
-    The state before is to be saved by the caller.
+    ``segmentIDs`` are the segments to be changed, by label. Only what ``free`` says of the slice,
+    a boolean array like the labels, is changed; and of that, the Segment Editor decides by its
+    masks, its range of intensities and which other segments may be overwritten. The state before is
+    to be saved by the caller.
 
     Yields before each operation, each of which takes as long as a stroke of the brush. Raises
     OutputError if the slice is not in the reach of the editor, and when somebody else has changed
     the segmentation in between.
     """
     segmentationNode = effect.parameterSetNode().GetSegmentationNode()
-    slab = _labelSlab(effect, answer, segmentationNode)
+    slab = _slab(effect, answer, answer.labels, segmentationNode)
     labels, segmentation = arrayOf(slab), segmentationNode.GetSegmentation()
+    isFree = arrayOf(_slab(effect, answer, free.astype(np.uint8), segmentationNode)) != 0
     before = {one: _content(segmentation, one, slab) for one in segmentIDs.values()}
-    added = [(one, (labels == v) & ~before[one], True) for v, one in segmentIDs.items()]
-    removed = [(one, (labels != v) & before[one], False) for v, one in segmentIDs.items()]
+    added = [(one, isFree & (labels == v) & ~before[one], True) for v, one in segmentIDs.items()]
+    removed = [(one, isFree & (labels != v) & before[one], False) for v, one in segmentIDs.items()]
     maskMode = effect.parameterSetNode().GetMaskMode()
     state = _state(segmentation)
     for segmentID, voxels, isAdded in (
@@ -56,7 +58,7 @@ def editInSteps(
                 "written.",
                 "Undo, and segment the slice again.",
             )
-        _modify(effect, segmentationNode, segmentID, slab, voxels, isAdded)
+        _modify(effect, segmentID, slab, voxels, isAdded)
         state = _state(segmentation)
     return sum(
         int(np.count_nonzero(_content(segmentation, one, slab) != mask))
@@ -70,15 +72,18 @@ def arrayOf(image) -> np.ndarray:
     return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(k, j, i)
 
 
-def _labelSlab(effect, answer: SlicePreview, segmentationNode):
-    """Return the labels as an image on the grid that ``segmentationNode`` is edited on."""
+def _slab(effect, answer: SlicePreview, plane: np.ndarray, segmentationNode):
+    """Return ``plane``, which is like the labels of ``answer``, as an image of its slice.
+
+    It is on the grid that ``segmentationNode`` is edited on.
+    """
     grid = answer.grid
     whole = newImage(
         grid.IJKToRAS,
         grid.slab(answer.axis, answer.index, answer.index),
-        int(np.iinfo(answer.labels.dtype).max),
+        int(np.iinfo(plane.dtype).max),
     )
-    arrayOf(whole)[:] = np.expand_dims(answer.labels, answer.axis)
+    arrayOf(whole)[:] = np.expand_dims(plane, answer.axis)
     edited = effect.referenceGeometryImage()
     matrix = matrixOf(edited)
     extent = intersection(extentOn(whole, matrix), edited.GetExtent())
@@ -121,10 +126,10 @@ def _state(segmentation) -> list[tuple]:
     return [(one, image, image and image.GetMTime()) for one, image in images.items()]
 
 
-def _modify(effect, segmentationNode, segmentID: str, slab, voxels, isAdded: bool) -> None:
+def _modify(effect, segmentID: str, slab, voxels: np.ndarray, isAdded: bool) -> None:
     """Let the editor add ``voxels`` [k, j, i] of ``slab`` to a segment, or remove them from it.
 
-    Its mask is made for the segment that is selected; so this one is, while nobody looks.
+    It edits the segment that is selected; so this one is, while nobody looks.
     """
     image = newImage(matrixOf(slab), slab.GetExtent(), 1)
     arrayOf(image)[:] = voxels
@@ -135,7 +140,8 @@ def _modify(effect, segmentationNode, segmentID: str, slab, voxels, isAdded: boo
     node.SetDisableModifiedEvent(True)
     try:
         node.SetSelectedSegmentID(segmentID)
-        effect.modifySegmentByLabelmap(segmentationNode, segmentID, image, mode)
+        # Without being told the extent, it would go through the whole layer to remove something.
+        effect.modifySelectedSegmentByLabelmap(image, mode, list(slab.GetExtent()))
     finally:
         node.SetSelectedSegmentID(selected)
         node.SetDisableModifiedEvent(isSilent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator
 
+import numpy as np
 from slicer.i18n import tr as _
 
 from GDLACore.errors import GDLAError, OutputError
@@ -12,7 +13,7 @@ from GDLACore.model.card import Label, ModelCard
 from GDLASegmenterLib.LabelLayer import sameGrid
 from GDLASegmenterLib.ModelLayers import modelLayers
 from GDLASegmenterLib.ModelSegments import addSegments, findSegments
-from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
+from GDLASegmenterLib.SliceMarks import readMarks
 from GDLASegmenterLib.SlicePreviews import SlicePreview
 from GDLASegmenterLib.VolumeGrid import VolumeGrid, checkOutput, sameTransform, volumeGrid
 from GDLASegmenterLib.VolumeSlices import VolumeSlices
@@ -32,7 +33,8 @@ class SliceSegmentation:
     from a timer until ``isOver``.
 
     It is the user's own edit: a slice that a model's run would not change because the user edited
-    it is written. One that the user ticked as reviewed is not.
+    it is written. One that the user ticked as reviewed is not, nor are voxels of slices along other
+    axes that are ticked.
 
     Raises VolumeError or OutputError if it cannot begin.
     """
@@ -40,6 +42,7 @@ class SliceSegmentation:
     def __init__(self, effect, checkpoint: Checkpoint, index: int, label: Label | None) -> None:
         node = effect.parameterSetNode()
         volumeNode = node.GetSourceVolumeNode()
+        self._volumeID = volumeNode.GetID()
         self.error: GDLAError | None = None
         self.isOver = False
         self._effect = effect
@@ -101,10 +104,14 @@ class SliceSegmentation:
         node = self._effect.parameterSetNode()
         if node is None or node.GetSegmentationNode() is not self._segmentationNode:
             raise OutputError(_("Another segmentation is edited now: nothing was changed."))
+        volumeNode = node.GetSourceVolumeNode()
+        if volumeNode is None or volumeNode.GetID() != self._volumeID:
+            raise OutputError(_("Another source volume is chosen now: nothing was changed."))
         self._check(preview.grid, preview.card, preview.axis)
         self.text = _("Writing slice {index}…").format(index=self._index)
         self._effect.saveStateForUndo()
-        return (yield from editInSteps(self._effect, preview, self._segmentIDs(preview)))
+        segmentIDs, free = self._segmentIDs(preview), self._free(preview)
+        return (yield from editInSteps(self._effect, preview, segmentIDs, free))
 
     def _check(self, grid: VolumeGrid, card: ModelCard, axis: int) -> None:
         """Raise OutputError if the slice must not, or cannot, be written."""
@@ -129,11 +136,29 @@ class SliceSegmentation:
                     "the volume's (the button beside Source volume)."
                 ),
             )
-        if self._index in ReviewedSlices(node, grid, axis).ticked:
+        marks = readMarks(node, grid)
+        if marks is None:
+            raise OutputError(
+                _(
+                    "{segmentation} has reviewed slices on another voxel grid than that of "
+                    "{volume}."
+                ).format(segmentation=node.GetName(), volume=grid.volumeName),
+                _("Choose another segmentation, or create a new one."),
+            )
+        if (axis, self._index) in marks.ticked:
             raise OutputError(
                 _("You ticked slice {index} as reviewed.").format(index=self._index),
                 _("Take the tick away in GDLA Segmenter, under Review, to have it changed."),
             )
+
+    def _free(self, preview: SlicePreview) -> np.ndarray:
+        """Return which pixels of the slice are in no slice along another axis that is ticked."""
+        free = np.ones(preview.labels.shape, bool)
+        for axis, index in readMarks(self._segmentationNode, preview.grid).ticked:
+            if axis != preview.axis and 0 <= index < preview.grid.shape[axis]:
+                line = free if axis == min({0, 1, 2} - {preview.axis}) else free.T
+                line[index] = False
+        return free
 
     def _segmentIDs(self, preview: SlicePreview) -> dict[int, str]:
         """Return which segments are to be written, by label; those that are missing are made."""

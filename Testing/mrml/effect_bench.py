@@ -48,9 +48,10 @@ class EffectBench:
     def answer(self, labels: np.ndarray, index: int = 2, axis: int = 0) -> SlicePreview:
         return SlicePreview(volumeGrid(self.volume), self.card, axis, index, labels)
 
-    def edit(self, answer: SlicePreview, *names: str) -> int:
+    def edit(self, answer: SlicePreview, *names: str, free: np.ndarray | None = None) -> int:
         """Let the effect do everything, and return how many voxels it says have changed."""
-        steps = editInSteps(self.effect, answer, self.ids(*names))
+        free = np.ones(answer.labels.shape, bool) if free is None else free
+        steps = editInSteps(self.effect, answer, self.ids(*names), free)
         while True:
             try:
                 next(steps)

@@ -18,6 +18,8 @@ _MODES = (
     Logic.ModificationModeRemove,
     Logic.ModificationModeRemoveAll,
 )
+_PER_SEGMENT = False  # as our effect says of itself
+_BYPASS_MASKING = False
 
 
 class AbstractEffect:
@@ -88,17 +90,16 @@ class ScriptedEffect:
         self._editor.saved_states += 1
         self._editor.logic.SaveStateForUndo()
 
-    def modifySegmentByLabelmap(
-        self,
-        segmentation_node: slicer.vtkMRMLSegmentationNode,
-        segment_id: str,
-        labelmap: slicer.vtkOrientedImageData,
-        mode: int,
+    def modifySelectedSegmentByLabelmap(
+        self, labelmap: slicer.vtkOrientedImageData, mode: int, extent: list[int]
     ) -> None:
+        node = self._editor.node
+        segment_id = node.GetSelectedSegmentID()
         voxels = vtk_to_numpy(labelmap.GetPointData().GetScalars())
         self._editor.strokes.append((segment_id, mode, int((voxels != 0).sum())))
         self._editor.logic.ModifySegmentByLabelmap(
-            segmentation_node, segment_id, labelmap, _MODES[mode], True, False
+            *(node.GetSegmentationNode(), segment_id, labelmap, _MODES[mode], extent),
+            *(_PER_SEGMENT, _BYPASS_MASKING),
         )
 
 

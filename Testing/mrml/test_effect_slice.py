@@ -136,6 +136,18 @@ def test_a_model_may_slice_along_any_axis(bench, axis):
 # Where editing is allowed
 
 
+@pytest.mark.parametrize("where", ["Everywhere", "InsideAllSegments", "InsideSingleSegment"])
+def test_what_is_not_free_keeps_its_voxels(bench, where):
+    bench.editor.node.SetMaskMode(MASKS[where])
+    bench.editor.node.SetMaskSegmentID(bench.ids()[2])
+    free = np.ones(SHAPE[1:], bool)
+    free[4], free[:, 5] = False, False
+    before = content(bench)
+    assert bench.edit(bench.answer(slabs(1)), free=free)
+    for name in NAMES:
+        np.testing.assert_array_equal(content(bench)[name][2, ~free], before[name][2, ~free])
+
+
 def test_outside_of_all_segments_a_segment_shrinks_and_takes_nothing(bench):
     bench.editor.node.SetMaskMode(MASKS["OutsideAllSegments"])
     bench.edit(bench.answer(slabs(1)), "liver")
@@ -232,14 +244,16 @@ def test_of_a_segmentation_stored_in_another_order_the_same_voxels_are_edited(be
     bench.node.GetSegmentation().SetConversionParameter(name, geometry)
     bench.editor.node.SetSourceVolumeIntensityMask(True)
     bench.editor.node.SetSourceVolumeIntensityMaskRange(0, 1000)
-    bench.edit(bench.answer(slabs(1)))
+    free = np.ones(SHAPE[1:], bool)
+    free[:, 3:5] = False
+    bench.edit(bench.answer(slabs(1)), free=free)
     reference = slicer.vtkOrientedImageData()
     reference.SetImageToWorldMatrix(matrix)
     reference.SetExtent(0, SHAPE[2] - 1, 0, SHAPE[1] - 1, 0, SHAPE[0] - 1)
     for value, segment_id in bench.ids().items():
         array = slicer.util.arrayFromSegmentBinaryLabelmap(bench.node, segment_id, bench.volume)
         expected = mask(value - 1)
-        expected[2] = slabs(1) == value
+        expected[2, free] = (slabs(1) == value)[free]
         np.testing.assert_array_equal(array != 0, expected)
 
 
@@ -285,7 +299,8 @@ def test_the_selection_stays_and_nobody_is_told_of_another(bench):
 
 
 def test_who_changes_the_segmentation_meanwhile_is_not_overwritten(bench):
-    steps = editInSteps(bench.effect, bench.answer(slabs(1)), bench.ids())
+    everywhere = np.ones(SHAPE[1:], bool)
+    steps = editInSteps(bench.effect, bench.answer(slabs(1)), bench.ids(), everywhere)
     next(steps)
     next(steps)
     bench.node.GetSegmentation().RemoveSegment(bench.ids()[3])

@@ -68,10 +68,13 @@ class EffectDesk:
     @property
     def reviewed(self) -> Any:
         """What is ticked in the segmentation, slice by slice."""
+        return self.reviewed_along(0)
+
+    def reviewed_along(self, axis: int) -> Any:
         from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
         from GDLASegmenterLib.VolumeGrid import volumeGrid
 
-        return ReviewedSlices(self.node, volumeGrid(self.volume), 0)
+        return ReviewedSlices(self.node, volumeGrid(self.volume), axis)
 
     @property
     def effect(self) -> Any:

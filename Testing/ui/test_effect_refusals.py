@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import slicer
 import vtk
-from panels import ct_array
+from nodes import add_volume
+from panels import add_ct, ct_array
 
 from GDLACore.errors import WorkerError
 
@@ -167,6 +168,32 @@ def test_a_slice_is_written_once_its_tick_is_gone(desk):
     np.testing.assert_array_equal(desk.voxels("liver")[5], BRIGHT[5])
 
 
+@pytest.mark.parametrize("axis", [1, 2])
+def test_where_a_slice_along_another_axis_is_ticked_nothing_changes(desk, axis):
+    before = desk.voxels("liver")
+    desk.reviewed_along(axis).tick(4)
+    desk.click()
+    expected = before.copy()
+    expected[5] = BRIGHT[5]
+    ticked = np.arange(16) == 4
+    assert (expected != before).any((0, 3 - axis))[4], "else the test proves nothing"
+    ticked = ticked[:, None] if axis == 1 else ticked[None]
+    np.testing.assert_array_equal(desk.voxels("liver"), np.where(ticked, before, expected))
+
+
+def test_ticks_on_another_grid_are_refused_as_a_run_does(desk, untouched):
+    from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
+    from GDLASegmenterLib.VolumeGrid import volumeGrid
+
+    coarse = add_volume(np.zeros((3, 4, 5), np.int16), np.diag([3.3, 2.1, 1.7, 1]))
+    ReviewedSlices(desk.node, volumeGrid(coarse), 0).tick(1)
+    desk.click()
+    assert desk.status == (
+        "manual has reviewed slices on another voxel grid than that of CT. "
+        "Choose another segmentation, or create a new one."
+    )
+
+
 def test_who_does_not_want_to_edit_a_hidden_segment_need_not(desk, untouched):
     from pythonqt.declared import behaviour_of
 
@@ -234,6 +261,13 @@ def test_another_segmentation_is_not_written_to(desk, untouched, scripted, panel
     finish(desk, scripted, panel)
     assert desk.status == "Another segmentation is edited now: nothing was changed."
     assert other.GetSegmentation().GetNumberOfSegments() == 0
+
+
+def test_what_was_asked_of_another_source_volume_is_not_written(desk, untouched, scripted, panel):
+    start(desk, scripted)
+    desk.editor.setSourceVolumeNode(add_ct())
+    finish(desk, scripted, panel)
+    assert desk.status == "Another source volume is chosen now: nothing was changed."
 
 
 @pytest.mark.parametrize("removed", ["node", "volume"])

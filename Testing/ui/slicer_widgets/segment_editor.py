@@ -58,7 +58,11 @@ class SegmentEditorWidget(MRMLWidget):
 
     def setSourceVolumeNode(self, node: slicer.vtkMRMLNode | None) -> None:
         require(node, slicer.vtkMRMLNode, "setSourceVolumeNode")
+        if node is self.sourceVolumeNode():
+            return
         self._require_node().SetAndObserveSourceVolumeNode(node)
+        for effect in self._effects.values():
+            behaviour_of(effect).call("sourceVolumeNodeChanged")
 
     # Effects
 

@@ -106,17 +106,14 @@ class AbstractEffect(Behaviour):
     def saveStateForUndo(self) -> None:
         self.editor.saveStateForUndo()
 
-    def modifySegmentByLabelmap(
-        self,
-        node: slicer.vtkMRMLSegmentationNode,
-        segment_id: str,
-        labelmap: slicer.vtkOrientedImageData,
-        mode: int,
+    def modifySelectedSegmentByLabelmap(
+        self, labelmap: slicer.vtkOrientedImageData, mode: int, extent: list[int]
     ) -> None:
-        require(node, slicer.vtkMRMLSegmentationNode, "modifySegmentByLabelmap")
-        require(labelmap, slicer.vtkOrientedImageData, "modifySegmentByLabelmap")
+        require(labelmap, slicer.vtkOrientedImageData, "modifySelectedSegmentByLabelmap")
+        assert len(extent) == 6, extent
         self.editor.logic.ModifySegmentByLabelmap(
-            node, segment_id, labelmap, _MODES[mode], self.widget.perSegment, False
+            *(self._node.GetSegmentationNode(), self._node.GetSelectedSegmentID()),
+            *(labelmap, _MODES[mode], extent, self.widget.perSegment, False),
         )
 
 
