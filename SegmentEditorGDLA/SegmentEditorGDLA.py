@@ -3,7 +3,7 @@
 import slicer
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.ScriptedLoadableModule import ScriptedLoadableModule
+from slicer.ScriptedLoadableModule import ScriptedLoadableModule, ScriptedLoadableModuleTest
 
 
 class SegmentEditorGDLA(ScriptedLoadableModule):
@@ -38,3 +38,13 @@ def registerEffect():
     effect = effects.qSlicerSegmentEditorScriptedEffect(None)
     effect.setPythonSource(GDLA.__file__.replace("\\", "/"))
     effect.self().register()
+
+
+class SegmentEditorGDLATest(ScriptedLoadableModuleTest):
+    """The self-test: every Segment Editor has the effect."""
+
+    def test_registeredEffect(self):
+        editor = slicer.qMRMLSegmentEditorWidget()
+        names = editor.availableEffectNames()
+        editor.delete()
+        self.assertIn("GDLA", names)

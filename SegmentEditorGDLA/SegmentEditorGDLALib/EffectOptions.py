@@ -29,7 +29,8 @@ class EffectOptions(slicer.util.VTKObservationMixin):
         slicer.util.VTKObservationMixin.__init__(self)
         self._effect = effect
         self._card: ModelCard | None = None
-        self._chosen: dict[str, int] = {}  # what the user says a segment stands for, by its ID
+        # What the user says a segment stands for, by the IDs of its segmentation and its own.
+        self._chosen: dict[tuple[str, str], int] = {}
         self._work: SliceSegmentation | None = None
         self._build()
         self._timer = qt.QTimer()
@@ -51,6 +52,7 @@ class EffectOptions(slicer.util.VTKObservationMixin):
         """Follow nothing any more. What has come is written, what has not is not awaited."""
         self.removeObservers()
         self.preview.stop()
+        self._chosen.clear()
         if self._work is not None:
             self._work.finish()
             self._show()
@@ -102,9 +104,8 @@ class EffectOptions(slicer.util.VTKObservationMixin):
 
     def onStructure(self, index: int) -> None:
         """Note what the user says of the selected segment."""
-        segmentID = self._effect.parameterSetNode().GetSelectedSegmentID()
-        if segmentID:
-            self._chosen[segmentID] = self.structureComboBox.itemData(index)
+        if self._segment() is not None:
+            self._chosen[self._segmentKey] = self.structureComboBox.itemData(index)
 
     def onSegment(self, checked: bool = False) -> None:
         """Ask for the slice that the user looks at."""
@@ -171,10 +172,15 @@ class EffectOptions(slicer.util.VTKObservationMixin):
         segment = self._segment()
         if segment is None or self._card is None:
             return None
-        chosen = self._chosen.get(self._effect.parameterSetNode().GetSelectedSegmentID())
+        chosen = self._chosen.get(self._segmentKey)
         if chosen is None:
             return structureOf(segment, self._card)
         return next((label for label in self._card.labels if label.value == chosen), None)
+
+    @property
+    def _segmentKey(self) -> tuple[str, str]:
+        node = self._effect.parameterSetNode()
+        return node.GetSegmentationNode().GetID(), node.GetSelectedSegmentID()
 
     def _segment(self):
         """Return the selected segment, None if there is none."""
@@ -199,7 +205,8 @@ class EffectOptions(slicer.util.VTKObservationMixin):
         self.segmentRadioButton.toolTip = _("Make the selected segment what the checkpoint finds.")
         self.allRadioButton = qt.QRadioButton(_("All structures"))
         self.allRadioButton.toolTip = _(
-            "Make the segments of all structures what the checkpoint finds; add what is missing."
+            "Make the segments of all structures what the checkpoint finds; add what is missing. "
+            'Under "Overwrite all" it takes voxels of other segments, also of those that you drew.'
         )
         scope = qt.QHBoxLayout()
         scope.addWidget(self.segmentRadioButton)

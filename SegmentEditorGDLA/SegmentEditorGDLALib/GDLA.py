@@ -44,9 +44,12 @@ class GDLAEffect(AbstractScriptedSegmentEditorEffect):
             "at: most often the axial ones. Other slices are not touched."
             "<ul><li><b>Selected segment</b>: it becomes, in this slice, the structure chosen "
             "below.</li><li><b>All structures</b>: each goes to the segment that the checkpoint "
-            "made; what is missing is added.</li></ul>Masking is respected: editable area, "
-            "intensity range, and which other segments are overwritten. <i>Undo</i> takes all of "
-            "it back. A slice that you ticked as reviewed is refused.<p>Not for clinical use."
+            "made; what is missing is added. What is given to them is taken from other segments if "
+            "<i>Modify other segments</i> is <i>Overwrite all</i>, also from those that you drew: "
+            "choose <i>Allow overlap</i> to keep them.</li></ul>Masking is respected: editable "
+            "area, intensity range, and which other segments are overwritten. <i>Undo</i> takes "
+            "all of it back. A slice that you ticked as reviewed is refused, and where it crosses "
+            "one that you ticked along another axis, it stays as it is.<p>Not for clinical use."
             "</html>"
         )
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import slicer
+from nodes import add_segmentation
 from panels import ct_array
+from pythonqt.declared import behaviour_of
 
 BRIGHT = ct_array() > 0  # what the scripted worker takes for the liver
 
@@ -147,6 +150,38 @@ def test_a_segment_that_is_no_structure_is_left_alone_until_the_user_says_what_i
     np.testing.assert_array_equal(desk.voxels("my remark"), expected(before))
 
 
+def test_what_is_said_of_a_segment_is_not_said_of_another_segmentations(desk):
+    desk.select("my remark")
+    desk.choose_structure("Liver")
+    same_id = desk.id_of("my remark")
+    other = add_segmentation(desk.volume, {"tumor": desk.voxels("liver")})
+    other.GetSegmentation().AddEmptySegment(same_id, "another remark")
+    desk.editor.setSegmentationNode(other)
+    desk.parameters.SetSelectedSegmentID(same_id)
+    assert desk.structure == ""
+    desk.editor.setSegmentationNode(desk.node)
+    desk.select("my remark")
+    assert desk.structure == "Liver"
+
+
+def test_what_is_said_of_a_segment_is_forgotten_when_the_effect_is_left(desk):
+    desk.select("my remark")
+    desk.choose_structure("Liver")
+    desk.leave()
+    desk.activate()
+    assert desk.structure == ""
+
+
+def test_what_is_said_of_a_segment_is_not_said_of_another_checkpoints_structures(desk):
+    desk.select("my remark")
+    desk.choose_structure("Liver")
+    parameters = slicer.modules.GDLASegmenterWidget.logic.getParameterNode()
+    for name in ("not there", "demo-ct"):
+        parameters.modelName = name
+        desk.options.showCheckpoint()
+    assert desk.structure == ""
+
+
 def test_the_choice_between_one_and_all_is_kept_with_the_editors_parameters(desk):
     desk.options.allRadioButton.click()
     assert not desk.options.structureComboBox.enabled
@@ -165,6 +200,13 @@ def test_the_effect_is_registered_with_icon_and_help(desk, effect_module):
     assert not desk.effect.self().icon().isNull()
     assert "Not for clinical use" in desk.effect.helpText()
     assert not desk.effect.requireSegments
+
+
+def test_the_self_test_passes_where_the_effect_is_registered_only(desk):
+    slicer.selfTests["SegmentEditorGDLA"]()
+    behaviour_of(slicer.qSlicerSegmentEditorEffectFactory.instance()).forget()
+    with pytest.raises(AssertionError, match="'GDLA' not found"):
+        slicer.selfTests["SegmentEditorGDLA"]()
 
 
 def test_every_editor_has_an_effect_of_its_own(desk):

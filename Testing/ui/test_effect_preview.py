@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import slicer
-from panels import ct_array
+from panels import add_ct, ct_array
 
 BRIGHT = ct_array() > 0
 
@@ -52,6 +52,13 @@ def test_it_goes_off_with_the_effect(desk, live):
     desk.leave()
     assert live.index is None and not live.isOn
     desk.activate()
+    assert not desk.options.preview.checkBox.checked
+
+
+def test_it_goes_off_when_another_source_volume_is_chosen(desk, live):
+    desk.desktop.wait_until(lambda: live.index == 5)
+    desk.editor.setSourceVolumeNode(add_ct("another CT"))
+    assert not live.isOn
     assert not desk.options.preview.checkBox.checked
 
 
