@@ -8,8 +8,11 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
+import slicer
 import slicer.util
+import vtk
 
+from GDLASegmenterLib.CommonVoxels import stepsInPlace, wholeSteps
 from GDLASegmenterLib.VolumeGrid import VolumeGrid
 
 _ATTRIBUTE = "GDLA.Reviewed"
@@ -70,8 +73,10 @@ def readMarks(segmentationNode, grid: VolumeGrid) -> SliceMarks | None:
     noted, or have been moved as a whole. None if it is another one altogether.
     """
     text = segmentationNode.GetAttribute(_ATTRIBUTE)
-    matrix = slicer.util.arrayFromVTKMatrix(grid.IJKToRAS)
-    return _marksOn(text, tuple(matrix.ravel()), tuple(grid.shape)) if text else SliceMarks()
+    if not text:
+        return SliceMarks()
+    matrix = slicer.util.arrayFromVTKMatrix(grid.IJKToRAS).tobytes()
+    return _marksOn(text, matrix, tuple(grid.shape), _referenceOf(segmentationNode))
 
 
 def writeMarks(segmentationNode, grid: VolumeGrid, marks: SliceMarks) -> None:
@@ -81,6 +86,7 @@ def writeMarks(segmentationNode, grid: VolumeGrid, marks: SliceMarks) -> None:
     stored = {
         "IJKToRAS": slicer.util.arrayFromVTKMatrix(grid.IJKToRAS).tolist(),
         "shape": list(grid.shape),
+        "reference": _referenceOf(segmentationNode),
         "ticked": sorted(marks.ticked),
         "edited": {model: sorted(found) for model, found in sorted(marks.edited.items())},
         "released": {
@@ -93,10 +99,10 @@ def writeMarks(segmentationNode, grid: VolumeGrid, marks: SliceMarks) -> None:
 
 @lru_cache(maxsize=8)  # asked for before each slice that is written
 def _marksOn(
-    text: str, matrix: tuple[float, ...], shape: tuple[int, int, int]
+    text: str, matrix: bytes, shape: tuple[int, int, int], reference: str
 ) -> SliceMarks | None:
     stored = json.loads(text)
-    steps = _axisMap(stored, np.reshape(matrix, (4, 4)), shape)
+    steps = _axisMap(stored, matrix, shape, reference)
     if steps is None:
         return None
     return SliceMarks(
@@ -112,19 +118,52 @@ def _marksOn(
     )
 
 
-def _axisMap(stored: dict, matrix: np.ndarray, shape: tuple[int, int, int]) -> _AxisMap | None:
+def _axisMap(
+    stored: dict, matrix: bytes, shape: tuple[int, int, int], reference: str
+) -> _AxisMap | None:
     """Return where slices of the ``stored`` grid are on another; None if nowhere there."""
-    steps = np.linalg.inv(matrix) @ stored["IJKToRAS"]
+    there = np.array(stored["IJKToRAS"]).tobytes()
+    steps = wholeSteps(there, matrix)
+    isMoved = steps is None or _isMoved(stored["reference"], reference)
+    if stored["shape"] == list(shape) and isMoved:
+        if stepsInPlace(there, shape, matrix, shape) is None:
+            # A transform was hardened on the volume and its segmentations alike: the same voxels.
+            return _SAME
+    if steps is None:
+        return None
     whole = np.round(steps).astype(int)
-    turns = np.abs(whole[:3, :3])
-    if np.allclose(steps, whole, atol=1e-3) and (turns.sum(0) == 1).all() and turns.max() == 1:
-        rows = [int(turns[:, 2 - axis].argmax()) for axis in range(3)]
-        return tuple(
-            (2 - row, int(whole[row, 2 - axis]), int(whole[row, 3]))
-            for axis, row in enumerate(rows)
-        )
-    # A transform was hardened on the volume and its segmentations alike: the same voxels.
-    return _SAME if stored["shape"] == list(shape) else None
+    rows = [int(np.abs(whole[:3, 2 - axis]).argmax()) for axis in range(3)]
+    return tuple(
+        (2 - row, int(whole[row, 2 - axis]), int(whole[row, 3])) for axis, row in enumerate(rows)
+    )
+
+
+def _isMoved(before: str, after: str) -> bool:
+    """Whether a segmentation was moved, by its reference grids ``before`` and ``after``.
+
+    Slicer moves that grid with it. Reading a file back may store it in another order.
+    """
+    if before == after:
+        return False
+    grids = _gridOf(before), _gridOf(after)
+    return None in grids or stepsInPlace(*grids[0], *grids[1]) is None
+
+
+def _referenceOf(segmentationNode) -> str:
+    name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
+    return segmentationNode.GetSegmentation().GetConversionParameter(name)
+
+
+def _gridOf(reference: str) -> tuple[bytes, tuple[int, int, int]] | None:
+    """Return matrix and shape [k, j, i] of a ``reference`` grid as Slicer writes it."""
+    image, matrix = slicer.vtkOrientedImageData(), vtk.vtkMatrix4x4()
+    if not slicer.vtkSegmentationConverter.DeserializeImageGeometry(reference, image, False):
+        return None
+    image.GetImageToWorldMatrix(matrix)
+    voxels = slicer.util.arrayFromVTKMatrix(matrix)
+    i0, i1, j0, j1, k0, k1 = image.GetExtent()
+    voxels[:3, 3] += voxels[:3, :3] @ [i0, j0, k0]
+    return voxels.tobytes(), (k1 - k0 + 1, j1 - j0 + 1, i1 - i0 + 1)
 
 
 def _mapped(axis: int, index: int, steps: _AxisMap) -> _Place:

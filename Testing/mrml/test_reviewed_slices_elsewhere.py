@@ -134,6 +134,31 @@ def test_they_go_along_when_volume_and_segmentation_are_hardened(scene, what):
     check_run(scene, volume, node, {2, 4})
 
 
+@pytest.mark.parametrize("shift", [0.5, 1, 2])
+def test_hardening_a_shift_by_whole_slices_moves_no_mark_to_another_slice(scene, shift):
+    shifted = np.eye(4)
+    shifted[2, 3] = shift
+    volume, node = make(scene, np.eye(4), shifted)
+    for one in (volume, node):
+        one.HardenTransform()
+    check_run(scene, volume, node, {2, 4})
+
+
+def test_nor_does_another_volume_of_the_same_size_a_slice_further(scene, tmp_path):
+    volume, node = make(scene, np.eye(4))
+    matrix = np.eye(4)
+    matrix[2, 3] = 1
+    other = add_volume(FIRST.astype(np.int16), matrix, "further")
+    assert reviewed(node, other).ticked == {3}
+    assert reviewed(node, volume).ticked == {4}
+    path = str(tmp_path / "scene.mrb")
+    assert slicer.util.saveScene(path)
+    scene.Clear(0)
+    slicer.util.loadScene(path)
+    (node,) = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    assert reviewed(node, slicer.util.getNode("further")).ticked == {3}
+
+
 def test_a_volume_on_which_they_cannot_be_found_is_refused(scene):
     volume, node = make(scene, np.eye(4))
     other = add_volume(np.zeros((3, 4, 5), np.int16), np.diag([2.0, 2, 2, 1]), "coarse")
