@@ -119,8 +119,6 @@ class EffectOptions(slicer.util.VTKObservationMixin):
             self.showCheckpoint()  # another may have been chosen meanwhile
             checkpoint = readyCheckpoint(volumeNode)
             index = viewedSlice(volumeNode, checkpoint.card)
-            if self.preview.viewedIndex is not None:  # of several views, the one that shows it
-                index = self.preview.viewedIndex
             label = None if isAll else self._labelToWrite()
             self._work = SliceSegmentation(self._effect, checkpoint, index, label)
         except GDLAError as error:
@@ -222,7 +220,8 @@ class EffectOptions(slicer.util.VTKObservationMixin):
         self.preview = EffectPreview(self._effect, self.say)
         self.segmentButton = qt.QPushButton(_("Segment this slice"))
         self.segmentButton.toolTip = _(
-            "Segment the slice that the slice view shows. Other slices are not touched."
+            "Segment the slice that the slice view shows, of several views the one that was moved "
+            "last. Other slices are not touched."
         )
         self._effect.addOptionsWidget(self.segmentButton)
         self.statusLabel = qt.QLabel()

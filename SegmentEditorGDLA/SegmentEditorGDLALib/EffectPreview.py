@@ -35,11 +35,6 @@ class EffectPreview:
         self._timer.setInterval(_TICK_MS)
         self._timer.connect("timeout()", self.onTick)
 
-    @property
-    def viewedIndex(self) -> int | None:
-        """The stored slice that the user is taken to look at, None while the preview is off."""
-        return None if self._live is None else self._live.viewedIndex
-
     def stop(self) -> None:
         self.checkBox.checked = False
 

@@ -43,6 +43,18 @@ def test_after_scrolling_it_is_the_next_slice(desk):
     np.testing.assert_array_equal(desk.voxels("liver"), expected(expected(before), 7))
 
 
+def test_of_several_views_that_which_was_moved_last_counts_as_for_the_preview(desk):
+    before = desk.voxels("liver")
+    other = desk.views.add_slice_node("Red+")
+    desk.views.go_to(other, desk.volume, 8)
+    desk.click()
+    np.testing.assert_array_equal(desk.voxels("liver"), expected(before, 8))
+    desk.look_at(6)
+    desk.click()
+    slicer.mrmlScene.RemoveNode(other)
+    np.testing.assert_array_equal(desk.voxels("liver"), expected(expected(before, 8), 6))
+
+
 def test_one_undo_takes_it_back(desk):
     before = desk.voxels("liver")
     desk.click()

@@ -35,16 +35,30 @@ def test_what_is_seen_is_written_without_being_computed_again(desk, live, script
     assert again.count(5) == 1
 
 
-def test_of_several_views_the_slice_that_is_previewed_is_written(desk, live):
-    desk.desktop.wait_until(lambda: live.index == 5)
-    other = desk.views.add_slice_node("Red+")
-    desk.views.go_to(other, desk.volume, 8)
+@pytest.fixture
+def other(desk):
+    """Another view, which is moved last."""
+    node = desk.views.add_slice_node("Red+")
+    desk.views.go_to(node, desk.volume, 8)
+    yield node
+    slicer.mrmlScene.RemoveNode(node)
+
+
+def test_of_several_views_the_slice_that_is_previewed_is_written(desk, live, other):
     desk.desktop.wait_until(lambda: live.index == 8)
     before = desk.voxels("liver")
     desk.click()
     np.testing.assert_array_equal(desk.voxels("liver")[8], BRIGHT[8])
     np.testing.assert_array_equal(desk.voxels("liver")[5], before[5])
-    slicer.mrmlScene.RemoveNode(other)
+
+
+def test_a_tilted_view_that_is_previewed_is_not_written(desk, live, other):
+    desk.views.tilt(other, 10)
+    desk.desktop.wait_until(lambda: live.index == 8)
+    before = desk.voxels("liver")
+    desk.click()
+    assert desk.status.startswith("The slice view is tilted against the slices of CT.")
+    np.testing.assert_array_equal(desk.voxels("liver"), before)
 
 
 def test_it_goes_off_with_the_effect(desk, live):
