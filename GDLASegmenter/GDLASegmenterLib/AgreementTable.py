@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 
 import numpy as np
 import vtk
@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from GDLACore.errors import Cancelled, OutputError
 from GDLACore.imaging.seg_nrrd import MODEL_TAG
 from GDLACore.review.agreement import TOTAL, AgreementReport, agreement_report, count_voxels
-from GDLASegmenterLib.Extent import Extent, intersection, isEmpty
+from GDLASegmenterLib.Extent import Extent, blocks, intersection, isEmpty
 from GDLASegmenterLib.LabelLayer import boxOf, extentOn, layersOf, sameGrid, stepsOn
 from GDLASegmenterLib.ModelRecord import ModelRecord, recordsOf
 from GDLASegmenterLib.ModelSegments import findTagged, segmentTag
@@ -116,7 +116,7 @@ def _counted(
         counts = np.zeros((grid.shape[axis], len(labels), 3), np.int64)
         overlaps = 0
         for index in range(len(counts)):
-            for box in _blocks(grid.slab(axis, index, index)):
+            for box in blocks(grid.slab(axis, index, index), _COUNTED_AT_ONCE):
                 block = boxOf(made, grid.extent, box)
                 overlaps += np.count_nonzero(block == np.iinfo(block.dtype).max)
                 corrected = ((_part(layer, box), layer[2]) for layer in layers)
@@ -135,16 +135,6 @@ def _counted(
             _("Segment into a new segmentation: what is corrected from then on can be told."),
         )
     return counts
-
-
-def _blocks(slab: Extent) -> Iterator[Extent]:
-    """Return the parts of ``slab``, a slice, that are counted in some milliseconds each."""
-    sizes = [slab[2 * n + 1] - slab[2 * n] + 1 for n in range(3)]
-    across = max(n for n in range(3) if sizes[n] > 1 or n == 0)
-    rows = max(1, _COUNTED_AT_ONCE * sizes[across] // math.prod(sizes))
-    for first in range(slab[2 * across], slab[2 * across + 1] + 1, rows):
-        last = min(first + rows - 1, slab[2 * across + 1])
-        yield (*slab[: 2 * across], first, last, *slab[2 * across + 2 :])
 
 
 def _checkIsThere(*nodes) -> None:

@@ -215,29 +215,43 @@ def newRecord(
     array, segmentation = _voxels(image), segmentationNode.GetSegmentation()
     for first in range(0, grid.shape[0], _COPIED_AT_ONCE):
         last = min(first + _COPIED_AT_ONCE, grid.shape[0]) - 1
+        slab = grid.slab(0, first, last)
         now = segmentLabels(segmentation, model, labels, grid, array.dtype)
-        array[first : last + 1] = 0 if now is None else now.read(grid.slab(0, first, last))
-        yield
-        if segmentationNode.GetScene() is None:
-            raise Cancelled(f"Stopped: {segmentationNode.GetName()} is not in the scene any more.")
+        for box in [slab] if now is None else now.blocks(slab):
+            boxOf(array, grid.extent, box)[:] = 0 if now is None else now.read(box)
+            yield
+            if segmentationNode.GetScene() is None:
+                name = segmentationNode.GetName()
+                raise Cancelled(f"Stopped: {name} is not in the scene any more.")
     if (known := recordOf(segmentationNode, model)) is not None:  # somebody else was faster
         return known
     attributes = {_MODEL: model, _LABELS: json.dumps(labels), _AXIS: str(axis)}
     return _added(segmentationNode, image, grid, attributes)
 
 
-def ownRecord(segmentationNode, record: ModelRecord, grid: VolumeGrid) -> Steps:
-    """Return ``record``, or a copy of it if a copy of the segmentation refers to it too."""
-    if not any(one is not segmentationNode for one in _users(record.node)):
+def isShared(segmentationNode, record: ModelRecord) -> bool:
+    """Whether ``segmentationNode`` and a copy of it have ``record`` both."""
+    users = _users(record.node)
+    return segmentationNode in users and len(users) > 1
+
+
+def ownRecord(
+    segmentationNode, record: ModelRecord
+) -> Generator[None, None, ModelRecord | None]:
+    """Return ``record``, or a copy of it if a copy of the segmentation refers to it too.
+
+    Whoever writes to a record must have done this before. None if it was removed meanwhile.
+    """
+    if not isShared(segmentationNode, record):
         return record
     image = yield from _copyInSteps(record.node.GetImageData(), None)
+    if not isShared(segmentationNode, record):  # somebody else was faster
+        return recordOf(segmentationNode, record.model)
     attributes = {name: record.node.GetAttribute(name) for name in (_MODEL, _LABELS, _AXIS)}
-    own = _added(segmentationNode, image, grid, attributes)
-    matrix = vtk.vtkMatrix4x4()
-    record.node.GetIJKToRASMatrix(matrix)
-    own.node.SetIJKToRASMatrix(matrix)
+    own = _added(segmentationNode, image, record.node, attributes)
     _dropReference(segmentationNode, record.node)
-    own.node.gdlaHistory = record.node.__dict__.pop("gdlaHistory", None)
+    known = getattr(record.node, "gdlaHistory", None)
+    own.node.gdlaHistory = known and (known[0], known[1].copy())
     return own
 
 

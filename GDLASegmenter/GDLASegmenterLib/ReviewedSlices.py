@@ -16,7 +16,7 @@ from GDLASegmenterLib.SegmentLabels import SegmentLabels, segmentLabels
 from GDLASegmenterLib.SliceMarks import SliceMarks, onAxis, readMarks, writeMarks
 from GDLASegmenterLib.VolumeGrid import VolumeGrid, browserOf
 
-_COMPARED_AT_ONCE = 4  # slices
+_COMPARED_AT_ONCE = 4  # slices, before a run
 
 
 class ReviewedSlices:
@@ -41,6 +41,10 @@ class ReviewedSlices:
     def edited(self) -> frozenset[int]:
         """The slices in which a model's segments are not what a run last left there."""
         return onAxis(frozenset().union(*self._marks.edited.values()), self._axis)
+
+    def editedOf(self, model: str) -> frozenset[int]:
+        """Return the slices in which the segments of that model are edited."""
+        return onAxis(self._marks.edited.get(model, ()), self._axis)
 
     @property
     def ticked(self) -> frozenset[int]:
@@ -165,7 +169,10 @@ class ReviewedSlices:
         if index in self.protected:
             return False
         now = record.read(self._node.GetSegmentation(), self._grid)
-        return now is not None and not self._isEdited(record, now, self._axis, index)
+        return now is not None and (
+            record.isUnedited(now, self._grid, self._slab(self._axis, index))
+            or self._isReleased(record, now, self._axis, index)
+        )
 
     def _isAnyFree(self, slices: list[int], record: ModelRecord | None) -> bool:
         protected = self.protected
@@ -184,13 +191,12 @@ class ReviewedSlices:
     def _slab(self, axis: int, index: int) -> Extent:
         return self._grid.slab(axis, index, index)
 
-    def _isEdited(self, record: ModelRecord, now: SegmentLabels, axis: int, index: int) -> bool:
-        """Whether slice ``index`` holds neither what is recorded nor what was released."""
-        slab = self._slab(axis, index)
-        if record.isUnedited(now, self._grid, slab):
-            return False
+    def _isReleased(self, record: ModelRecord, now: SegmentLabels, axis: int, index: int) -> bool:
+        """Whether slice ``index`` holds what it held when the user released it."""
         released = self._marks.released.get(record.model, {}).get((axis, index))
-        return released is None or released != record.digest(now, self._grid, slab)
+        return released is not None and released == record.digest(
+            now, self._grid, self._slab(axis, index)
+        )
 
     def _unrecorded(self) -> dict[str, dict[str, int]]:
         """Return the models that have segments but no record, with numbers for their tags."""
@@ -221,14 +227,9 @@ class ReviewedSlices:
         axis, history = record.axis(grid), record.history(grid)
         while (state := record.state(segmentation, grid)) != record.lookedAt:
             edited, move = set(), None
-            for first in range(0, grid.shape[axis], _COMPARED_AT_ONCE):
-                now = record.read(segmentation, grid)
-                if now is None:
-                    break
-                for index in range(first, min(first + _COMPARED_AT_ONCE, grid.shape[axis])):
-                    if self._isEdited(record, now, axis, index):
-                        edited.add(index)
-                yield
+            now = record.read(segmentation, grid)
+            if now is not None:
+                edited = yield from self._editedIn(record, now, state)
             if now is not None and edited and record.isRestored(segmentation):
                 move = yield from history.moved(
                     lambda index: record.read(segmentation, grid).read(self._slab(axis, index))
@@ -254,3 +255,20 @@ class ReviewedSlices:
             if now is not None:
                 marks = self._marks.withEdited(record.model, {(axis, index) for index in edited})
                 writeMarks(self._node, grid, marks)
+
+    def _editedIn(
+        self, record: ModelRecord, now: SegmentLabels, state: tuple
+    ) -> Generator[None, None, set[int]]:
+        """Return the slices that are edited, or some of them if ``state`` is another meanwhile."""
+        grid, axis, edited = self._grid, record.axis(self._grid), set()
+        for index in range(grid.shape[axis]):
+            for box in now.blocks(self._slab(axis, index)):
+                if state != record.state(self._node.GetSegmentation(), grid):
+                    return edited
+                differs = not record.isUnedited(now, grid, box)
+                if differs and not self._isReleased(record, now, axis, index):
+                    edited.add(index)
+                yield
+                if differs:
+                    break
+        return edited

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from GDLASegmenterLib.Extent import Extent, intersection, isEmpty
+from GDLASegmenterLib.Extent import Extent, blocks, intersection, isEmpty
 from GDLASegmenterLib.LabelLayer import (
     LABELMAP,
     LabelLayer,
@@ -18,6 +19,8 @@ from GDLASegmenterLib.LabelLayer import (
 )
 from GDLASegmenterLib.ModelSegments import findTagged
 from GDLASegmenterLib.VolumeGrid import VolumeGrid
+
+_READ_AT_ONCE = 1 << 20  # voxels of layers
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +34,10 @@ class SegmentLabels:
     present: frozenset[int]
     dtype: np.dtype
     _layers: tuple[tuple[np.ndarray, Extent, dict[int, int]], ...]
+
+    def blocks(self, slab: Extent) -> Iterator[Extent]:
+        """Return the parts of ``slab`` that are read in some milliseconds each."""
+        return blocks(slab, _READ_AT_ONCE // max(1, len(self._layers)))
 
     def read(self, slab: Extent) -> np.ndarray:
         """Return the labels [k, j, i] in ``slab``, an extent of the grid."""

@@ -11,6 +11,7 @@ from nodes import add_volume, paint
 from phantom import make_card
 from segmenting import Bench, label_map, voxels
 
+from GDLASegmenterLib import SegmentLabels
 from GDLASegmenterLib.ModelRecord import recordOf, recordsOf, removeRecord
 from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
 from GDLASegmenterLib.VolumeGrid import volumeGrid
@@ -171,6 +172,22 @@ def test_painting_with_overlap_is_an_edit(volume_node, node):
     merge = slicer.vtkSlicerSegmentationsModuleLogic.MODE_MERGE_MAX
     paint(node, volume_node, segmentation.GetSegmentIdBySegmentName("liver"), mask, merge)
     assert reviewed(node, volume_node).edited == {2}
+
+
+def test_large_slices_are_looked_at_in_parts_to_the_same_end(
+    scene, volume_node, editor, node, monkeypatch
+):
+    monkeypatch.setattr(SegmentLabels, "_READ_AT_ONCE", 4 * SHAPE[2])  # two layers
+    scene.RemoveNode(recordOf(node, "abdomen").node)
+    assert reviewed(node, volume_node).edited == frozenset()
+    record = slicer.util.arrayFromVolume(recordOf(node, "abdomen").node)
+    np.testing.assert_array_equal(record, FIRST)
+    editor.dot(node, "liver", (1, 0, 0))
+    editor.dot(node, "liver", (4, 6, 7))
+    found = ReviewedSlices(node, volumeGrid(volume_node), 0)
+    steps = list(found.refresh())
+    assert found.edited == {1, 4}
+    assert len(steps) == (SHAPE[0] - 1) * 4 + 1, "nothing more of a slice that is known to differ"
 
 
 def test_looking_ends_quietly_when_the_segmentation_is_removed(scene, volume_node, node):
