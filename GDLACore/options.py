@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 BORDERS = ("smooth", "published")
 
+UNSAID = 65535  # in corrected slices: the label of a pixel of which nobody knows what it should be
+
 
 @dataclass(frozen=True)
 class SegmentOptions:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from GDLACore.engine.label_maps import enlarged
-from GDLACore.engine.protocol import Engine, label_type
+from GDLACore.engine.protocol import Engine
 from GDLACore.errors import VolumeError
 from GDLACore.imaging.slice_resampling import slice_resampling
 from GDLACore.imaging.view import check_slices
+from GDLACore.options import UNSAID
 from GDLACore.review.propagation import Change, addition, change_of, relabelled
 
 if TYPE_CHECKING:
@@ -24,8 +25,9 @@ class Corrections:
     """Corrected slices of a volume, ready to be carried into their neighbours.
 
     ``labels`` are 2-D and whole numbers, as ``take(index, axis)`` of labels [k, j, i] gives them,
-    by the index of their slice. ``borders`` are those that the slices were segmented with before
-    they were corrected. Raises VolumeError if a slice does not fit the volume or the model.
+    by the index of their slice; where one is ``UNSAID``, the network is not contradicted.
+    ``borders`` are those that the slices were segmented with before they were corrected. Raises
+    VolumeError if a slice does not fit the volume or the model.
     """
 
     def __init__(
@@ -47,8 +49,9 @@ class Corrections:
     def applied(self, result: SliceResult) -> SliceResult:
         """Return ``result``, the network's, with what the corrections make of it.
 
-        A corrected slice is what the user made of it; one without a corrected slice on either side
-        stays the network's. ``confidence`` remains the network's.
+        A corrected slice is what the user made of it, and the network's where that is unsaid; one
+        without a corrected slice on either side stays the network's. ``confidence`` remains
+        the network's.
         """
         labels = [
             self._relabelled(index, one)
@@ -58,7 +61,7 @@ class Corrections:
 
     def _relabelled(self, index: int, labels: np.ndarray) -> np.ndarray:
         if index in self._labels:
-            return self._labels[index]
+            return self._made_of(index, labels)
         parts, image = [], None
         for corrected, share in self._nearest(index):
             found = self._change(corrected)
@@ -82,7 +85,13 @@ class Corrections:
 
     def _computed_change(self, index: int) -> Change | None:
         found = self._engine.predict(self._prepared.images([index]), self._borders)[0]
-        return change_of(self._image(index), self._logits(index), found, self._labels[index])
+        corrected = self._made_of(index, found)
+        return change_of(self._image(index), self._logits(index), found, corrected)
+
+    def _made_of(self, index: int, found: np.ndarray) -> np.ndarray:
+        """Return what the user made of the network's labels ``found`` [h, w] of that slice."""
+        corrected = self._labels[index]
+        return np.where(corrected == UNSAID, found, corrected).astype(found.dtype)
 
     def _image(self, index: int) -> np.ndarray:
         return self._prepared.images([index])[0].mean(axis=0)
@@ -110,11 +119,12 @@ class Corrections:
                 f"those of {volume.name} have {expected[0]} x {expected[1]}.",
                 "Segment the volume that was corrected.",
             )
-        if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() > len(card.labels):
+        known = (labels >= 0) & (labels <= len(card.labels)) | (labels == UNSAID)
+        if labels.dtype.kind not in "iu" or not known.all():
             raise VolumeError(
                 f"The corrected slice {index} has labels that the model {card.name} does not know.",
                 "Correct what this model segmented.",
             )
         slab = np.expand_dims(labels, axis)
         single = dataclasses.replace(view, count=1)
-        return np.ascontiguousarray(single.take(slab, [0])[0], label_type(card))
+        return np.ascontiguousarray(single.take(slab, [0])[0], np.uint16)

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import numpy as np
+from slicer.i18n import tr as _
 
+from GDLACore.errors import VolumeError
+from GDLACore.options import UNSAID
 from GDLACore.storage import StoredModel
-from GDLASegmenterLib.ModelRecord import ModelRecord, recordsOf
+from GDLASegmenterLib.LabelLayer import boxOf
+from GDLASegmenterLib.ModelRecord import ModelRecord
+from GDLASegmenterLib.ModelSegments import labelTags
 from GDLASegmenterLib.Parameters import Parameters
-from GDLASegmenterLib.RequestOfParameters import bordersOf, modelRequest
+from GDLASegmenterLib.Region import Region, readRegion
+from GDLASegmenterLib.RequestOfParameters import bordersOf, modelRequest, regionOf
 from GDLASegmenterLib.ReviewSubject import ReviewSubject
 from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
+from GDLASegmenterLib.SegmentLabels import segmentLabels
 from GDLASegmenterLib.ViewedSlice import viewedPoint
 from GDLASegmenterLib.VolumeGrid import volumeGrid
+from GDLASegmenterLib.VolumeInput import readVolume
 
 # Slices to either side: docs/review.md has measured what is gained so far away, and no farther.
 _NEIGHBORS = 5
-
-
-def recordOf(segmentationNode, model: StoredModel) -> ModelRecord | None:
-    """Return what ``model`` left in ``segmentationNode``, None if it never wrote to it."""
-    records = recordsOf(segmentationNode)
-    return next((one for one in records if one.model == model.card.name), None)
 
 
 def correctionRequest(
@@ -33,31 +35,68 @@ def correctionRequest(
 ) -> SegmentationRequest:
     """Return the request for the slices beside the edited one that is nearest to ``viewed``.
 
-    All edited slices of ``subject`` say what ``model``, whose ``record`` it is, should have found;
-    there must be one. Slices that are reviewed are computed, too, and not written.
+    The slices of ``subject`` in which the segments of ``model``, whose ``record`` it is, are edited
+    say what it should have found; there must be one. Slices that are reviewed are computed, too,
+    and not written. Raises VolumeError if the parameters ask for a region that is none, or is
+    elsewhere.
     """
     volumeNode, axis = subject.volumeNode, subject.slices.axis
-    grid = volumeGrid(volumeNode)
-    edited = sorted(subject.marks.edited)
+    edited = sorted(subject.marks.editedOf(record.model))
     nearest = min(edited, key=lambda index: abs(index - viewed))
-    slices = range(
-        max(nearest - _NEIGHBORS, 0), min(nearest + _NEIGHBORS + 1, subject.slices.count)
-    )
-    labels = record.read(subject.segmentationNode.GetSegmentation(), grid)
-    corrections = {}
-    for index in edited if labels is not None else ():
-        found = labels.read(grid.slab(axis, index, index)).take(0, axis)
-        found[found == np.iinfo(found.dtype).max] = 0  # in several structures: none of them
-        corrections[index] = found
+    first = max(nearest - _NEIGHBORS, 0)
+    last = min(nearest + _NEIGHBORS, subject.slices.count - 1)
+    regionNode, region = regionOf(parameters), None
+    if regionNode is not None:
+        region = readRegion(regionNode, readVolume(volumeNode))
+        inside = region.slices(axis, subject.slices.count)
+        first, last = max(first, inside[0]), min(last, inside[-1])
+        if first > last:
+            raise VolumeError(
+                _("{region} does not reach to the slices beside slice {number}.").format(
+                    region=regionNode.GetName(), number=nearest
+                ),
+                _("Move it over them, or choose another part of the volume."),
+            )
     return SegmentationRequest(
         volumeNode,
         modelRequest(model, device),
         model.card,
         outputNode=subject.segmentationNode,
-        slices=slices,
+        slices=range(first, last + 1),
+        regionNode=regionNode,
         focusRAS=viewedPoint(volumeNode, axis),
         borders=bordersOf(parameters),
         batchSize=parameters.batchSize or None,
         confidence=parameters.confidence,
-        corrections=corrections,
+        corrections=_corrections(subject, record, edited, model, region),
     )
+
+
+def _corrections(
+    subject: ReviewSubject,
+    record: ModelRecord,
+    edited: list[int],
+    model: StoredModel,
+    region: Region | None,
+) -> dict[int, np.ndarray]:
+    """Return what the ``edited`` slices hold, in the numbers of ``model``'s card.
+
+    Nothing is said of voxels in several structures, nor of empty ones that the model may never have
+    been asked about: outside of the region, and in slices in which it left nothing at all.
+    """
+    grid, axis = volumeGrid(subject.volumeNode), subject.slices.axis
+    recorded, segmentation = record.array(grid), subject.segmentationNode.GetSegmentation()
+    kind = np.dtype(np.uint16)
+    labels = segmentLabels(segmentation, record.model, labelTags(model.card), grid, kind)
+    if labels is None or recorded is None:
+        return {}
+    corrections = {}
+    for index in edited:
+        slab = grid.slab(axis, index, index)
+        found, left = labels.read(slab), boxOf(recorded, grid.extent, slab) != 0
+        isAsked = np.full(left.shape, left.any())
+        if region is not None:
+            isAsked &= region.mask(slab)
+        found[(found == 0) & ~left & ~isAsked] = UNSAID
+        corrections[index] = found.take(0, axis)
+    return corrections

@@ -9,9 +9,10 @@ from slicer.i18n import tr as _
 from GDLACore import storage
 from GDLASegmenterLib.Activities import Activity
 from GDLASegmenterLib.Controller import Step
-from GDLASegmenterLib.CorrectionRequest import correctionRequest, recordOf
+from GDLASegmenterLib.CorrectionRequest import correctionRequest
 from GDLASegmenterLib.EnvironmentPart import EnvironmentPart
 from GDLASegmenterLib.InputsPart import InputsPart
+from GDLASegmenterLib.ModelRecord import recordOf
 from GDLASegmenterLib.Parameters import Parameters
 from GDLASegmenterLib.ReviewPart import ReviewPart
 from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
@@ -53,15 +54,16 @@ class NeighborsPart:
         self._ui.neighborsButton.enabled = not obstacle
         self._ui.neighborsButton.toolTip = obstacle or _(
             "Segment five slices to either side of the edited one anew, going by what you changed. "
-            "Reviewed slices stay as they are."
+            "Reviewed slices stay as they are, and so does what is outside of a chosen region."
         )
 
     def onNeighbors(self, checked: bool = False) -> None:
         parameters, model, subject = self._parameters, self._inputs.model, self._review.subject
 
         def segment() -> Activity:
+            record = recordOf(subject.segmentationNode, model.card.name)
             request = correctionRequest(
-                *(subject, recordOf(subject.segmentationNode, model), subject.viewedSlice()),
+                *(subject, record, subject.viewedSlice()),
                 *(parameters, model, self._environment.device),
             )
             return self._segment(request, parameters)
@@ -80,8 +82,11 @@ class NeighborsPart:
         if model is None or model.state != storage.READY or not self._environment.isReady:
             return _("The checkpoint cannot be run yet. Click Segment to get what is missing.")
         axis = sliceAxis(readVolume(subject.volumeNode), model.card)
-        if recordOf(subject.segmentationNode, model) is None or axis != subject.slices.axis:
+        name = model.card.name
+        if recordOf(subject.segmentationNode, name) is None or axis != subject.slices.axis:
             return _("Choose the checkpoint that the segmentation was made with.")
+        if not subject.marks.editedOf(name):
+            return _("Choose the checkpoint whose segments you corrected.")
         if subject.viewedSlice() is None:
             return _("No slice view shows a slice of the volume.")
         return "" if enabled else _("Something is being done: wait until it is over.")

@@ -23,6 +23,20 @@ def bordersOf(parameters: Parameters) -> str:
     return "smooth" if parameters.smoothBorders else "published"
 
 
+def regionOf(parameters: Parameters):
+    """Return the box outside of which nothing is to be changed, None without one.
+
+    Raises VolumeError if none is chosen yet.
+    """
+    if parameters.part is not SegmentedPart.REGION:
+        return None
+    if parameters.region is None:
+        raise VolumeError(
+            _("No region is chosen."), _("Create a region (ROI) and place it in the views.")
+        )
+    return parameters.region
+
+
 def requestOfParameters(
     parameters: Parameters, model: StoredModel | None, device: str
 ) -> SegmentationRequest:
@@ -45,7 +59,7 @@ def requestOfParameters(
     volume = readVolume(volumeNode)
     axis = sliceAxis(volume, model.card)
     point = viewedPoint(volumeNode, axis)
-    slices = regionNode = None
+    slices = None
     if parameters.part is SegmentedPart.CURRENT_SLICE:
         if point is None:
             raise VolumeError(
@@ -58,19 +72,13 @@ def requestOfParameters(
         count = volume.shape[axis]
         ends = sorted(min(n, count - 1) for n in (parameters.firstSlice, parameters.lastSlice))
         slices = range(ends[0], ends[1] + 1)
-    elif parameters.part is SegmentedPart.REGION:
-        regionNode = parameters.region
-        if regionNode is None:
-            raise VolumeError(
-                _("No region is chosen."), _("Create a region (ROI) and place it in the views.")
-            )
     return SegmentationRequest(
         volumeNode,
         modelRequest(model, device),
         model.card,
         outputNode=parameters.segmentation,
         slices=slices,
-        regionNode=regionNode,
+        regionNode=regionOf(parameters),
         focusRAS=point,
         borders=bordersOf(parameters),
         batchSize=parameters.batchSize or None,

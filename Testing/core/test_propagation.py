@@ -11,8 +11,9 @@ from shifting_organ import COUNT, ORGAN, OTHER, BlindEngine, dice, shifting_orga
 
 from GDLACore.errors import VolumeError
 from GDLACore.imaging.volume import Volume
-from GDLACore.options import SegmentOptions
+from GDLACore.options import UNSAID, SegmentOptions
 from GDLACore.pipeline import SliceResult, segment, segment_volume
+from GDLACore.review.propagation import Change, relabelled
 
 MIDDLE = COUNT // 2
 BLIND = BlindEngine()
@@ -68,6 +69,27 @@ def test_between_two_corrected_slices_both_tell(organ):
     labels = rerun(volume, {low: truth[low], high: truth[high]})
     for index in range(low + 1, high):
         assert dice(labels[index], truth[index], ORGAN) > 0.85
+
+
+def test_between_two_corrected_slices_the_nearer_one_tells_more(organ):
+    volume, truth = organ
+    right = segment_volume(volume, BLIND)[MIDDLE + 4]
+    labels = rerun(volume, {MIDDLE: truth[MIDDLE], MIDDLE + 4: right})
+    found = [(labels[MIDDLE + step] == ORGAN).sum() for step in (1, 2, 3)]
+    assert found[0] > found[2]
+    assert found[0] >= found[1] >= found[2]
+
+
+def test_what_two_corrections_add_at_different_places_counts_at_both():
+    logits = np.zeros((2, 4, 4), np.float32)
+    logits[0] = 1
+    whole = np.s_[:4, :4]
+    grey = np.zeros((4, 4), np.float32)
+    change = Change(whole, (1,), grey[np.newaxis], grey, floor=0, extent=1, shrinking=1)
+    first, second = np.zeros((2, 1, 4, 4), np.float32)
+    first[0, 0, 0] = second[0, 3, 3] = 2
+    labels = relabelled(np.zeros((4, 4), np.uint8), logits, [(change, first), (change, second)])
+    assert np.argwhere(labels).tolist() == [[0, 0], [3, 3]]
 
 
 def test_a_corrected_slice_in_which_the_network_was_right_speaks_for_the_network(organ):
@@ -134,6 +156,18 @@ def test_structures_that_were_not_corrected_stay_the_networks(organ):
     labels = rerun(volume, {MIDDLE: corrected})
     assert (labels == ORGAN).sum() > (truth[MIDDLE] == ORGAN).sum()
     assert np.array_equal(labels == OTHER, alone == OTHER)
+
+
+def test_what_is_left_unsaid_stays_the_networks_and_tells_of_nothing(organ):
+    volume, truth = organ
+    alone = segment_volume(volume, BLIND)
+    corrected = np.where(truth[MIDDLE] == ORGAN, ORGAN, 0).astype(np.uint16)
+    corrected[(alone[MIDDLE] == OTHER) & (corrected == 0)] = UNSAID
+    labels = rerun(volume, {MIDDLE: corrected})
+    assert np.array_equal(labels == OTHER, alone == OTHER)
+    assert dice(labels[MIDDLE + 1], truth[MIDDLE + 1], ORGAN) > 0.85
+    nothing = rerun(volume, {MIDDLE: np.full_like(corrected, UNSAID)})
+    assert np.array_equal(nothing, alone)
 
 
 def test_what_the_user_erased_is_erased_beside_it_too(organ):
