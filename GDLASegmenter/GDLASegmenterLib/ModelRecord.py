@@ -226,7 +226,7 @@ def newRecord(
     if (known := recordOf(segmentationNode, model)) is not None:  # somebody else was faster
         return known
     attributes = {_MODEL: model, _LABELS: json.dumps(labels), _AXIS: str(axis)}
-    return _added(segmentationNode, image, grid, attributes)
+    return _added(segmentationNode, image, grid.IJKToRAS, attributes)
 
 
 def isShared(segmentationNode, record: ModelRecord) -> bool:
@@ -235,9 +235,7 @@ def isShared(segmentationNode, record: ModelRecord) -> bool:
     return segmentationNode in users and len(users) > 1
 
 
-def ownRecord(
-    segmentationNode, record: ModelRecord
-) -> Generator[None, None, ModelRecord | None]:
+def ownRecord(segmentationNode, record: ModelRecord) -> Generator[None, None, ModelRecord | None]:
     """Return ``record``, or a copy of it if a copy of the segmentation refers to it too.
 
     Whoever writes to a record must have done this before. None if it was removed meanwhile.
@@ -248,7 +246,9 @@ def ownRecord(
     if not isShared(segmentationNode, record):  # somebody else was faster
         return recordOf(segmentationNode, record.model)
     attributes = {name: record.node.GetAttribute(name) for name in (_MODEL, _LABELS, _AXIS)}
-    own = _added(segmentationNode, image, record.node, attributes)
+    matrix = vtk.vtkMatrix4x4()
+    record.node.GetIJKToRASMatrix(matrix)
+    own = _added(segmentationNode, image, matrix, attributes)
     _dropReference(segmentationNode, record.node)
     known = getattr(record.node, "gdlaHistory", None)
     own.node.gdlaHistory = known and (known[0], known[1].copy())
@@ -266,12 +266,12 @@ def removeRecord(segmentationNode, record: ModelRecord) -> None:
             scene.RemoveNode(storageNode)
 
 
-def _added(segmentationNode, image, grid: VolumeGrid, attributes: dict[str, str]) -> ModelRecord:
+def _added(segmentationNode, image, IJKToRAS, attributes: dict[str, str]) -> ModelRecord:
     scene = segmentationNode.GetScene()
     name = f"{segmentationNode.GetName()} as made by the model"
     node = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", scene.GenerateUniqueName(name))
     node.SetAndObserveImageData(image)
-    node.SetIJKToRASMatrix(grid.IJKToRAS)
+    node.SetIJKToRASMatrix(IJKToRAS)
     node.SetAndObserveTransformNodeID(segmentationNode.GetTransformNodeID())
     for one, value in attributes.items():
         node.SetAttribute(one, value)
@@ -298,6 +298,8 @@ def _copyInSteps(image, table: np.ndarray | None) -> Generator[None, None, vtk.v
 
 def _users(recordNode) -> list:
     """Return the segmentations that refer to ``recordNode``."""
+    if recordNode.GetScene() is None:
+        return []
     return [
         node
         for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode", recordNode.GetScene())

@@ -10,7 +10,14 @@ import numpy as np
 from GDLACore.errors import Cancelled, OutputError
 from GDLASegmenterLib.Extent import Extent
 from GDLASegmenterLib.LabelLayer import boxOf
-from GDLASegmenterLib.ModelRecord import ModelRecord, newRecord, recordOf, recordsOf
+from GDLASegmenterLib.ModelRecord import (
+    ModelRecord,
+    isShared,
+    newRecord,
+    ownRecord,
+    recordOf,
+    recordsOf,
+)
 from GDLASegmenterLib.ModelSegments import modelsIn
 from GDLASegmenterLib.SegmentLabels import SegmentLabels, segmentLabels
 from GDLASegmenterLib.SliceMarks import SliceMarks, onAxis, readMarks, writeMarks
@@ -96,8 +103,11 @@ class ReviewedSlices:
         again, is no edit; undoing an edit leaves none. What is found in segments for the first time
         counts as the model's: so it is after loading a file of segments alone.
         """
-        for record in recordsOf(self._node):
-            yield from self._lookAt(record)
+        for known in recordsOf(self._node):
+            # What is undone in a copy of the segmentation is not undone in this one.
+            record = yield from ownRecord(self._node, known)
+            if record is not None:
+                yield from self._lookAt(record)
         marks = self._marks
         records = {record.model for record in recordsOf(self._node)}
         for model in {*marks.edited, *marks.released} - records:
@@ -112,6 +122,7 @@ class ReviewedSlices:
         return (
             set(self._marks.edited) <= {record.model for record in records}
             and all(one.lookedAt == one.state(segmentation, self._grid) for one in records)
+            and not any(isShared(self._node, one) for one in records)
             and not self._unrecorded()
         )
 

@@ -48,6 +48,13 @@ class RunHistory:
         self._position = 0
         self._changes = 0
 
+    def copy(self) -> RunHistory:
+        """Return a history of its own for a copy of what the runs changed."""
+        copy = RunHistory()
+        copy._entries = [_Entry(one.run, {**one.before}, {**one.after}) for one in self._entries]
+        copy._position = self._position
+        return copy
+
     def note(self, run: object, index: int, held: np.ndarray, left: np.ndarray) -> None:
         """Remember that ``run`` is about to change slice ``index``, which holds ``held``.
 

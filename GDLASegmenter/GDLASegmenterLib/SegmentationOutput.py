@@ -14,7 +14,6 @@ from GDLASegmenterLib.ModelLayers import layersInSteps, modelLayers, valuesInLay
 from GDLASegmenterLib.ModelRecord import (
     ModelRecord,
     newRecord,
-    ownRecord,
     recordOf,
     recordsOf,
     removeRecord,
@@ -133,7 +132,7 @@ class SegmentationOutput:
                 self.left.add(index)
                 continue
             slab = self.grid.slab(axis, index, index)
-            part, inside = _part(labels, axis, index), self._inside(slab)
+            part, inside = _part(labels, axis, index), self.inside(slab)
             place = boxOf(self._record.array(self.grid), self.grid.extent, slab)
             held = self._record.read(self._segmentation, self.grid).read(slab)
             isReleased = not np.array_equal(held, place)
@@ -160,7 +159,7 @@ class SegmentationOutput:
                 continue
             layers = yield from self._ready()
             slab = self.grid.slab(self._axis, index, index)
-            inside = (before != after) & self._inside(slab)
+            inside = (before != after) & self.inside(slab)
             place = self._untouched(index, labels)
             if place is not None and inside.any():
                 held = self._record.read(segmentation, self.grid).read(slab)
@@ -191,7 +190,7 @@ class SegmentationOutput:
                 self.left.add(index)
                 continue
             for layer in layers:
-                restore(segmentation, layer, slab, self._before, self._inside(slab))
+                restore(segmentation, layer, slab, self._before, self.inside(slab))
             held = self._record.read(segmentation, self.grid).read(slab)
             self._record.history(self.grid).takeBack(self._run, index, held, place)
             self._reviewed.settle(index, self._record)
@@ -215,6 +214,11 @@ class SegmentationOutput:
                 self._record.announce()
         self._reviewed = self._record = None
 
+    def inside(self, slab: Extent) -> np.ndarray | bool:
+        """Return which voxels of ``slab`` may be written; True for all of them."""
+        free = self._reviewed.across(slab)
+        return free if self.region is None else free & self.region.mask(slab)
+
     @property
     def _segmentation(self):
         return self.node.GetSegmentation()
@@ -226,12 +230,13 @@ class SegmentationOutput:
         """Return the layers, ready to be written at once: all edits until now are known."""
         while True:
             layers = yield from self._layers()
-            if self._scene.IsNodePresent(self._record.node):
-                if self._reviewed.isCurrent:
-                    return layers
+            known = recordOf(self.node, self.card.name)
+            if known is None or known.node is not self._record.node:
+                yield from self._openRecord()  # it was removed, or left to a copy of the node
+            elif self._reviewed.isCurrent:
+                return layers
+            else:
                 yield from self._reviewed.refresh()
-            else:  # removed by the user
-                yield from self._openRecord()
 
     def _openRecord(self) -> Steps:
         """Have a record of the model's own, in which is noted what is in its segments now."""
@@ -247,8 +252,8 @@ class SegmentationOutput:
                 self.node, self.card.name, labelTags(self.card), self.grid, self._axis
             )
         else:
-            self._record = yield from ownRecord(self.node, record, self.grid)
-            yield from self._record.adopt(self.card, self.grid)
+            self._record = record
+            yield from record.adopt(self.card, self.grid)
 
     def _untouched(self, index: int, labels: np.ndarray) -> np.ndarray | None:
         """Return what is recorded of slice ``index`` if it is as this run wrote it, else None.
@@ -259,16 +264,11 @@ class SegmentationOutput:
             return None
         slab = self.grid.slab(self._axis, index, index)
         place = boxOf(self._record.array(self.grid), self.grid.extent, slab)
-        differs = (place != _part(labels, self._axis, index)) & self._inside(slab)
+        differs = (place != _part(labels, self._axis, index)) & self.inside(slab)
         return None if differs.any() else place
 
     def _values(self, layer: LabelLayer, labels: np.ndarray) -> np.ndarray:
         return valuesInLayer(self._segmentation, self.card, layer, labels)
-
-    def _inside(self, slab: Extent) -> np.ndarray | bool:
-        """Return which voxels of ``slab`` may be written; True for all of them."""
-        free = self._reviewed.across(slab)
-        return free if self.region is None else free & self.region.mask(slab)
 
     def _announce(self) -> None:
         segmentation = self._segmentation
