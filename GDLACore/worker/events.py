@@ -27,7 +27,8 @@ class Started:
     """The slices are being segmented.
 
     ``labels`` [k, j, i] on the volume's grid, read-only, uint8 or uint16, are zero so far and
-    change as slices are done. They last until the next job begins or the client is closed.
+    change as slices are done. They last until the next job begins or the client is closed, though
+    their file may be gone before.
     ``confidence``, float16, is likewise (see ``Engine.predict_with_confidence``); None if it was
     not asked for.
     """
