@@ -98,7 +98,10 @@ def checkOutput(node, grid: VolumeGrid, card: ModelCard) -> None:
     if (reference := _referenceImage(segmentation)) is not None:
         images.append(reference)
     if not all(sameGrid(image, grid.IJKToRAS) for image in images):
-        raise OutputError(f"{name} was made on another voxel grid than that of {volume}.", hint)
+        raise OutputError(
+            f"{name} was made on another voxel grid than that of {volume}.",
+            f"{hint} A transform hardened on {name} alone has to be hardened on {volume}, too.",
+        )
     if not sameTransform(node, grid):
         raise OutputError(
             f"{name} and {volume} are under different transforms.",

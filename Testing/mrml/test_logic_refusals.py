@@ -120,6 +120,21 @@ def test_a_segmentation_made_on_another_grid_is_no_output(scene, bench, volume_n
     assert message == "of the MR was made on another voxel grid than that of CT."
 
 
+def test_a_transform_hardened_on_the_segmentation_alone_is_named_as_a_cause(
+    scene, bench, volume_node
+):
+    node = bench.segment(volume_node).segmentationNode
+    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    matrix = np.eye(4)
+    matrix[0, 3] = 0.3
+    transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
+    node.SetAndObserveTransformNodeID(transform.GetID())
+    node.HardenTransform()
+    with pytest.raises(OutputError, match="another voxel grid than that of CT") as refused:
+        bench.begin(volume_node, outputNode=node)
+    assert f"hardened on {node.GetName()} alone" in refused.value.hint
+
+
 def test_a_segmentation_under_another_transform_is_no_output(scene, bench, volume_node):
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "moved")
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
