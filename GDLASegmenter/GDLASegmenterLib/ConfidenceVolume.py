@@ -6,7 +6,7 @@ out, as they do what is outside a volume.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 import numpy as np
 import slicer
@@ -16,6 +16,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from GDLACore.errors import OutputError
 from GDLACore.imaging.percent import NOT_COMPUTED, percent
+from GDLASegmenterLib.Extent import Extent
 from GDLASegmenterLib.NodeSharing import isShared
 from GDLASegmenterLib.VolumeGrid import VolumeGrid
 from GDLASegmenterLib.VolumeInput import IJKToRASMatrix
@@ -53,10 +54,12 @@ def confidenceSteps(
     confidence: np.ndarray | None,
     axis: int,
     indices: Sequence[int],
+    inside: Callable[[Extent], np.ndarray | bool] = lambda slab: True,
 ) -> Steps:
     """Write the slices ``indices`` along array axis ``axis`` into the confidence volume.
 
-    ``confidence`` is float16 [k, j, i] on ``grid``, from 0 to 1; only those slices of it are read.
+    ``confidence`` is float16 [k, j, i] on ``grid``, from 0 to 1; only those slices of it are read,
+    and of them only the voxels that are ``inside`` a slab are written.
     With None, what a volume there says of these slices is forgotten: others made them. The volume
     is created if there is none on this grid, with nothing in its other slices; one that is another
     segmentation's as well stays as it is, and is copied. Yields after some milliseconds' work each,
@@ -83,8 +86,9 @@ def confidenceSteps(
     transformNode = node.GetScene().GetNodeByID(grid.transformID) if grid.transformID else None
     node.SetAndObserveTransformNodeID(transformNode.GetID() if transformNode else None)
     for index in indices:
-        chosen = (slice(None),) * axis + (index,)
-        _array(node.GetImageData())[chosen] = percent(confidence[chosen])
+        chosen = (slice(None),) * axis + (slice(index, index + 1),)
+        mask = inside(grid.slab(axis, index, index))
+        np.copyto(_array(node.GetImageData())[chosen], percent(confidence[chosen]), where=mask)
         yield
         if confidenceNode(segmentationNode) is not node or not _isOn(node, grid):
             return

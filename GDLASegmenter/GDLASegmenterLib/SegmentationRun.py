@@ -11,10 +11,11 @@ import numpy as np
 from GDLACore.errors import GDLAError, OutputError, VolumeError
 from GDLACore.imaging.view import check_slices, slice_view
 from GDLACore.options import SegmentOptions
-from GDLACore.worker import Failed, Finished, Phase, SlicesDone, Started, Stopped, Warned
+from GDLACore.worker import Doubt, Failed, Finished, Phase, SlicesDone, Started, Stopped, Warned
 from GDLASegmenterLib.ConfidenceVolume import confidenceSteps
 from GDLASegmenterLib.FinishingTouches import finishingSteps
 from GDLASegmenterLib.Region import Region, readRegion
+from GDLASegmenterLib.RunDoubt import doubtSteps
 from GDLASegmenterLib.RunState import RunState
 from GDLASegmenterLib.SegmentationOutput import SegmentationOutput, Steps
 from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
@@ -36,8 +37,8 @@ class SegmentationRun:
     ``done`` of ``total`` slices (or structures) of the current ``phase`` are finished; ``device``
     says in words where it runs; ``warnings`` and ``error`` are for the user to read; ``structures``
     is how many of the model's segments hold anything in the end. ``doubt`` tells, once a run with
-    confidence is over, how doubtful each slice is (see ``GDLACore.review.doubt``). ``advance`` does
-    a little of what is to be done and returns.
+    confidence is over, how doubtful each slice is that it wrote (see ``GDLACore.review.doubt``).
+    ``advance`` does a little of what is to be done and returns.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class SegmentationRun:
         self._keepFinishedSlices = True
         self._labels: np.ndarray | None = None
         self._confidence: np.ndarray | None = None
+        self._doubtTold: Doubt | None = None
         self._received: list[int] = []
 
         volumeNode = request.volumeNode
@@ -178,8 +180,7 @@ class SegmentationRun:
             self._steps = self._write(event.axis, event.indices)
         elif isinstance(event, Finished):
             self.device, self.seconds = event.device, event.seconds
-            if event.doubt is not None:
-                self.doubt = dict(zip(event.doubt.indices, event.doubt.values, strict=True))
+            self._doubtTold = event.doubt
             wasCancelled = self.state is RunState.CANCELLING
             self._finish(RunState.CANCELLED if wasCancelled else RunState.DONE, event.cleaned)
         elif isinstance(event, Stopped):
@@ -210,8 +211,12 @@ class SegmentationRun:
         )
         if written := sorted(output.written):
             yield from confidenceSteps(
-                output.node, output.grid, self._confidence, self._axis, written
+                output.node, output.grid, self._confidence, self._axis, written, output.inside
             )
+            if self._confidence is not None:
+                self.doubt = yield from doubtSteps(
+                    output, self._confidence, self._axis, self._doubtTold
+                )
 
     def _step(self) -> None:
         if next(self._steps, _NO_MORE) is not _NO_MORE:
