@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 
 import numpy as np
 
-from GDLACore.model.card import ModelCard
+from GDLACore.model.card import Label, ModelCard
 from GDLASegmenterLib.Extent import EMPTY, Extent
 from GDLASegmenterLib.LabelLayer import LabelLayer, announce, boxOf
 from GDLASegmenterLib.LayerCopies import LayerCopies, copiesInSteps, restore
@@ -111,8 +111,8 @@ class SegmentationOutput:
             adoptGrid(self.node, self.grid, self._isNew)
         yield from self._openRecord()
         self._before = yield from copiesInSteps(segmentation, self.card, self.grid)
+        missing = yield from self._forgetMissing()
         found = findSegments(segmentation, self.card)
-        missing = [label for label in self.card.labels if label.value not in found]
         if missing:
             layers = modelLayers(segmentation, self.card)
             layer = layers[0] if layers else None
@@ -120,8 +120,6 @@ class SegmentationOutput:
         self._addedIDs = set(findSegments(segmentation, self.card).values()) - set(found.values())
         tagVersion(segmentation, self.card)
         self._isOpen = True
-        if missing and not self._isRecordNew:
-            yield from self._record.forget([label.value for label in missing], self.grid)
         yield from self._ready()
 
     def write(self, labels: np.ndarray, axis: int, indices: Sequence[int]) -> Steps:
@@ -254,6 +252,20 @@ class SegmentationOutput:
         else:
             self._record = record
             yield from record.adopt(self.card, self.grid)
+
+    def _forgetMissing(self) -> Generator[None, None, list[Label]]:
+        """Return the structures without a segment, of which nothing is on record any more.
+
+        To be called before they get segments, which would otherwise seem to have been erased.
+        """
+        forgotten = set()
+        while True:
+            found = findSegments(self._segmentation, self.card)
+            missing = {label.value for label in self.card.labels} - set(found)
+            if missing <= forgotten or self._isRecordNew:
+                return [label for label in self.card.labels if label.value in missing]
+            yield from self._record.forget(missing - forgotten, self.grid)
+            forgotten |= missing
 
     def _untouched(self, index: int, labels: np.ndarray) -> np.ndarray | None:
         """Return what is recorded of slice ``index`` if it is as this run wrote it, else None.

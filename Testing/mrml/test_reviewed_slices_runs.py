@@ -282,3 +282,19 @@ def test_when_all_were_edited_since_the_click_the_run_fails_and_says_so(
     bench.to_the_end(run)
     assert "reviewed" in run.error.message and "Untick Reviewed" in run.error.hint
     np.testing.assert_array_equal(labels_in(node), before)
+
+
+def test_looking_for_edits_while_a_removed_segment_is_brought_back_finds_none(
+    bench, volume_node, node
+):
+    segmentation = node.GetSegmentation()
+    segmentation.RemoveSegment(segmentation.GetSegmentIdBySegmentName("spleen"))
+    run = bench.begin(volume_node, outputNode=node)
+    while not run.isOver:
+        for event in bench.worker.poll():
+            run.receive(event)
+        run.advance()
+        reviewed(node, volume_node)
+    assert run.error is None and run.reviewedSlices == 0
+    np.testing.assert_array_equal(labels_in(node), SECOND)
+    assert reviewed(node, volume_node).protected == frozenset()
