@@ -116,6 +116,9 @@ class StepsActivity:
                 self._onFinished(end.value)
             except Cancelled as cancelled:
                 self._stop(cancelled.message)
+            except Exception:
+                self.isOver = True
+                raise
 
     def cancel(self) -> None:
         self._steps.close()

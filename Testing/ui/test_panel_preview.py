@@ -150,6 +150,12 @@ def test_a_reviewed_slice_is_not_kept_over(desktop, preview, panel, ui, finish):
     finish()
     assert "reviewed" in desktop.shown[-1].text
     assert ui.livePreviewCheckBox.checked
+    desktop.click(ui.reviewedCheckBox)  # released
+    panel.onTick()
+    assert ui.keepSliceButton.enabled
+    desktop.click(ui.keepSliceButton)
+    finish()
+    assert ui.statusLabel.text.startswith("Slice 3 is kept in ")
 
 
 def test_a_run_interrupts_the_preview_and_it_goes_on_afterwards(
