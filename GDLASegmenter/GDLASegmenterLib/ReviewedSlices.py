@@ -59,7 +59,11 @@ class ReviewedSlices:
         return onAxis(self._marks.ticked, self._axis)
 
     def tick(self, index: int) -> None:
-        """Protect slice ``index`` as it is."""
+        """Protect slice ``index`` as it is.
+
+        Raises OutputError if what is noted cannot be found on the grid.
+        """
+        self._checkGrid()
         marks, place = self._marks, (self._axis, index)
         for record in recordsOf(self._node):
             released = dict(marks.released.get(record.model, {}))
@@ -72,8 +76,9 @@ class ReviewedSlices:
     def release(self, index: int) -> None:
         """Let runs change slice ``index`` again, as long as it holds what it holds now.
 
-        What a model left in it stays on record.
+        What a model left in it stays on record. Raises OutputError as ``tick`` does.
         """
+        self._checkGrid()
         for record in recordsOf(self._node):
             self.settle(index, record)
         marks, one = self._marks, {(self._axis, index)}
@@ -101,8 +106,11 @@ class ReviewedSlices:
 
         Nothing is done if nothing was changed since the last time. Undoing a whole run, or doing it
         again, is no edit; undoing an edit leaves none. What is found in segments for the first time
-        counts as the model's: so it is after loading a file of segments alone.
+        counts as the model's: so it is after loading a file of segments alone. Nothing is done if
+        what is noted cannot be found on the grid, and would be lost.
         """
+        if readMarks(self._node, self._grid) is None:
+            return
         for known in recordsOf(self._node):
             # What is undone in a copy of the segmentation is not undone in this one.
             record = yield from ownRecord(self._node, known)
@@ -119,7 +127,7 @@ class ReviewedSlices:
     def isCurrent(self) -> bool:
         """Whether nothing was changed since the last ``refresh``."""
         segmentation, records = self._node.GetSegmentation(), recordsOf(self._node)
-        return (
+        return readMarks(self._node, self._grid) is None or (
             set(self._marks.edited) <= {record.model for record in records}
             and all(one.lookedAt == one.state(segmentation, self._grid) for one in records)
             and not any(isShared(self._node, one) for one in records)
@@ -154,13 +162,7 @@ class ReviewedSlices:
 
         ``record`` is that of the model that is to write, None if it never did.
         """
-        name = self._node.GetName()
-        if readMarks(self._node, self._grid) is None:
-            raise OutputError(
-                f"{name} has reviewed slices on another voxel grid than that of "
-                f"{self._grid.volumeName}.",
-                "Choose another segmentation, or let a new one be created.",
-            )
+        self._checkGrid()
         slices = list(slices)
         if self._isAnyFree(slices, record):
             return
@@ -170,7 +172,8 @@ class ReviewedSlices:
             one = len(slices) == 1
             what = f"Slice {slices[0]}" if one else f"Each of {len(slices)} slices"
             raise OutputError(
-                f"{what} of {name} was reviewed, and a run changes nothing that was reviewed.",
+                f"{what} of {self._node.GetName()} was reviewed, and a run changes nothing "
+                "that was reviewed.",
                 "Untick Reviewed in the slices that are to be segmented again, or let a new "
                 "segmentation be created.",
             )
@@ -184,6 +187,14 @@ class ReviewedSlices:
             record.isUnedited(now, self._grid, self._slab(self._axis, index))
             or self._isReleased(record, now, self._axis, index)
         )
+
+    def _checkGrid(self) -> None:
+        if readMarks(self._node, self._grid) is None:
+            raise OutputError(
+                f"{self._node.GetName()} has reviewed slices on another voxel grid than that of "
+                f"{self._grid.volumeName}.",
+                "Choose another segmentation, or let a new one be created.",
+            )
 
     def _isAnyFree(self, slices: list[int], record: ModelRecord | None) -> bool:
         protected = self.protected

@@ -168,6 +168,17 @@ def test_a_volume_on_which_they_cannot_be_found_is_refused(scene):
         Bench(scene).begin(other, outputNode=node)
 
 
+def test_nor_does_looking_with_it_take_them_away(scene):
+    volume, node = make(scene, np.eye(4))
+    other = add_volume(np.zeros((3, 4, 5), np.int16), np.diag([2.0, 2, 2, 1]), "coarse")
+    found = reviewed(node, other)
+    assert found.isCurrent and found.protected == frozenset()
+    for act in (found.tick, found.release):
+        with pytest.raises(OutputError, match="reviewed slices on another voxel grid"):
+            act(1)
+    assert reviewed(node, volume).edited == {2} and reviewed(node, volume).ticked == {4}
+
+
 def test_looking_with_a_volume_elsewhere_does_not_hide_an_edit(scene):
     volume, node = make(scene, np.eye(4))
     matrix = np.eye(4)
