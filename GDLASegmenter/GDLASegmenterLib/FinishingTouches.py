@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 
 import numpy as np
 import slicer
@@ -48,36 +48,54 @@ def finishingSteps(segmentation, card: ModelCard, grid: VolumeGrid) -> Generator
     return found
 
 
+def removeEmptySteps(segmentation, segmentIDs: Iterable[str]) -> Generator[None, None, None]:
+    """Remove those of the segments that hold nothing."""
+    for segmentID in segmentIDs:
+        while (segment := segmentation.GetSegment(segmentID)) is not None:
+            image = segment.GetRepresentation(LABELMAP)
+            time = image.GetMTime()
+            isHolding = yield from _holdsAnything(segment)
+            if segment.GetRepresentation(LABELMAP) is image and image.GetMTime() == time:
+                if not isHolding:
+                    segmentation.RemoveSegment(segmentID)
+                break  # else the user was at it meanwhile
+
+
 def _crop(segmentation, layer: LabelLayer) -> Generator[None, None, None]:
     """Leave out what is empty around the layer's content, as Slicer itself does."""
     if not layer.isCurrent(segmentation):  # the user was at it while another was cropped
         return
-    extent = _contentExtent(layer)
-    if extent == layer.extent:
+    state = layer.state
+    extent = yield from _contentExtent(layer)
+    if extent == layer.extent or not layer.isUntouched(segmentation, state):
         return
     matrix = vtk.vtkMatrix4x4()
     layer.image.GetImageToWorldMatrix(matrix)
-    state = layer.state
     image = yield from newImageInSteps(matrix, extent, largestValue(segmentation, layer))
     isUntouched = layer.isUntouched(segmentation, state)
     if isUntouched and not layer.others(segmentation):
         announce(segmentation, movedTo(segmentation, layer, image))
 
 
-def _contentExtent(layer: LabelLayer) -> Extent:
-    """Return the extent of what is not zero in ``layer``."""
+def _contentExtent(layer: LabelLayer) -> Generator[None, None, Extent]:
+    """Return the extent of what is not zero in ``layer``, looked for in steps."""
     if isEmpty(layer.extent):
         return EMPTY
     array = layer.array()
-    inSlices = array.any(axis=(1, 2))
+    inSlices = np.zeros(array.shape[0], bool)
+    inRows, inColumns = (np.zeros(size, bool) for size in array.shape[1:])
+    atOnce = max(1, _LOOKED_AT_ONCE // array[0].size)
+    for first in range(0, len(array), atOnce):
+        flat = array[first : first + atOnce].any(axis=1)
+        inSlices[first : first + atOnce] = flat.any(axis=1)
+        inColumns |= flat.any(axis=0)
+        inRows |= array[first : first + atOnce].any(axis=(0, 2))
+        yield
     if not inSlices.any():
         return EMPTY
-    k0, k1 = np.flatnonzero(inSlices)[[0, -1]]
-    flat = array[k0 : k1 + 1].any(axis=0)
-    j0, j1 = np.flatnonzero(flat.any(axis=1))[[0, -1]]
-    i0, i1 = np.flatnonzero(flat.any(axis=0))[[0, -1]]
-    i, _, j, _, k, _ = layer.extent
-    return tuple(int(n) for n in (i0 + i, i1 + i, j0 + j, j1 + j, k0 + k, k1 + k))
+    ends = (np.flatnonzero(one)[[0, -1]] for one in (inColumns, inRows, inSlices))
+    starts = layer.extent[::2]
+    return tuple(int(n) + start for pair, start in zip(ends, starts, strict=True) for n in pair)
 
 
 def _holdsAnything(segment) -> Generator[None, None, bool]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from GDLACore.model.card import Label, ModelCard
 from GDLASegmenterLib.Extent import EMPTY, Extent
+from GDLASegmenterLib.FinishingTouches import removeEmptySteps
 from GDLASegmenterLib.LabelLayer import LabelLayer, announce, boxOf
 from GDLASegmenterLib.LayerCopies import LayerCopies, copiesInSteps, restore
 from GDLASegmenterLib.ModelLayers import layersInSteps, modelLayers, valuesInLayer
@@ -196,8 +197,8 @@ class SegmentationOutput:
             yield
         yield from self._ready()
         if not self.written and not self._reviewed.isEdited(self.card.name):
-            for segmentID in self._addedIDs & set(findSegments(segmentation, self.card).values()):
-                segmentation.RemoveSegment(segmentID)
+            added = self._addedIDs & set(findSegments(segmentation, self.card).values())
+            yield from removeEmptySteps(segmentation, added)
         self._announce()
         if self._isRecordNew and not findSegments(segmentation, self.card):
             removeRecord(self.node, self._record)

@@ -7,12 +7,13 @@ import dataclasses
 import numpy as np
 import pytest
 from editing import Editor, reviewed
-from nodes import add_roi, add_volume
+from nodes import add_roi, add_segment, add_volume
 from phantom import make_card
 from segmenting import Bench, label_map, voxels
 from vtk.util.numpy_support import vtk_to_numpy
 
 from GDLACore.errors import OutputError
+from GDLASegmenterLib.ModelRecord import recordsOf
 from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
 from GDLASegmenterLib.VolumeGrid import volumeGrid
 
@@ -149,6 +150,25 @@ def test_a_new_segmentation_that_was_edited_is_not_taken_back(
     assert scene.IsNodePresent(node)
     np.testing.assert_array_equal(labels_in(node), kept(before, np.zeros_like(FIRST), voxel[0]))
     assert reviewed(node, volume_node).edited == {voxel[0]}
+
+
+def test_segments_with_the_users_voxels_stay_though_nobody_knows_what_the_model_left(
+    scene, volume_node, editor
+):
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "mine")
+    add_segment(node, volume_node, "mine", FIRST == 1)
+    editor.edit(node)
+    bench = Bench(scene, batch=1)
+    run = bench.begin(volume_node, outputNode=node, slices=range(2))
+    bench.until(lambda: run.finishedSlices == 1)
+    editor.dot(node, "liver", (4, 3, 4))
+    reviewed(node, volume_node)
+    for record in recordsOf(node):
+        scene.RemoveNode(record.node)
+    bench.logic.cancel(keepFinishedSlices=False)
+    bench.to_the_end(run)
+    assert node.GetSegmentation().GetSegmentIdBySegmentName("liver")
+    assert np.argwhere(voxels(node, "liver", SHAPE)).tolist() == [[4, 3, 4]]
 
 
 def test_the_clean_up_leaves_what_was_reviewed_meanwhile(scene, editor, volume_node):
