@@ -229,10 +229,9 @@ def newRecord(
     return _added(segmentationNode, image, grid.IJKToRAS, attributes)
 
 
-def isShared(segmentationNode, record: ModelRecord) -> bool:
-    """Whether ``segmentationNode`` and a copy of it have ``record`` both."""
-    users = _users(record.node)
-    return segmentationNode in users and len(users) > 1
+def isOwn(segmentationNode, record: ModelRecord) -> bool:
+    """Whether ``record`` is of ``segmentationNode`` and not of a copy of it, too."""
+    return _users(record.node) == [segmentationNode]
 
 
 def ownRecord(segmentationNode, record: ModelRecord) -> Generator[None, None, ModelRecord | None]:
@@ -240,10 +239,10 @@ def ownRecord(segmentationNode, record: ModelRecord) -> Generator[None, None, Mo
 
     Whoever writes to a record must have done this before. None if it was removed meanwhile.
     """
-    if not isShared(segmentationNode, record):
+    if isOwn(segmentationNode, record):
         return record
     image = yield from _copyInSteps(record.node.GetImageData(), None)
-    if not isShared(segmentationNode, record):  # somebody else was faster
+    if not {segmentationNode} < set(_users(record.node)):  # somebody else was faster
         return recordOf(segmentationNode, record.model)
     attributes = {name: record.node.GetAttribute(name) for name in (_MODEL, _LABELS, _AXIS)}
     matrix = vtk.vtkMatrix4x4()

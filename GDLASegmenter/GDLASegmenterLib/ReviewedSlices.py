@@ -12,7 +12,7 @@ from GDLASegmenterLib.Extent import Extent
 from GDLASegmenterLib.LabelLayer import boxOf
 from GDLASegmenterLib.ModelRecord import (
     ModelRecord,
-    isShared,
+    isOwn,
     newRecord,
     ownRecord,
     recordOf,
@@ -130,7 +130,7 @@ class ReviewedSlices:
         return readMarks(self._node, self._grid) is None or (
             set(self._marks.edited) <= {record.model for record in records}
             and all(one.lookedAt == one.state(segmentation, self._grid) for one in records)
-            and not any(isShared(self._node, one) for one in records)
+            and all(isOwn(self._node, one) for one in records)
             and not self._unrecorded()
         )
 
@@ -247,16 +247,18 @@ class ReviewedSlices:
             record.lookedAt = record.state(segmentation, grid)
             return
         axis, history = record.axis(grid), record.history(grid)
-        while (state := record.state(segmentation, grid)) != record.lookedAt:
+        while (seen := self._seen(record))[0] != record.lookedAt:
             edited, move = set(), None
             now = record.read(segmentation, grid)
             if now is not None:
-                edited = yield from self._editedIn(record, now, state)
+                edited = yield from self._editedIn(record, now, seen)
             if now is not None and edited and record.isRestored(segmentation):
                 move = yield from history.moved(
                     lambda index: record.read(segmentation, grid).read(self._slab(axis, index))
                 )
-            if state != record.state(segmentation, grid):
+            if not isOwn(self._node, record):
+                return
+            if seen != self._seen(record):
                 continue
             if move is not None:
                 places = {
@@ -268,24 +270,29 @@ class ReviewedSlices:
                 along = ReviewedSlices(self._node, grid, axis)
                 for index in move.slices:
                     # A run writes no edit that was not released.
-                    if state == record.state(segmentation, grid):
+                    if seen[0] == record.state(segmentation, grid):
                         along.settle(index, record)
                         yield
                 continue
-            record.lookedAt = state
+            record.lookedAt = seen[0]
             record.markSeen(segmentation)
             if now is not None:
                 marks = self._marks.withEdited(record.model, {(axis, index) for index in edited})
                 writeMarks(self._node, grid, marks)
 
+    def _seen(self, record: ModelRecord) -> tuple:
+        """Return what is another one whenever other slices may be edited: voxels or releases."""
+        state = record.state(self._node.GetSegmentation(), self._grid)
+        return state, self._marks.released.get(record.model)
+
     def _editedIn(
-        self, record: ModelRecord, now: SegmentLabels, state: tuple
+        self, record: ModelRecord, now: SegmentLabels, seen: tuple
     ) -> Generator[None, None, set[int]]:
-        """Return the slices that are edited, or some of them if ``state`` is another meanwhile."""
+        """Return the slices that are edited, or some of them if ``seen`` is another meanwhile."""
         grid, axis, edited = self._grid, record.axis(self._grid), set()
         for index in range(grid.shape[axis]):
             for box in now.blocks(self._slab(axis, index)):
-                if state != record.state(self._node.GetSegmentation(), grid):
+                if seen != self._seen(record):
                     return edited
                 differs = not record.isUnedited(now, grid, box)
                 if differs and not self._isReleased(record, now, axis, index):

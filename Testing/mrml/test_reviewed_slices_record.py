@@ -190,6 +190,20 @@ def test_large_slices_are_looked_at_in_parts_to_the_same_end(
     assert len(steps) == (SHAPE[0] - 1) * 4 + 1, "nothing more of a slice that is known to differ"
 
 
+@pytest.mark.parametrize("steps", range(1, SHAPE[0] + 1))
+def test_releasing_while_somebody_looks_is_not_taken_back(volume_node, editor, node, steps):
+    editor.dot(node, "liver", (1, 3, 4))
+    found = reviewed(node, volume_node)
+    editor.dot(node, "liver", (5, 3, 4))
+    looking = found.refresh()
+    for _ in range(steps):
+        next(looking)
+    found.release(1)
+    for _ in looking:
+        pass
+    assert found.isCurrent and found.protected == {5}
+
+
 def test_looking_ends_quietly_when_the_segmentation_is_removed(scene, volume_node, node):
     scene.RemoveNode(recordOf(node, "abdomen").node)
     looking = ReviewedSlices(node, volumeGrid(volume_node), 0).refresh()
