@@ -160,15 +160,13 @@ class ReviewedSlices:
     def check(self, slices: Iterable[int], record: ModelRecord | None) -> None:
         """Raise OutputError if nothing may be written to any of ``slices``.
 
-        ``record`` is that of the model that is to write, None if it never did.
+        ``record`` is that of the model that is to write, None if it never did. After a ``refresh``
+        that is sure; without one, it is not raised in doubt, and nothing takes longer than some
+        slices do.
         """
         self._checkGrid()
         slices = list(slices)
-        if self._isAnyFree(slices, record):
-            return
-        for _step in self.refresh():  # a run may have been undone since
-            pass
-        if set(slices) <= self.protected:
+        if self._areReviewed(slices, record):
             one = len(slices) == 1
             what = f"Slice {slices[0]}" if one else f"Each of {len(slices)} slices"
             raise OutputError(
@@ -183,10 +181,7 @@ class ReviewedSlices:
         if index in self.protected:
             return False
         now = record.read(self._node.GetSegmentation(), self._grid)
-        return now is not None and (
-            record.isUnedited(now, self._grid, self._slab(self._axis, index))
-            or self._isReleased(record, now, self._axis, index)
-        )
+        return now is not None and self._isAsLeft(record, now, index)
 
     def _checkGrid(self) -> None:
         if readMarks(self._node, self._grid) is None:
@@ -196,15 +191,18 @@ class ReviewedSlices:
                 "Choose another segmentation, or let a new one be created.",
             )
 
-    def _isAnyFree(self, slices: list[int], record: ModelRecord | None) -> bool:
-        protected = self.protected
-        unmarked = [index for index in slices if index not in protected]
-        if record is None or record.array(self._grid) is None:
-            return bool(unmarked)
-        # Of more than a few, those that are edited are found by and by.
-        return len(unmarked) > _COMPARED_AT_ONCE or any(
-            self.isFree(index, record) for index in unmarked
-        )
+    def _areReviewed(self, slices: list[int], record: ModelRecord | None) -> bool:
+        if self.isCurrent:
+            return set(slices) <= self.protected
+        segmentation, ticked = self._node.GetSegmentation(), self.ticked
+        others = [index for index in slices if index not in ticked]
+        if not others:
+            return True
+        # A run or an edit may have been undone since: that is found out by and by.
+        if record is None or len(others) > _COMPARED_AT_ONCE or record.isRestored(segmentation):
+            return False
+        now = record.read(segmentation, self._grid)
+        return now is not None and not any(self._isAsLeft(record, now, one) for one in others)
 
     @property
     def _marks(self) -> SliceMarks:
@@ -212,6 +210,12 @@ class ReviewedSlices:
 
     def _slab(self, axis: int, index: int) -> Extent:
         return self._grid.slab(axis, index, index)
+
+    def _isAsLeft(self, record: ModelRecord, now: SegmentLabels, index: int) -> bool:
+        """Whether slice ``index`` holds what a run left there, or what the user released."""
+        return record.isUnedited(
+            now, self._grid, self._slab(self._axis, index)
+        ) or self._isReleased(record, now, self._axis, index)
 
     def _isReleased(self, record: ModelRecord, now: SegmentLabels, axis: int, index: int) -> bool:
         """Whether slice ``index`` holds what it held when the user released it."""

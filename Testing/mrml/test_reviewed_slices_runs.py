@@ -292,6 +292,30 @@ def test_a_slice_whose_edit_was_undone_is_not_refused(bench, volume_node, editor
     np.testing.assert_array_equal(labels_in(node), kept(SECOND, FIRST, 2))
 
 
+def test_whether_a_click_is_refused_is_said_without_looking_at_all_slices(
+    bench, volume_node, editor, node, monkeypatch
+):
+    slices = reviewed(node, volume_node)
+    editor.dot(node, "liver", VOXEL)
+
+    def refresh(self):
+        raise AssertionError("it looks at all slices")
+
+    monkeypatch.setattr(ReviewedSlices, "refresh", refresh)
+    (record,) = recordsOf(node)
+    with pytest.raises(OutputError, match="Slice 2 of .* was reviewed"):
+        slices.check([2], record)
+    slices.check([1, 2], record)
+
+
+def test_a_slice_of_a_run_that_was_just_undone_is_not_refused(bench, volume_node, editor, node):
+    bench.segment(volume_node, outputNode=node)
+    editor.logic.Undo()  # and nobody has looked for edits since
+    run = bench.segment(volume_node, outputNode=node, slices=range(2, 3))
+    assert run.finishedSlices == 1
+    np.testing.assert_array_equal(labels_in(node), kept(FIRST, THIRD, 0, 1, 3, 4, 5))
+
+
 def test_when_all_were_edited_since_the_click_the_run_fails_and_says_so(
     bench, volume_node, editor, node
 ):
