@@ -168,7 +168,7 @@ class LivePreview(slicer.util.VTKObservationMixin):
         volumeNode = self._scene.GetNodeByID(self._volumeID)
         model, card, borders = self._choice
         try:
-            if self._slices.state != volumeState(volumeNode):
+            if self._slices.state != volumeState(volumeNode) or self._isElsewhere(volumeNode):
                 self._clear()
                 self._logic.previews.drop(self._onLabels)
                 self._slices = VolumeSlices.of(volumeNode, card)
@@ -186,6 +186,11 @@ class LivePreview(slicer.util.VTKObservationMixin):
                 )
         except GDLAError as error:
             self._fail(error)
+
+    def _isElsewhere(self, volumeNode) -> bool:
+        """Whether the overlay would not follow the volume, under a transform that is equal yet."""
+        shown = self._shown
+        return shown is not None and shown.grid.transformID != volumeNode.GetTransformNodeID()
 
     def _onLabels(self, preview: SlicePreview) -> None:
         try:
@@ -209,7 +214,8 @@ class LivePreview(slicer.util.VTKObservationMixin):
 
     def _fail(self, error: GDLAError) -> None:
         self.stop()
-        self.error = error
+        if not isinstance(error, Cancelled):  # else what was previewed is being closed
+            self.error = error
 
     def _viewedSlice(self, volumeNode) -> int | None:
         """Return which slice is in the middle of the view that counts, and set ``notice``."""

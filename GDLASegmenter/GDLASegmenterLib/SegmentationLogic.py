@@ -101,7 +101,7 @@ class SegmentationLogic:
     def cleanup(self) -> None:
         """Let go of the scene and end the worker."""
         self._scene.RemoveObserver(self._closing)
-        self.previews.cancel()
+        self.previews.close()
         if self.run is not None:
             self.run.stop()
         self.worker.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from GDLACore.errors import GDLAError, VolumeError
+from GDLACore.errors import Cancelled, GDLAError, VolumeError
 from GDLACore.imaging.view import slice_view
 from GDLACore.model.card import ModelCard
 from GDLACore.worker import Failed, ModelRequest, PreviewDone, Previewed, Stopped, Warned
@@ -88,8 +88,7 @@ class SlicePreviews:
     the direction of scrolling are found in advance. What is known already is answered at once. Give
     it all events of the worker with ``receive``, and call ``update`` after them.
 
-    ``warnings`` are what the worker said, for the user to read, about the volume and the model that
-    it was asked about last.
+    ``warnings`` are for the user to read, about the volume and the model that were asked about last.
     """
 
     def __init__(self, worker) -> None:
@@ -98,6 +97,7 @@ class SlicePreviews:
         self._wanted: dict[Callable, _Wanted] = {}  # the newest last
         self._last: _Wanted | None = None
         self._direction = 0
+        self._isClosed = False
         self._job: int | None = None
         self._asked: _Source | None = None
         self._cache = _Cache()
@@ -122,8 +122,11 @@ class SlicePreviews:
         ``index`` counts the stored slices along the axis that ``card``'s model slices. If they are
         known, ``onLabels`` is called before this returns. While a segmentation is being made, the
         slice waits for its end. Of a volume that changes meanwhile, the slice as it is then is
-        meant. Raises VolumeError if the volume cannot be segmented or has no such slice.
+        meant. Raises VolumeError if the volume cannot be segmented or has no such slice, and
+        Cancelled after ``close``.
         """
+        if self._isClosed:
+            raise Cancelled("The module was closed: no slice is segmented any more.")
         wanted = _Wanted(
             *(volumeNode.GetScene(), volumeNode.GetID(), volumeNode.GetName()),
             *(model, card, borders, index, onLabels, onError),
@@ -147,10 +150,17 @@ class SlicePreviews:
             self._last = None
 
     def cancel(self) -> None:
-        """Forget everything that was wanted, and what is known."""
-        self._wanted.clear()
+        """Forget everything that was wanted, which ``onError`` is told, and what is known."""
+        waiting, self._wanted = list(self._wanted.values()), {}
         self._last = None
         self._cache = _Cache()
+        for wanted in waiting:
+            wanted.onError(Cancelled(f"Slice {wanted.index} is not being segmented any more."))
+
+    def close(self) -> None:
+        """Cancel, and refuse to be asked again: the worker is about to be closed."""
+        self._isClosed = True
+        self.cancel()
 
     def receive(self, event) -> None:
         """Heed ``event`` of the worker, if it is about what was asked for here."""

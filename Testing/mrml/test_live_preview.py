@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import slicer
-from nodes import add_volume
+from nodes import add_linear_transform, add_volume
 from previewing import check_overlay, overlays, settle
 from segmenting import MODEL, Bench
 from slice_nodes import add_slice_node, go_to, tilt
@@ -277,6 +277,21 @@ def test_another_model_or_border_is_shown_instead(live, bench, scene, red, volum
         assert bench.worker.previews[-1].borders == borders
     _start(live, bench, volume)
     assert live.index == 3, "the first model's slice is known"
+
+
+def test_under_another_transform_that_is_equal_yet_the_overlay_follows_the_volume(
+    live, bench, scene, red, volume
+):
+    first, second = add_linear_transform(np.eye(4)), add_linear_transform(np.eye(4))
+    volume.SetAndObserveTransformNodeID(first.GetID())
+    go_to(red, volume, 3)
+    _start(live, bench, volume)
+    settle(bench, live)
+    volume.SetAndObserveTransformNodeID(second.GetID())
+    settle(bench, live)
+    assert live.index == 3 and len(bench.worker.previews) == 1
+    (overlay,) = overlays(scene)
+    assert overlay.GetTransformNodeID() == second.GetID()
 
 
 def test_another_volume_is_shown_instead(live, bench, scene, red, volume):

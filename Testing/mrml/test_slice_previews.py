@@ -14,7 +14,7 @@ from previewing import Viewer, asked, settle
 from segmenting import MODEL, Bench
 from storage import PLANES, ijk_to_ras, shape
 
-from GDLACore.errors import VolumeError, WorkerError
+from GDLACore.errors import Cancelled, VolumeError, WorkerError
 from GDLACore.worker import ModelRequest
 from GDLASegmenterLib import SlicePreviews as module
 from GDLASegmenterLib.SlicePreviews import SlicePreview, SlicePreviews
@@ -310,8 +310,22 @@ def test_closing_the_scene_forgets_everything(bench, viewer, scene, volume):
     scene.Clear(0)
     bench.update()
     bench.update()
-    assert (viewer.previews, viewer.errors) == ([], [])
+    assert viewer.previews == []
+    assert [error.message for error in viewer.errors] == [
+        "Slice 2 is not being segmented any more."
+    ]
     assert not bench.logic.previews.isWaiting
+
+
+def test_who_waits_when_the_module_is_closed_is_told_and_cannot_ask_again(bench, viewer, volume):
+    viewer.want(volume, 2)
+    bench.logic.cleanup()
+    assert [error.message for error in viewer.errors] == [
+        "Slice 2 is not being segmented any more."
+    ]
+    with pytest.raises(Cancelled, match="The module was closed"):
+        viewer.want(volume, 3)
+    assert asked(bench) == [(2,)]
 
 
 def test_who_gets_a_slice_may_want_another_at_once(bench, volume):
