@@ -88,7 +88,7 @@ class SlicePreviews:
     the direction of scrolling are found in advance. What is known already is answered at once. Give
     it all events of the worker with ``receive``, and call ``update`` after them.
 
-    ``warnings`` are for the user to read, about the volume and the model that were asked about last.
+    ``warnings`` are for the user to read, about the volume and the model that were asked for last.
     """
 
     def __init__(self, worker) -> None:
