@@ -42,21 +42,21 @@ class ReviewedSlices:
     @property
     def protected(self) -> frozenset[int]:
         """The slices that are edited or ticked."""
-        return self._marks.along(self._axis)
+        return self._marks.along(self._axis, self._count)
 
     @property
     def edited(self) -> frozenset[int]:
         """The slices in which a model's segments are not what a run last left there."""
-        return onAxis(frozenset().union(*self._marks.edited.values()), self._axis)
+        return onAxis(frozenset().union(*self._marks.edited.values()), self._axis, self._count)
 
     def editedOf(self, model: str) -> frozenset[int]:
         """Return the slices in which the segments of that model are edited."""
-        return onAxis(self._marks.edited.get(model, ()), self._axis)
+        return onAxis(self._marks.edited.get(model, ()), self._axis, self._count)
 
     @property
     def ticked(self) -> frozenset[int]:
         """The slices that the user said are good as they are."""
-        return onAxis(self._marks.ticked, self._axis)
+        return onAxis(self._marks.ticked, self._axis, self._count)
 
     def tick(self, index: int) -> None:
         """Protect slice ``index`` as it is.
@@ -150,7 +150,7 @@ class ReviewedSlices:
         marks, free = self._marks, True
         for axis in {0, 1, 2} - {self._axis}:
             first, last = slab[2 * (2 - axis)], slab[2 * (2 - axis) + 1]
-            slices = [n - first for n in marks.along(axis) if first <= n <= last]
+            slices = [n - first for n in marks.along(axis, last + 1) if n >= first]
             if slices:
                 line = np.ones(last - first + 1, bool)
                 line[slices] = False
@@ -207,6 +207,10 @@ class ReviewedSlices:
     @property
     def _marks(self) -> SliceMarks:
         return readMarks(self._node, self._grid) or SliceMarks()
+
+    @property
+    def _count(self) -> int:
+        return self._grid.shape[self._axis]
 
     def _slab(self, axis: int, index: int) -> Extent:
         return self._grid.slab(axis, index, index)

@@ -30,16 +30,16 @@ class SliceMarks:
 
     ``released`` are, by the name of a model, slices whose edits runs may overwrite, each with the
     digest of what it held then: holding something else, it is edited again. Axes are array axes
-    (0 = k), and indices count stored slices of one grid.
+    (0 = k), and indices count stored slices of one grid; a crop of it lacks some of them.
     """
 
     ticked: frozenset[_Place] = frozenset()
     edited: dict[str, frozenset[_Place]] = field(default_factory=dict)
     released: dict[str, dict[_Place, str]] = field(default_factory=dict)
 
-    def along(self, axis: int) -> frozenset[int]:
-        """Return the slices along ``axis`` that are ticked or edited."""
-        return onAxis(self.ticked.union(*self.edited.values()), axis)
+    def along(self, axis: int, count: int) -> frozenset[int]:
+        """Return which of ``count`` slices along ``axis`` are ticked or edited."""
+        return onAxis(self.ticked.union(*self.edited.values()), axis, count)
 
     def withEdited(self, model: str, slices: Iterable[_Place]) -> SliceMarks:
         """Return these marks, but with ``slices`` as those in which ``model``'s were edited."""
@@ -62,8 +62,8 @@ class SliceMarks:
         return replace(self, ticked=ticked).withEdited(model, ()).withReleased(model, {})
 
 
-def onAxis(slices: Iterable[_Place], axis: int) -> frozenset[int]:
-    return frozenset(index for one, index in slices if one == axis)
+def onAxis(slices: Iterable[_Place], axis: int, count: int) -> frozenset[int]:
+    return frozenset(index for one, index in slices if one == axis and 0 <= index < count)
 
 
 def readMarks(segmentationNode, grid: VolumeGrid) -> SliceMarks | None:

@@ -165,8 +165,9 @@ class _Adding:
     def _reviewed(self, case: Case) -> frozenset[int]:
         """Return the slices that are edited or ticked in the segmentation."""
         volumeNode, segmentationNode = self._nodes
-        marks = readMarks(segmentationNode, volumeGrid(volumeNode))
-        return frozenset() if marks is None else marks.along(case.axis)
+        grid = volumeGrid(volumeNode)
+        marks = readMarks(segmentationNode, grid)
+        return frozenset() if marks is None else marks.along(case.axis, grid.shape[case.axis])
 
 
 def _question(case: Case) -> str:

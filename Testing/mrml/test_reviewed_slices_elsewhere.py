@@ -201,3 +201,14 @@ def test_a_larger_volume_takes_them_where_they_were(scene):
     expected = labels.copy()
     expected[[4, 6]] = before[[2, 4]]
     np.testing.assert_array_equal(labels_on(node, other), expected)
+
+
+def test_a_crop_of_the_volume_has_those_that_are_in_it_and_takes_none_away(scene):
+    volume, node = make(scene, np.eye(4))
+    matrix = np.eye(4)
+    matrix[2, 3] = 3
+    crop = add_volume(np.zeros((2, 7, 8), np.int16), matrix, "crop")
+    found = reviewed(node, crop)
+    assert (found.ticked, found.edited, found.protected) == ({1}, set(), {1})
+    found.tick(0)
+    assert reviewed(node, volume).edited == {2} and reviewed(node, volume).ticked == {3, 4}
