@@ -6,7 +6,7 @@ point, needs OpenGL inside the panel, and adds four nodes to every scene that is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import qt
 from slicer.i18n import tr as _
@@ -72,48 +72,35 @@ class DoubtPlot(qt.QWidget):
     def _room(self) -> int:
         return max(self.width - 2 * _EDGE, 1)
 
-    def _left(self, index: int) -> int:
-        return _EDGE + index * self._room // self._shown[1]
-
     def _paint(self, painter) -> None:
         values, count, protected, current = self._shown
-        painter.fillRect(0, 0, self.width, self.height, qt.QColor(*_PAPER))
+        width, height = self.width, self.height  # asked of Qt once, not for every slice
+        painter.fillRect(0, 0, width, height, qt.QColor(*_PAPER))
         if not count:
             return
-        bottom = self.height - _LINE - 2
+        safe, doubtful, ink, unknown, here = (
+            qt.QColor(*one) for one in (_PROTECTED, _DOUBTFUL, _INK, _UNKNOWN, _CURRENT)
+        )
+        room = self._room
+        left = [_EDGE + index * room // count for index in range(count + 1)]
+        bottom = height - _LINE - 2
         lowest, highest = min(values.values(), default=0.0), max(values.values(), default=0.0)
-        for x, width, slices in self._bars():
+        for x, across, slices in _bars(left):
             known = [index for index in slices if index in values]
             doubt = max((values[index] for index in known), default=lowest)
             # From the least doubtful one, not from 0: what counts is which slices to look at first.
             above = (doubt - lowest) / (highest - lowest) if highest > lowest else 0.0
-            height = _LOWEST + round(above * (bottom - _LINE - _LOWEST)) if known else 0
+            tall = _LOWEST + round(above * (bottom - _LINE - _LOWEST)) if known else 0
             isSafe = all(index in protected for index in slices)
-            color = _PROTECTED if isSafe else _DOUBTFUL
-            painter.fillRect(x, bottom - height, width, height, qt.QColor(*color))
-            foot = _PROTECTED if isSafe else _INK if known else _UNKNOWN
-            painter.fillRect(x, bottom, width, 2, qt.QColor(*foot))
+            if tall:
+                painter.fillRect(x, bottom - tall, across, tall, safe if isSafe else doubtful)
+            painter.fillRect(x, bottom, across, 2, safe if isSafe else ink if known else unknown)
         if current is not None:
-            middle = (
-                self._left(current) + max(self._left(current + 1) - 1, self._left(current))
-            ) // 2
-            painter.fillRect(middle, _LINE - 2, 2, bottom - _LINE + 4, qt.QColor(*_CURRENT))
-        self._write(painter, count, current)
+            middle = (left[current] + max(left[current + 1] - 1, left[current])) // 2
+            painter.fillRect(middle, _LINE - 2, 2, bottom - _LINE + 4, here)
+        self._write(painter, count)
 
-    def _bars(self):
-        """Yield the left edge, the width and the slices of every bar."""
-        count = self._shown[1]
-        first = 0
-        while first < count:
-            last = first
-            while last + 1 < count and self._left(last + 1) <= self._left(first):
-                last += 1
-            x = self._left(first)
-            room = self._left(last + 1) - x
-            yield x, room - 1 if room > 3 else max(room, 1), range(first, last + 1)
-            first = last + 1
-
-    def _write(self, painter, count: int, current: int | None) -> None:
+    def _write(self, painter, count: int) -> None:
         base = self.height - 4
         painter.setPen(qt.QColor(*_INK))
         painter.drawText(_EDGE, _LINE - 4, _("Doubt of each slice (green: reviewed)"))
@@ -122,3 +109,18 @@ class DoubtPlot(qt.QWidget):
         painter.drawText(
             self.width - _EDGE - self.fontMetrics().boundingRect(end).width(), base, end
         )
+
+
+def _bars(left: Sequence[int]) -> Iterator[tuple[int, int, range]]:
+    """Yield the left edge, the width and the slices of every bar.
+
+    ``left`` are the left edges of the slices, in pixels, and where the last one ends.
+    """
+    first, count = 0, len(left) - 1
+    while first < count:
+        last = first
+        while last + 1 < count and left[last + 1] <= left[first]:
+            last += 1
+        room = left[last + 1] - left[first]
+        yield left[first], room - 1 if room > 3 else max(room, 1), range(first, last + 1)
+        first = last + 1
