@@ -64,10 +64,11 @@ class Reviewing(RuleBasedStateMachine):
     def absorb(self) -> None:
         """Take what is new since for a run's, which ``check`` has seen to keep what is reviewed."""
         found, known = look(self.node), self.known
-        left = {
-            name: np.where(found[name] != known.found[name], found[name], known.left[name])
-            for name in NAMES
-        }
+        left = {name: known.left[name].copy() for name in NAMES}
+        for k in set(range(SHAPE[0])) - known.edited:
+            if any((found[name][k] != known.found[name][k]).any() for name in NAMES):
+                for name in NAMES:
+                    left[name][k] = found[name][k]
         self.known = known.changed(found, left)
 
     def reviewed_voxels(self) -> np.ndarray:
@@ -138,9 +139,9 @@ class Reviewing(RuleBasedStateMachine):
         self.check()
         if k in self.known.edited:
             self.exact = False  # undoing what was done before would look like an edit
+            self.known.release(k)  # all states share it: Undo does not take it back
         reviewed(self.node, self.volume).release(k)
         self.ticked.discard((0, k))
-        self.known.release(k)  # all states share what was released: Undo does not take it back
 
     @rule()
     def layers(self):
