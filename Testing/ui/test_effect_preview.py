@@ -54,7 +54,7 @@ def test_of_several_views_the_slice_that_is_previewed_is_written(desk, live, oth
 
 def test_a_tilted_view_that_is_previewed_is_not_written(desk, live, other):
     desk.views.tilt(other, 10)
-    desk.desktop.wait_until(lambda: live.index == 8)
+    desk.desktop.wait_until(lambda: live.index == 8 and desk.status)  # where the tilt is noticed
     before = desk.voxels("liver")
     desk.click()
     assert desk.status.startswith("The slice view is tilted against the slices of CT.")
