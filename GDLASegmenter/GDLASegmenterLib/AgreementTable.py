@@ -6,12 +6,15 @@ import math
 from collections.abc import Generator, Iterable
 
 import numpy as np
+import slicer
+import slicer.util
 import vtk
 from slicer.i18n import tr as _
 
 from GDLACore.errors import Cancelled, OutputError
 from GDLACore.imaging.seg_nrrd import MODEL_TAG
 from GDLACore.review.agreement import TOTAL, AgreementReport, agreement_report, count_voxels
+from GDLASegmenterLib.CommonVoxels import stepsInPlace
 from GDLASegmenterLib.Extent import Extent, blocks, intersection, isEmpty
 from GDLASegmenterLib.LabelLayer import boxOf, extentOn, layersOf, sameGrid, stepsOn
 from GDLASegmenterLib.ModelRecord import ModelRecord, recordsOf
@@ -19,7 +22,7 @@ from GDLASegmenterLib.ModelSegments import findTagged, segmentTag
 from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
 from GDLASegmenterLib.SegmentLabels import turned
 from GDLASegmenterLib.TableNode import addTableNode, column
-from GDLASegmenterLib.VolumeGrid import VolumeGrid, volumeGrid
+from GDLASegmenterLib.VolumeGrid import VolumeGrid, referenceImage, volumeGrid
 from GDLASegmenterLib.VolumesTable import transformScale
 
 # A layer of segments on the grid of the record: voxels, where they are, and the values of labels.
@@ -35,7 +38,8 @@ def agreementSteps(segmentationNode) -> Generator[None, None, tuple[AgreementRep
     counted in the state of one moment. Yields after some milliseconds' work each.
 
     Raises OutputError if nobody knows what a model made, or it cannot be compared: where segments
-    overlap, the record does not say which of them a voxel was in. Raises Cancelled if the
+    overlap, the record does not say which of them a voxel was in; and hardening a transform moves
+    the segments off their record. Raises Cancelled if the
     segmentation, or what the model made of it, is removed meanwhile.
     """
     records = recordsOf(segmentationNode)
@@ -50,6 +54,7 @@ def agreementSteps(segmentationNode) -> Generator[None, None, tuple[AgreementRep
     reports: list[AgreementReport] = []
     for record in records:
         grid = volumeGrid(record.node)
+        _checkPlace(segmentationNode, grid)
         marks = ReviewedSlices(segmentationNode, grid, record.axis(grid))
         yield from marks.refresh()
         counts = yield from _counted(segmentationNode, record, grid)
@@ -145,6 +150,36 @@ def _checkIsThere(*nodes) -> None:
             )
 
 
+def _checkPlace(segmentationNode, grid: VolumeGrid) -> None:
+    """Raise OutputError if the segments were moved by whole voxels of ``grid``, their record's.
+
+    The grid on which a segmentation is edited moves with its segments when a transform is hardened.
+    """
+    image = referenceImage(segmentationNode.GetSegmentation())
+    if image is None or sorted(image.GetDimensions()) != sorted(grid.shape):
+        return
+    place = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(place)
+    shape = image.GetDimensions()[::-1]
+    ofImage, ofGrid = (
+        slicer.util.arrayFromVTKMatrix(one).tobytes() for one in (place, grid.IJKToRAS)
+    )
+    if stepsInPlace(ofImage, shape, ofGrid, tuple(grid.shape)) is None:
+        raise _elsewhere(segmentationNode)
+
+
+def _elsewhere(segmentationNode) -> OutputError:
+    return OutputError(
+        _("The segments of {name} are on another voxel grid than the model's.").format(
+            name=segmentationNode.GetName()
+        ),
+        _(
+            "Compare a segmentation that was corrected where it was made, before a transform is "
+            "hardened on it."
+        ),
+    )
+
+
 def _version(segmentationNode, record: ModelRecord) -> str:
     """Return which version of the model wrote last, empty if it has no segments any more."""
     segmentation = segmentationNode.GetSegmentation()
@@ -162,15 +197,7 @@ def _layers(segmentationNode, record: ModelRecord, grid: VolumeGrid) -> list[_La
         if layer.image is None or not (
             isEmpty(layer.extent) or sameGrid(layer.image, grid.IJKToRAS)
         ):
-            raise OutputError(
-                _("The segments of {name} are on another voxel grid than the model's.").format(
-                    name=segmentationNode.GetName()
-                ),
-                _(
-                    "Compare a segmentation that was corrected where it was made, with no "
-                    "transform hardened on it alone."
-                ),
-            )
+            raise _elsewhere(segmentationNode)
         if not isEmpty(layer.extent):
             values = {
                 labels[one]: segmentation.GetSegment(one).GetLabelValue()

@@ -95,7 +95,7 @@ def checkOutput(node, grid: VolumeGrid, card: ModelCard) -> None:
     if None in images:
         raise OutputError(f"{name} has a segment without voxels.", hint)
     images = [image for image in dict.fromkeys(images) if not isEmpty(image.GetExtent())]
-    if (reference := _referenceImage(segmentation)) is not None:
+    if (reference := referenceImage(segmentation)) is not None:
         images.append(reference)
     if not all(sameGrid(image, grid.IJKToRAS) for image in images):
         raise OutputError(
@@ -115,7 +115,7 @@ def browserOf(node):
     return slicer.modules.sequences.logic().GetFirstBrowserNodeForProxyNode(node)
 
 
-def _referenceImage(segmentation):
+def referenceImage(segmentation):
     """Return an empty image on the grid that ``segmentation`` is edited and saved on, if any."""
     name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
     geometry = segmentation.GetConversionParameter(name)

@@ -230,6 +230,19 @@ def test_a_scale_in_a_parent_transform_counts(segmentation):
     assert report.agreements[-1].model_ml == pytest.approx((LABELS > 0).sum() * VOXEL_ML * 8)
 
 
+@pytest.mark.parametrize("shift", [4.0, 2.0])  # mm: a slice, and half of one
+def test_where_a_transform_was_hardened_nothing_is_compared(segmentation, volume, shift):
+    moved = np.eye(4)
+    moved[2, 3] = shift
+    transform = add_linear_transform(moved)
+    for node in (volume, segmentation):
+        node.SetAndObserveTransformNodeID(transform.GetID())
+        node.HardenTransform()
+    with pytest.raises(OutputError, match="on another voxel grid than the model's") as refused:
+        reports_of(segmentation)
+    assert "hardened" in refused.value.hint
+
+
 def test_a_segmentation_that_no_model_made_is_refused(module):
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "mine")
     with pytest.raises(OutputError, match="Nobody knows what a model had made of mine") as refused:
