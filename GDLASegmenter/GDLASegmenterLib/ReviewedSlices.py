@@ -221,6 +221,10 @@ class ReviewedSlices:
             now, self._grid, self._slab(self._axis, index)
         ) or self._isReleased(record, now, self._axis, index)
 
+    def _labels(self, record: ModelRecord, axis: int, index: int) -> np.ndarray | None:
+        now = record.read(self._node.GetSegmentation(), self._grid)
+        return None if now is None else now.read(self._slab(axis, index))
+
     def _isReleased(self, record: ModelRecord, now: SegmentLabels, axis: int, index: int) -> bool:
         """Whether slice ``index`` holds what it held when the user released it."""
         released = self._marks.released.get(record.model, {}).get((axis, index))
@@ -261,9 +265,7 @@ class ReviewedSlices:
             if now is not None:
                 edited = yield from self._editedIn(record, now, seen)
             if now is not None and edited and record.isRestored(segmentation):
-                move = yield from history.moved(
-                    lambda index: record.read(segmentation, grid).read(self._slab(axis, index))
-                )
+                move = yield from history.moved(lambda index: self._labels(record, axis, index))
             if not isOwn(self._node, record):
                 return
             if seen != self._seen(record):
@@ -276,15 +278,15 @@ class ReviewedSlices:
                 yield from history.follow(move, places)
                 record.announce()
                 along = ReviewedSlices(self._node, grid, axis)
-                for index in move.slices:
+                for index in move.same:
                     # A run writes no edit that was not released.
                     if seen[0] == record.state(segmentation, grid):
                         along.settle(index, record)
                         yield
                 continue
             record.lookedAt = seen[0]
-            record.markSeen(segmentation)
             if now is not None:
+                record.markSeen(segmentation)
                 marks = self._marks.withEdited(record.model, {(axis, index) for index in edited})
                 writeMarks(self._node, grid, marks)
 

@@ -30,10 +30,14 @@ class _Entry:
 
 @dataclass(frozen=True, eq=False)
 class Move:
-    """Runs undone or done again: what the slices they changed hold now."""
+    """Runs undone or done again: what the slices they changed held then.
+
+    ``same`` are those that hold it still; the others were changed since.
+    """
 
     position: int
     slices: dict[int, _Slice]
+    same: frozenset[int]
 
 
 class RunHistory:
@@ -81,22 +85,24 @@ class RunHistory:
         isReleased = before is not None and before.held != before.left
         left[:] = _unpacked(before.left, left) if isReleased else held
 
-    def moved(self, read: Callable[[int], np.ndarray]) -> Generator[None, None, Move | None]:
-        """Return how far runs were undone or done again, if ``read(index)`` says so everywhere.
+    def moved(self, read: Callable[[int], np.ndarray | None]) -> Generator[None, None, Move | None]:
+        """Return how far runs were undone or done again, if ``read(index)`` says so.
 
-        All slices that the runs changed must be as they were, or as they had become: a user who
-        erases one of them has not undone anything. Yields after some slices each.
+        Most of the slices that the runs changed must be as they were, or as they had become; the
+        others were changed since. None if ``read`` returns None: somebody is at work. Yields after
+        some slices each.
         """
+        found, most = None, 0.5
         count = len(self._entries)
-        others = sorted(set(range(count + 1)) - {self._position}, key=self._distance)
-        for position in others:
+        for position in sorted(set(range(count + 1)) - {self._position}, key=self._distance):
             slices = self._slicesAt(position)
-            if slices and (yield from _areAll(slices, read)):
-                return Move(position, slices)
-        return None
+            same = yield from _sameIn(slices, read)
+            if len(same) > most * len(slices):
+                found, most = Move(position, slices, same), len(same) / len(slices)
+        return found
 
     def follow(self, move: Move, places: dict[int, np.ndarray]) -> Generator[None, None, None]:
-        """Put what the slices of ``move`` hold now into ``places``, which hold what they held.
+        """Put what models had left in the slices of ``move`` into ``places``, their record.
 
         Gives up if more is noted meanwhile. Yields after some milliseconds' work each.
         """
@@ -137,16 +143,24 @@ class RunHistory:
         return slices
 
 
-def _areAll(
-    slices: dict[int, _Slice], read: Callable[[int], np.ndarray]
-) -> Generator[None, None, bool]:
+def _sameIn(
+    slices: dict[int, _Slice], read: Callable[[int], np.ndarray | None]
+) -> Generator[None, None, frozenset[int]]:
+    """Return which of ``slices`` hold what they held; none if that is less than most of them."""
+    same, others = set(), 0
     for number, (index, one) in enumerate(slices.items()):
         if number and number % _COMPARED_AT_ONCE == 0:
             yield
         labels = read(index)
-        if not np.array_equal(labels, _unpacked(one.held, labels)):
-            return False
-    return True
+        if labels is None:
+            return frozenset()
+        if np.array_equal(labels, _unpacked(one.held, labels)):
+            same.add(index)
+        else:
+            others += 1
+        if 2 * others >= len(slices):
+            return frozenset()
+    return frozenset(same)
 
 
 def _packed(labels: np.ndarray) -> bytes:

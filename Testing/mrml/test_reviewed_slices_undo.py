@@ -1,0 +1,123 @@
+"""A stroke right after undoing a run is the only edit there is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import slicer
+import slicer.util
+from editing import Editor, reviewed
+from nodes import add_volume
+from segmenting import Bench
+
+from GDLASegmenterLib.LabelLayer import LABELMAP
+from GDLASegmenterLib.ModelRecord import recordOf
+from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
+from GDLASegmenterLib.VolumeGrid import volumeGrid
+
+SHAPE = (6, 7, 8)
+GENERATOR = np.random.default_rng(3)
+FIRST, SECOND, THIRD = (GENERATOR.integers(0, 4, SHAPE).astype(np.uint8) for _ in range(3))
+
+
+@pytest.fixture
+def volume_node(scene):
+    return add_volume(FIRST.astype(np.int16))
+
+
+@pytest.fixture
+def editor(scene, volume_node):
+    return Editor(scene, volume_node, SHAPE)
+
+
+@pytest.fixture
+def bench(scene, editor):
+    results = iter([FIRST, SECOND, THIRD])
+    return Bench(scene, labels=lambda volume: next(results), save_state_for_undo=editor.save_state)
+
+
+@pytest.fixture
+def node(bench, volume_node, editor):
+    """A segmentation with two runs, of which the second can be undone."""
+    node = bench.segment(volume_node).segmentationNode
+    editor.edit(node)
+    bench.segment(volume_node, outputNode=node)
+    assert reviewed(node, volume_node).protected == frozenset()
+    return node
+
+
+def recorded(node):
+    return slicer.util.arrayFromVolume(recordOf(node, "abdomen").node)
+
+
+def test_a_stroke_after_undoing_a_run(volume_node, editor, node):
+    editor.logic.Undo()
+    editor.dot(node, "liver", (4, 3, 4))
+    assert reviewed(node, volume_node).edited == {4}
+    np.testing.assert_array_equal(recorded(node), FIRST)
+    editor.logic.Undo()
+    assert reviewed(node, volume_node).edited == frozenset()
+
+
+def test_a_stroke_after_undoing_a_stroke_and_a_run(volume_node, editor, node):
+    editor.dot(node, "liver", (2, 3, 4))
+    editor.logic.Undo()
+    editor.logic.Undo()
+    editor.dot(node, "liver", (4, 3, 4))
+    assert reviewed(node, volume_node).edited == {4}
+
+
+def test_a_stroke_after_doing_a_run_again(volume_node, editor, node):
+    editor.logic.Undo()
+    assert reviewed(node, volume_node).edited == frozenset()
+    editor.logic.Redo()
+    editor.dot(node, "liver", (4, 3, 4))
+    assert reviewed(node, volume_node).edited == {4}
+    np.testing.assert_array_equal(recorded(node), SECOND)
+
+
+def test_strokes_in_several_slices_after_undoing_two_runs(bench, volume_node, editor, node):
+    bench.segment(volume_node, outputNode=node, slices=range(2, 5))
+    editor.logic.Undo()
+    editor.logic.Undo()
+    for index in (0, 5):
+        editor.dot(node, "liver", (index, 3, 4))
+    assert reviewed(node, volume_node).edited == {0, 5}
+    np.testing.assert_array_equal(recorded(node), FIRST)
+
+
+def test_what_was_released_before_the_run_is_edited_by_the_stroke(bench, volume_node, editor, node):
+    editor.dot(node, "liver", (2, 3, 4))
+    editor.dot(node, "liver", (3, 3, 4))
+    for index in (2, 3):
+        reviewed(node, volume_node).release(index)
+    bench.segment(volume_node, outputNode=node)
+    editor.logic.Undo()
+    editor.dot(node, "liver", (2, 0, 0))
+    assert reviewed(node, volume_node).edited == {2}
+    np.testing.assert_array_equal(recorded(node), SECOND)
+
+
+def test_a_run_after_it_leaves_the_stroke(bench, volume_node, editor, node):
+    editor.logic.Undo()
+    editor.dot(node, "liver", (4, 3, 4))
+    run = bench.segment(volume_node, outputNode=node)
+    assert run.reviewedSlices == 1 and reviewed(node, volume_node).edited == {4}
+
+
+@pytest.mark.parametrize("steps", range(1, 2 * SHAPE[0]))
+def test_segments_that_are_on_another_grid_for_a_while_do_no_harm(volume_node, editor, node, steps):
+    editor.logic.Undo()
+    found = ReviewedSlices(node, volumeGrid(volume_node), 0)
+    looking = found.refresh()
+    for _ in range(steps):
+        next(looking, None)
+    segment = node.GetSegmentation().GetNthSegment(0)
+    image, elsewhere = segment.GetRepresentation(LABELMAP), slicer.vtkOrientedImageData()
+    elsewhere.DeepCopy(image)
+    elsewhere.SetSpacing(1.3, 1.3, 1.3)
+    segment.AddRepresentation(LABELMAP, elsewhere)
+    for _ in looking:
+        pass
+    segment.AddRepresentation(LABELMAP, image)
+    assert reviewed(node, volume_node).protected == frozenset()
