@@ -81,22 +81,26 @@ def _corrections(
 ) -> dict[int, np.ndarray]:
     """Return what the ``edited`` slices hold, in the numbers of ``model``'s card.
 
-    Nothing is said of voxels in several structures, nor of empty ones that the model may never have
-    been asked about: outside of the region, and in slices in which it left nothing at all.
+    Nothing is said of voxels in several structures, nor of empty ones that were in a segment which
+    was removed, or which the model may never have been asked about: outside of the region, and in
+    slices in which it left nothing at all.
     """
     grid, axis = volumeGrid(subject.volumeNode), subject.slices.axis
     recorded, segmentation = record.array(grid), subject.segmentationNode.GetSegmentation()
-    kind = np.dtype(np.uint16)
-    labels = segmentLabels(segmentation, record.model, labelTags(model.card), grid, kind)
+    kind, tags = np.dtype(np.uint16), labelTags(model.card)
+    labels = segmentLabels(segmentation, record.model, tags, grid, kind)
     if labels is None or recorded is None:
         return {}
+    removed = [old for tag, old in record.labels.items() if tags.get(tag) not in labels.present]
     corrections = {}
     for index in edited:
         slab = grid.slab(axis, index, index)
-        found, left = labels.read(slab), boxOf(recorded, grid.extent, slab) != 0
+        # In 16 bits, what is in several structures is UNSAID already.
+        found, left = labels.read(slab), boxOf(recorded, grid.extent, slab)
         isAsked = np.full(left.shape, left.any())
         if region is not None:
             isAsked &= region.mask(slab)
-        found[(found == 0) & ~left & ~isAsked] = UNSAID
+        isSaid = np.where(left == 0, isAsked, ~np.isin(left, removed))
+        found[(found == 0) & ~isSaid] = UNSAID
         corrections[index] = found.take(0, axis)
     return corrections

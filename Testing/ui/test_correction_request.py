@@ -137,6 +137,27 @@ def test_what_is_empty_in_a_slice_that_the_model_never_wrote_says_nothing(case):
     assert UNSAID not in corrections[1]
 
 
+def test_where_a_segment_was_that_the_user_removed_nothing_is_said(case):
+    node = case.segment()
+    case.editor.dot(node, "liver", (1, *np.argwhere(LABELS[1] == 1)[0]))
+    segmentation = node.GetSegmentation()
+    segmentation.RemoveSegment(segmentation.GetSegmentIdBySegmentName("spleen"))
+    found = case.request(1).corrections[1]
+    np.testing.assert_array_equal(found == UNSAID, LABELS[1] == 2)
+
+
+def test_what_was_erased_outside_of_a_region_is_said(case):
+    from GDLASegmenterLib.Parameters import SegmentedPart
+
+    node = case.segment()
+    erased = tuple(np.argwhere(LABELS[4] == 1)[-1])
+    case.editor.dot(node, "liver", (4, *erased))
+    box = add_roi((1, 1, 5), (2.2, 2.2, 6.2))
+    found = case.request(4, part=SegmentedPart.REGION, region=box).corrections[4]
+    assert erased > (3, 3) and found[erased] == 0
+    assert (found[3:, 3:] == UNSAID).any()
+
+
 def test_with_a_region_only_what_is_inside_is_asked_for_and_said_of_empty_voxels(case):
     from GDLASegmenterLib.Parameters import SegmentedPart
 

@@ -262,6 +262,20 @@ def test_without_an_edited_slice_there_are_no_neighbors(segment, look_at, ui, vo
     assert ui.neighborsButton.toolTip.startswith("Correct a slice by hand first")
 
 
+def test_edits_of_another_checkpoints_segments_have_no_neighbors(
+    desktop, segment, look_at, ui, volume, monkeypatch
+):
+    from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
+
+    result = segment()
+    draw_into(result, volume, 4)
+    look_at(5)
+    desktop.wait_until(lambda: ui.neighborsButton.enabled)
+    monkeypatch.setattr(ReviewedSlices, "editedOf", lambda self, model: frozenset())
+    desktop.wait_until(lambda: not ui.neighborsButton.enabled)
+    assert ui.neighborsButton.toolTip == "Choose the checkpoint whose segments you corrected."
+
+
 def test_a_scene_comes_back_with_its_doubt_and_its_reviewed_slices(
     desktop, segment, panel, look_at, ui, tmp_path
 ):
