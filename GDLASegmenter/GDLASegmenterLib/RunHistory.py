@@ -92,7 +92,7 @@ class RunHistory:
         others were changed since. None if ``read`` returns None: somebody is at work. Yields after
         some slices each.
         """
-        found, most = None, 0.5
+        found, most = None, 0
         count = len(self._entries)
         for position in sorted(set(range(count + 1)) - {self._position}, key=self._distance):
             slices = self._slicesAt(position)

@@ -1,6 +1,8 @@
-"""A stroke right after undoing a run is the only edit there is."""
+"""Undoing runs, and what is drawn or released before and after, is told from edits."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import slicer
 import slicer.util
 from editing import Editor, reviewed
 from nodes import add_volume
+from phantom import make_card
 from segmenting import Bench
 
 from GDLASegmenterLib.LabelLayer import LABELMAP
@@ -121,3 +124,47 @@ def test_segments_that_are_on_another_grid_for_a_while_do_no_harm(volume_node, e
         pass
     segment.AddRepresentation(LABELMAP, image)
     assert reviewed(node, volume_node).protected == frozenset()
+
+
+def test_doing_again_several_runs_gives_back_what_each_left(bench, volume_node, editor, node):
+    bench.segment(volume_node, outputNode=node)
+    editor.dot(node, "liver", (1, 3, 4))
+    reviewed(node, volume_node).release(1)
+    for act in (editor.logic.Undo,) * 3:
+        act()
+    assert reviewed(node, volume_node).edited == frozenset()
+    np.testing.assert_array_equal(recorded(node), FIRST)
+    editor.logic.Redo()
+    assert reviewed(node, volume_node).edited == frozenset()
+    np.testing.assert_array_equal(recorded(node), SECOND)
+    editor.logic.Redo()
+    assert reviewed(node, volume_node).edited == frozenset()
+    np.testing.assert_array_equal(recorded(node), THIRD)
+
+
+def test_undoing_a_run_that_was_cleaned_up_is_no_edit(scene, volume_node, editor):
+    mess = np.zeros(SHAPE, np.uint8)
+    mess[1:4, 1:4, 1:4] = 1
+    mess[5, 6, 7] = 1
+    bench = Bench(scene, lambda volume: mess, save_state_for_undo=editor.save_state)
+    node = bench.segment(volume_node).segmentationNode
+    editor.edit(node)
+    bench.segment(volume_node, outputNode=node, largestComponent=True)
+    assert not recorded(node)[5].any() and recorded(node)[2].any()
+    for act in (editor.logic.Undo, editor.logic.Redo) * 2:
+        act()
+        assert reviewed(node, volume_node).protected == frozenset()
+
+
+def test_releasing_a_slice_releases_the_edits_of_all_models(scene, volume_node, editor, node):
+    other = dataclasses.replace(make_card(("vein", "duct")), name="vessels")
+    Bench(scene, lambda volume: FIRST % 3, other).segment(volume_node, outputNode=node)
+    for name in ("liver", "vein"):
+        editor.dot(node, name, (4, 3, 4))
+    found = reviewed(node, volume_node)
+    assert found.editedOf("abdomen") == found.editedOf("vessels") == {4}
+    found.release(4)
+    assert found.protected == frozenset()
+    for name in ("liver", "vein"):
+        editor.dot(node, name, (1, 3, 4))  # whoever looks again leaves it released
+    assert reviewed(node, volume_node).protected == {1}
