@@ -275,6 +275,9 @@ class ReviewedSlices:
                     index: boxOf(record.array(grid), grid.extent, self._slab(axis, index))
                     for index in move.slices
                 }
+                # What is edited then is not looked for in another place of the history: two may
+                # have most slices alike, and that would never end.
+                record.markSeen(segmentation)
                 yield from history.follow(move, places)
                 record.announce()
                 along = ReviewedSlices(self._node, grid, axis)
