@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytest.importorskip("yaml")
+
 sys.path.append(str(Path(__file__).resolve().parents[2] / "Testing/bench"))
 
 from propagation_gains import gain, overlaps, summary

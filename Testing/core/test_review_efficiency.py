@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from phantom import make_card
 
+pytest.importorskip("PIL")
+
 sys.path.append(str(Path(__file__).resolve().parents[2] / "Testing/bench"))
 
 from review_efficiency_curve import (
