@@ -17,10 +17,14 @@ PIP_ARGS ?=
 
 VENV := .venv
 RUNTIME := .venv-runtime
+SERVER := .venv-server
 BIN := $(VENV)/bin
 PIP_INSTALL := -m pip install --disable-pip-version-check $(PIP_ARGS) --constraint constraints.txt
 INSTALL := $(BIN)/python $(PIP_INSTALL)
 PACKAGING := pyproject.toml setup.py constraints.txt
+
+# The tests' own Triton Inference Server, of which nothing but the server itself is used.
+TRITON := "nvidia-pytriton; sys_platform == 'linux' and platform_machine == 'x86_64'"
 
 DEMO := demo-output/ct-abdomen
 
@@ -34,7 +38,7 @@ demo: $(VENV)/.demo-ready
 	    --overlay $(DEMO).png --force
 
 # Files in parallel; one thread each, for OpenMP's threads slow each other down beside other work.
-test: $(VENV)/.test-ready
+test: $(VENV)/.test-ready $(SERVER)/.ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test-runtime: $(RUNTIME)/.ready
@@ -64,7 +68,7 @@ demo-mr-head: $(VENV)/.test-ready
 	$(BIN)/python recipes/demo-mr-head/evaluate.py runs/demo-mr-head/final.safetensors
 
 clean:
-	rm -rf $(VENV) $(RUNTIME) demo-output build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(RUNTIME) $(SERVER) demo-output build dist *.egg-info .pytest_cache .ruff_cache
 	find GDLACore Testing docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 %/pyvenv.cfg:
@@ -88,7 +92,17 @@ $(VENV)/.test-ready: $(VENV)/.demo-ready
 	@echo "==> Installing PyTorch, and what training and the tests need"
 	$(INSTALL) torch safetensors pyyaml huggingface_hub
 	$(INSTALL) --no-deps timm
-	$(INSTALL) h5py lightning monai --editable '.[cpu,cli,dev]'
+	$(INSTALL) h5py lightning monai --editable '.[cpu,cli,dicom,ray,remote,dev]'
+	$(INSTALL) --no-deps $(TRITON)
+	@touch $@
+
+# What a model runs in within that server, whose Python backend gives numpy 2 wrong arrays. There is
+# no such numpy for Python 3.13.
+$(SERVER)/.ready: $(SERVER)/pyvenv.cfg $(PACKAGING)
+	@echo "==> Installing what the tests' server runs models with"
+	grep --invert-match --regexp=^numpy --regexp=^scipy constraints.txt > $(SERVER)/constraints.txt
+	$(SERVER)/bin/python -m pip install --disable-pip-version-check $(PIP_ARGS) \
+	    --constraint $(SERVER)/constraints.txt "numpy<2; python_version < '3.13'" scipy onnxruntime
 	@touch $@
 
 # What hospitals install: no PyTorch, no training, not even the niceties of the command line.
