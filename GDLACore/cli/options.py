@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from GDLACore.errors import GDLAError
+
+if TYPE_CHECKING:
+    from GDLACore.remote import RemoteServer
 
 # Those of GDLACore.engine and GDLACore.export, which it would take too long to import for --help.
 DEVICES = ("auto", "cpu", "cuda", "directml", "coreml", "openvino", "tensorrt")
 RUNTIMES = ("auto", "onnx", "torch")
 PRECISIONS = ("fp32", "fp16")
+
+# Not an argument: those of a running program can be read by everybody on the computer.
+TOKEN_VARIABLE = "GDLA_SERVER_TOKEN"
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +55,54 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=positive_number,
         help="slices that a CPU works on at a time (default: one on each core)",
+    )
+
+
+def add_server_options(parser: argparse.ArgumentParser) -> None:
+    """Let another computer do the work; ``server_of`` reads what was typed."""
+    parser.add_argument(
+        "--server",
+        metavar="URL",
+        help="have a server that speaks the Open Inference Protocol do the work, such as "
+        f"https://gpu.hospital.org; a token, where it wants one, is taken from {TOKEN_VARIABLE}",
+    )
+    add_ca_file(parser)
+    parser.add_argument(
+        "--fall-back",
+        action="store_true",
+        help="go on on this computer, as --device and --runtime say, if the server fails",
+    )
+
+
+def add_ca_file(parser: argparse.ArgumentParser) -> None:
+    """Let the certificates that the server is checked against be named."""
+    parser.add_argument(
+        "--ca-file",
+        metavar="FILE",
+        type=named_path,
+        help="the certificates (PEM) that vouch for the server, where this computer has them not",
+    )
+
+
+def server_of(arguments: argparse.Namespace) -> RemoteServer | None:
+    """Return the server that the arguments of ``add_server_options`` name, or None for none.
+
+    Raises GDLAError if that is no server's address, or if something is said about a server but not
+    which one it is.
+    """
+    if arguments.server is None:
+        for said, option in (arguments.ca_file, "--ca-file"), (arguments.fall_back, "--fall-back"):
+            if said:
+                raise GDLAError(f"{option} says nothing without a server.", "Add --server URL.")
+        return None
+    # Only here: --help must not wait for it.
+    from GDLACore.remote import RemoteServer
+
+    return RemoteServer(
+        arguments.server,
+        token=os.environ.get(TOKEN_VARIABLE, "").strip() or None,
+        ca_file=None if arguments.ca_file is None else str(arguments.ca_file),
+        fall_back=arguments.fall_back,
     )
 
 
