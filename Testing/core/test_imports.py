@@ -40,6 +40,7 @@ DIRECTION = {
     "engine": {"engine", "imaging", "weights", "export", "installation"},
     "pipeline": {"pipeline", "engine", "imaging"},
     "calibration": {"calibration", "pipeline", "engine", "imaging"},
+    "serving": {"serving", "engine", "imaging", "weights", "export"},
     "storage": {"storage", "weights", "export", "calibration"},
     "offline": {"offline", "storage", "installation"},
     "review": {"review", "engine", "imaging"},
