@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from GDLACore.imaging.slice_stack import (
     positions_along_normal,
     stack_geometry,
 )
-from GDLACore.imaging.volume import Volume, ras_from_lps, ras_from_sitk
+from GDLACore.imaging.volume import DicomFrame, Volume, ras_from_lps, ras_from_sitk
 
 _LOG = logging.getLogger(__name__)
 
@@ -129,6 +129,7 @@ def _read_one(header: Header, frame: int | None, name: str) -> Volume:
     reader = open_header(header.path, _GDCM)
     matrix = ras_from_sitk(reader)
     array = _values(reader, header)
+    order = list(range(array.shape[0]))
     if len(header.planes) == array.shape[0] == header.frames:
         groups = group_by_position(positions_along_normal(header.planes, name), name)
         order = _one_per_position(groups, frame, name)
@@ -136,9 +137,9 @@ def _read_one(header: Header, frame: int | None, name: str) -> Volume:
         if order != list(range(array.shape[0])):
             array = array[order]
     elif frame is not None:
-        chosen = frame_of(frame, array.shape[0], name)
-        array = array[chosen : chosen + 1]
-    return Volume(array, matrix, name, header.modality)
+        order = [frame_of(frame, array.shape[0], name)]
+        array = array[order[0] : order[0] + 1]
+    return Volume(array, matrix, name, header.modality, _frames(header, order))
 
 
 def _read_stack(headers: list[Header], frame: int | None, name: str) -> Volume:
@@ -161,7 +162,12 @@ def _read_stack(headers: list[Header], frame: int | None, name: str) -> Volume:
     else:
         _LOG.warning("%s: slices have no position and are ordered by their numbers", name)
         matrix = _unplaced(headers[0])
-    return Volume(_read_slices(headers), matrix, name, headers[0].modality)
+    frames = tuple(frame for header in headers for frame in _frames(header, [0]))
+    return Volume(_read_slices(headers), matrix, name, headers[0].modality, frames)
+
+
+def _frames(header: Header, indices: Sequence[int]) -> tuple[DicomFrame, ...]:
+    return tuple(DicomFrame(header.path, index + 1, header.instance_uid) for index in indices)
 
 
 def _one_per_position(groups: list[list[int]], frame: int | None, name: str) -> list[int]:

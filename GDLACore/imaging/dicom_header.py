@@ -128,14 +128,24 @@ def _planes(dataset: Dataset, frames: int) -> tuple[Plane, ...]:
     if frames == 1 and "PerFrameFunctionalGroupsSequence" not in dataset:
         plane = _plane([dataset])
         return () if plane is None else (plane,)
-    shared = _group(dataset, "SharedFunctionalGroupsSequence", 0)
     planes = []
     for index in range(frames):
-        plane = _plane([*_group(dataset, "PerFrameFunctionalGroupsSequence", index), *shared])
+        plane = _plane(frame_macros(dataset, index))
         if plane is None:
             return ()
         planes.append(plane)
     return tuple(planes)
+
+
+def frame_macros(dataset: Dataset, index: int) -> list[Dataset]:
+    """Return where the geometry of frame ``index``, from 0, stands: its own items, then the shared.
+
+    Empty for a file of one image, which has it in itself.
+    """
+    return [
+        *_group(dataset, "PerFrameFunctionalGroupsSequence", index),
+        *_group(dataset, "SharedFunctionalGroupsSequence", 0),
+    ]
 
 
 def _group(dataset: Dataset, keyword: str, index: int) -> list[Dataset]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,18 @@ if TYPE_CHECKING:
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
+@dataclass(frozen=True)
+class DicomFrame:
+    """One picture of a DICOM file: the file's ``number``th, from 1, as DICOM counts.
+
+    ``instance_uid`` is what the file called itself when it was read, empty if it did not.
+    """
+
+    path: Path
+    number: int
+    instance_uid: str = field(repr=False)
+
+
 @dataclass(frozen=True, eq=False)
 class Volume:
     """A grey or colour image on a grid in patient space.
@@ -23,6 +36,8 @@ class Volume:
     ``array`` is indexed ``[k, j, i]`` (grey) or ``[k, j, i, c]`` with c = 3 (colour), in the type
     and the order in which it is stored; it may be read-only. ``ijk_to_ras`` (4x4, mm) maps
     ``(i, j, k, 1)`` to RAS. ``modality`` is the DICOM code ("CT", "MR", "US", ...) where known.
+    ``frames`` are the pictures that the slices along k were read from, pixel for pixel, or empty if
+    they are not from DICOM: what is written as DICOM refers to them.
 
     Raises VolumeError if the array is empty, not numeric or of another rank, if it has a number of
     channels other than three, or if the matrix is not an invertible affine map.
@@ -32,6 +47,7 @@ class Volume:
     ijk_to_ras: np.ndarray
     name: str
     modality: str | None = None
+    frames: tuple[DicomFrame, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         matrix = np.array(self.ijk_to_ras, dtype=np.float64)
