@@ -63,10 +63,10 @@ class RunningTriton:
     """A server that is ready. Use it in a ``with`` statement, or call ``stop``."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], port: int, log: Path, shared_memory: str
+        self, process: subprocess.Popen[bytes], address: str, log: Path, shared_memory: str
     ) -> None:
-        self.port = port
-        self.url = f"http://{HOST}:{port}"
+        self.port = int(address.rpartition(":")[2])
+        self.url = f"http://{address}"
         self._process = process
         self._log = log
         self._shared_memory = shared_memory
@@ -124,8 +124,10 @@ class RunningTriton:
         self.stop()
 
 
-def start_triton(repository: Path, tmp: Path, port: int | None = None) -> RunningTriton:
-    """Return a server of the models in ``repository`` that listens at 127.0.0.1 and is ready.
+def start_triton(
+    repository: Path, tmp: Path, port: int | None = None, host: str = HOST
+) -> RunningTriton:
+    """Return a server of the models in ``repository`` that listens at ``host`` and is ready.
 
     ``tmp`` is a folder for its log and its parts; a second server needs another, unless the first
     has ended. ``port`` is any free one if None. The caller stops it. Skips the test where the wheel
@@ -142,7 +144,7 @@ def start_triton(repository: Path, tmp: Path, port: int | None = None) -> Runnin
         f"--model-repository={repository}",
         f"--backend-directory={backends}",
         f"--backend-config=python,shm-region-prefix-name={shared_memory}",
-        f"--http-address={HOST}",
+        f"--http-address={host}",
         f"--http-port={port}",
         "--allow-grpc=false",
         "--allow-metrics=false",
@@ -158,7 +160,7 @@ def start_triton(repository: Path, tmp: Path, port: int | None = None) -> Runnin
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    triton = RunningTriton(process, port, log, shared_memory)
+    triton = RunningTriton(process, f"{host}:{port}", log, shared_memory)
     try:
         triton.wait_until_ready()
     except BaseException:
