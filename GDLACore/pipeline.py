@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
 
+from GDLACore.arrivals import arrivals
 from GDLACore.engine.protocol import Engine, label_type
 from GDLACore.imaging.components import keep_largest_components
 from GDLACore.imaging.intensity import Normaliser, normaliser
@@ -27,7 +30,10 @@ _LARGEST_BATCH = 64
 
 @dataclass(frozen=True)
 class Progress:
-    """``done`` of ``total`` steps: slices ("segmenting") or structures ("cleaning")."""
+    """``done`` of ``total`` steps: slices ("segmenting") or structures ("cleaning").
+
+    It may come again with nothing new in it, to whoever waits for slices and may want to stop.
+    """
 
     phase: str
     done: int
@@ -35,6 +41,9 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
+
+# From stored slices to their labels.
+_Work = Callable[[Sequence[int]], "SliceResult"]
 
 
 def _ignore(progress: Progress) -> None:
@@ -116,6 +125,23 @@ def segment_slices_with_confidence(
     return SliceResult(tuple(indices), labels, prepared.view, confidence)
 
 
+def segment_batches(
+    prepared: PreparedVolume,
+    engine: Engine,
+    batches: Iterator[Sequence[int]],
+    options: SegmentOptions,
+) -> Iterator[SliceResult | None]:
+    """Yield the labels of each of ``batches`` of stored slices, as ``options`` say them.
+
+    One after the other; or, from an engine that takes several at a time, in the order of arrival,
+    with None a few times a second while none arrives. Closing the iterator waits for none.
+
+    Raises what ``segment_slices`` raises.
+    """
+    work = _work(prepared, engine, options)
+    return _results(engine, batches, work, lambda: engine.in_flight)
+
+
 def segment(
     volume: Volume,
     engine: Engine,
@@ -124,9 +150,11 @@ def segment(
 ) -> Iterator[Progress | SliceResult]:
     """Segment ``volume``: return an iterator over each finished batch, and after it the progress.
 
-    The caller may stop iterating at any time; nothing needs to be cleaned up. Post-processing over
-    the whole volume is ``segment_volume``'s business. ``corrections`` are what the user made of
-    slices, which tells of the slices between and beside them: see ``review.corrections``.
+    The caller may stop iterating at any time; nothing needs to be cleaned up. Batches come in the
+    order of ``options``, or in that of arrival from an engine that takes several at a time; while
+    none arrives, the progress comes again. Post-processing over the whole volume is
+    ``segment_volume``'s business. ``corrections`` are what the user made of slices, which tells of
+    the slices between and beside them: see ``review.corrections``.
 
     Raises VolumeError, at once, if the volume does not suit the model or the options or the
     corrections do not suit the volume; the iterator raises EngineError if the network cannot be
@@ -143,29 +171,59 @@ def segment_prepared(
 ) -> Iterator[Progress | SliceResult]:
     """Segment as ``segment`` does what was prepared for ``engine``'s card before."""
     indices = _requested(options, prepared)
+    work = _work(prepared, engine, options)
     if not corrections:
-        return _segment(prepared, engine, options, indices)
+        return _segment(engine, options, indices, work, lambda: engine.in_flight)
     # Only here: it needs libraries that take long to import.
     from GDLACore.review.corrections import Corrections
 
     ready = Corrections(prepared, engine, options.borders, corrections)
     # One by one: registration takes longer than the network, and cancelling must not wait for it.
-    events = _segment(prepared, engine, dataclasses.replace(options, batch_size=1), indices)
-    return (event if isinstance(event, Progress) else ready.applied(event) for event in events)
+    options = dataclasses.replace(options, batch_size=1)
+    # And one at a time: neighbours ask for the same of the corrected slice between them.
+    return _segment(engine, options, indices, lambda batch: ready.applied(work(batch)), lambda: 1)
 
 
 def _segment(
-    prepared: PreparedVolume, engine: Engine, options: SegmentOptions, indices: list[int]
+    engine: Engine,
+    options: SegmentOptions,
+    indices: list[int],
+    work: _Work,
+    in_flight: Callable[[], int],
 ) -> Iterator[Progress | SliceResult]:
-    work = segment_slices_with_confidence if options.confidence else segment_slices
     done = 0
-    while done < len(indices):
+    with closing(_results(engine, _batches(engine, options, indices), work, in_flight)) as results:
+        for result in results:
+            if result is not None:
+                done += len(result.indices)
+                yield result
+            yield Progress("segmenting", done, len(indices))
+
+
+def _batches(engine: Engine, options: SegmentOptions, indices: list[int]) -> Iterator[list[int]]:
+    begun = 0
+    while begun < len(indices):
         # Asked anew each time: an engine that ran out of memory has become more modest.
         size = min(options.batch_size or engine.batch_size, _LARGEST_BATCH)
-        batch = sorted(indices[done : done + size])
-        done += len(batch)
-        yield work(prepared, engine, batch, options.borders)
-        yield Progress("segmenting", done, len(indices))
+        batch = sorted(indices[begun : begun + size])
+        begun += len(batch)
+        yield batch
+
+
+def _work(prepared: PreparedVolume, engine: Engine, options: SegmentOptions) -> _Work:
+    work = segment_slices_with_confidence if options.confidence else segment_slices
+    return partial(work, prepared, engine, borders=options.borders)
+
+
+def _results(
+    engine: Engine, batches: Iterator[Sequence[int]], work: _Work, in_flight: Callable[[], int]
+) -> Iterator[SliceResult | None]:
+    tasks = (partial(work, batch) for batch in batches)
+    if engine.in_flight > 1:
+        yield from arrivals(tasks, in_flight)
+    else:
+        for task in tasks:
+            yield task()
 
 
 def segment_volume(

@@ -23,6 +23,8 @@ Work = Callable[[np.ndarray], tuple[np.ndarray, ...]]
 class SliceEngine(ABC):
     """An ``Engine`` (see there) that lacks only what one library does in its own way."""
 
+    in_flight = 1
+
     def __init__(self, card: ModelCard) -> None:
         self.card = card
         self.batch_size = 1

@@ -19,6 +19,14 @@ class Engine(Protocol):
     def batch_size(self) -> int:
         """How many slices the device takes at a time; fewer once its memory has run out."""
 
+    @property
+    def in_flight(self) -> int:
+        """How many batches may be asked for at a time, each on a thread of its own.
+
+        1 but for an engine on another computer, which has others to answer as well and is reached
+        over a line that is to be kept busy.
+        """
+
     def predict(self, slices: np.ndarray, borders: str) -> np.ndarray:
         """Return labels [n, h, w], of ``label_type``, of ``slices`` [n, c, h, w].
 

@@ -86,9 +86,11 @@ def _put_slices(
                     event.view.put(confidence, event.indices, event.confidence)
                 finished = event
                 continue
-            indices += finished.indices
-            axis = finished.view.axes[0]
-            send(SlicesDone(task.item.job, axis, finished.indices, event.done, event.total))
+            if finished is not None:  # or else it is waiting for an engine far away
+                indices += finished.indices
+                axis = finished.view.axes[0]
+                send(SlicesDone(task.item.job, axis, finished.indices, event.done, event.total))
+                finished = None
             if event.done < event.total:
                 task.stop_if_cancelled()
     return sorted(indices)

@@ -14,6 +14,7 @@ class ThresholdEngine:
     """Calls the brighter half of CT values liver."""
 
     batch_size = 2
+    in_flight = 1
 
     def __init__(self, card: ModelCard) -> None:
         self.card = card

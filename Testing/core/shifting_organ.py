@@ -47,6 +47,8 @@ def shifting_organ(
 class BlindEngine:
     """Sees the other structure, but takes the organ for background, and is sure of it."""
 
+    in_flight = 1
+
     def __init__(self, card: ModelCard = CARD, batch_size: int = 2) -> None:
         self.card = card
         self.batch_size = batch_size

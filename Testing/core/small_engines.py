@@ -20,6 +20,8 @@ from GDLACore.weights.shapes import weight_shapes
 class RecordingEngine:
     """Calls what is brighter than the middle of the window the first structure."""
 
+    in_flight = 1
+
     def __init__(self, card: ModelCard, batch_size: int = 2) -> None:
         self.card = card
         self.batch_size = batch_size

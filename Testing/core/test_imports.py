@@ -13,6 +13,7 @@ PACKAGE = ROOT / "GDLACore"
 
 # Everyone may import these; they themselves import nothing but the standard library and numpy.
 FOUNDATION = {
+    "arrivals",
     "atomic",
     "errors",
     "options",
@@ -31,6 +32,7 @@ DIRECTION = {
     "options": set(),
     "owned_folder": set(),
     "process_tree": set(),
+    "arrivals": set(),
     "__init__": set(),
     "model": {"errors", "resources", "model"},
     "imaging": {"imaging"},

@@ -37,6 +37,7 @@ class SteppedEngine:
     """Calls the brighter half liver; ``step`` is called before each batch of two slices."""
 
     batch_size = 2
+    in_flight = 1
 
     def __init__(self, card: ModelCard = CARD, step: Callable[[], None] = lambda: None) -> None:
         self.card = card

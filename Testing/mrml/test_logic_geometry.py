@@ -39,6 +39,7 @@ class Reader:
 
     card = CARD
     batch_size = 5
+    in_flight = 1
 
     def predict(self, slices: np.ndarray, borders: str) -> np.ndarray:
         lower, upper = CARD.intensity.lower, CARD.intensity.upper

@@ -1,0 +1,178 @@
+"""Work in flight: what arrives comes at once, and nobody waits for what never does."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import pytest
+
+from GDLACore.arrivals import arrivals
+
+DEADLINE_S = 30
+SOON_S = 0.001
+
+
+class Errands:
+    """Tasks that return their number when a test lets them; ``begun`` are those that have begun."""
+
+    def __init__(self) -> None:
+        self.begun: list[int] = []
+        self.asked = 0
+        self._changed = threading.Condition()
+        self._released: dict[int, Exception | None] = {}
+
+    def tasks(self, number: int | None = None) -> Iterator[Callable[[], int]]:
+        for task in count() if number is None else range(number):
+            self.asked += 1
+            yield lambda task=task: self._run(task)
+
+    def _run(self, task: int) -> int:
+        with self._changed:
+            self.begun.append(task)
+            self._changed.notify_all()
+            assert self._changed.wait_for(lambda: task in self._released, DEADLINE_S)
+        if error := self._released[task]:
+            raise error
+        return task
+
+    def release(self, *tasks: int, error: Exception | None = None) -> None:
+        with self._changed:
+            self._released.update(dict.fromkeys(tasks, error))
+            self._changed.notify_all()
+
+    def wait_for(self, begun: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.begun) >= begun, DEADLINE_S)
+
+
+@pytest.fixture
+def errands() -> Iterator[Errands]:
+    errands = Errands()
+    yield errands
+    errands.release(*range(errands.asked))
+    for thread in crew():
+        thread.join(DEADLINE_S)
+        assert not thread.is_alive()
+
+
+def crew() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "gdla-in-flight"]
+
+
+def next_result(results: Iterator[int | None]) -> int:
+    return next(result for result in results if result is not None)
+
+
+def test_what_arrives_first_comes_first(errands):
+    results = arrivals(errands.tasks(4), lambda: 3, SOON_S)
+    assert next(results) is None
+    for task in 2, 0, 3, 1:
+        errands.release(task)
+        assert next_result(results) == task
+    assert list(results) == []
+
+
+def test_no_more_are_in_flight_than_wanted_and_they_begin_in_their_order(errands):
+    results = arrivals(errands.tasks(), lambda: 3, SOON_S)
+    assert next(results) is None
+    errands.wait_for(3)
+    assert (sorted(errands.begun), errands.asked) == ([0, 1, 2], 3)
+    errands.release(1)
+    assert next_result(results) == 1
+    errands.wait_for(4)
+    assert (sorted(errands.begun), errands.asked) == ([0, 1, 2, 3], 4)
+    results.close()
+
+
+def test_a_caller_who_takes_nothing_is_not_swamped(errands):
+    results = arrivals(errands.tasks(), lambda: 2, SOON_S)
+    assert next(results) is None
+    errands.release(*range(100))
+    errands.wait_for(2)
+    assert errands.asked == 2
+    assert {next_result(results), next_result(results)} <= {0, 1, 2}
+    assert errands.asked <= 4
+    results.close()
+
+
+def test_the_number_in_flight_may_change_while_they_fly(errands):
+    most = 4
+    results = arrivals(errands.tasks(), lambda: most, SOON_S)
+    assert next(results) is None
+    most = 1
+    for done, task in enumerate((0, 1, 2), 1):
+        errands.release(task)
+        assert next_result(results) == task
+        assert errands.asked == 4, f"{done} of 4 have come"
+    errands.release(3)
+    assert next_result(results) == 3
+    assert errands.asked == 5
+    results.close()
+
+
+def test_waiting_gives_the_caller_a_turn_again_and_again(errands):
+    results = arrivals(errands.tasks(1), lambda: 1, SOON_S)
+    assert [next(results) for _ in range(5)] == [None] * 5
+    errands.release(0)
+    assert next_result(results) == 0
+
+
+def test_an_error_comes_while_others_are_still_in_flight_and_no_more_begin(errands):
+    results = arrivals(errands.tasks(), lambda: 3, SOON_S)
+    assert next(results) is None
+    errands.release(1, error=ValueError("the server is gone"))
+    with pytest.raises(ValueError, match="the server is gone"):
+        list(results)
+    assert list(results) == []
+    errands.release(0, 2)
+    assert errands.asked == 3
+
+
+def test_an_error_in_giving_out_the_tasks_comes_too():
+    def tasks() -> Iterator[Callable[[], int]]:
+        yield lambda: 1
+        raise KeyError("no more")
+
+    with pytest.raises(KeyError, match="no more"):
+        list(arrivals(tasks(), lambda: 2))
+
+
+def test_closing_waits_for_nothing_and_begins_nothing(errands):
+    results = arrivals(errands.tasks(), lambda: 2, SOON_S)
+    assert next(results) is None
+    errands.wait_for(2)
+    results.close()
+    assert errands.asked == 2
+    errands.release(0, 1)
+    for thread in crew():
+        thread.join(DEADLINE_S)
+    assert sorted(errands.begun) == [0, 1]
+
+
+def test_threads_end_with_the_last_result_and_hold_nothing():
+    class Volume:
+        pass
+
+    volume = Volume()
+    watch = weakref.ref(volume)
+
+    def tasks(volume: Volume) -> Iterator[Callable[[], int]]:
+        yield lambda: id(volume)
+        yield lambda: id(volume)
+
+    assert len(list(arrivals(tasks(volume), lambda: 1))) == 2
+    del volume
+    for thread in crew():
+        thread.join(DEADLINE_S)
+    gc.collect()
+    assert watch() is None
+
+
+def test_nothing_to_do_ends_at_once_and_starts_nothing():
+    before = threading.active_count()
+    assert list(arrivals(iter(()), lambda: 8)) == []
+    assert threading.active_count() == before
