@@ -10,6 +10,7 @@ import numpy as np
 
 from GDLACore.atomic import replacing, unwritable
 from GDLACore.errors import OutputError
+from GDLACore.imaging.dicom_seg import write_dicom_seg
 from GDLACore.imaging.label_files import (
     write_metaimage,
     write_nifti,
@@ -24,6 +25,8 @@ from GDLACore.model.card import ModelCard
 _SEGMENTATION = ".seg.nrrd"  # 3D Slicer goes by the name when it reads one
 
 LABEL_SUFFIXES = (_SEGMENTATION, ".nii.gz", ".nii", ".nrrd", ".mha")
+DICOM_SUFFIX = ".dcm"
+SEGMENTATION_SUFFIXES = (*LABEL_SUFFIXES, DICOM_SUFFIX)
 CONFIDENCE_SUFFIXES = (".nrrd", ".nii.gz")
 
 # Headers that name the file with the voxels.
@@ -45,14 +48,18 @@ def write_segmentation(
     """Write ``labels`` [k, j, i], values 0 to ``len(card.labels)``, on the grid of ``volume``.
 
     ``.seg.nrrd`` is a segmentation for 3D Slicer with names, colours and terminology; ``.nii.gz``,
-    ``.nii``, ``.nrrd`` and ``.mha`` are plain label maps. The file appears whole or not at all.
-    Raises OutputError if it cannot be written.
+    ``.nii``, ``.nrrd`` and ``.mha`` are plain label maps. ``.dcm`` is a DICOM segmentation of a
+    volume that was read from DICOM; see ``dicom_seg.write_dicom_seg``. The file appears whole or
+    not at all. Raises OutputError if it cannot be written.
     """
     path = Path(path)
     if labels.shape != volume.array.shape[:3]:
         raise ValueError(f"labels {labels.shape} are not on the grid {volume.array.shape[:3]}")
-    check_output(path, inputs=(), overwrite=overwrite)
+    check_output(path, inputs=(), overwrite=overwrite, suffixes=SEGMENTATION_SUFFIXES)
     labels = labels.astype(np.uint8 if card.classes <= 256 else np.uint16, copy=False)
+    if _suffix(path, SEGMENTATION_SUFFIXES) == DICOM_SUFFIX:
+        write_dicom_seg(path, labels, volume, card)
+        return path
     with replacing(path) as part, part.open("wb") as file:
         match _suffix(path, LABEL_SUFFIXES):
             case ".seg.nrrd":

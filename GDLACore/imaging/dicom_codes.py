@@ -1,0 +1,109 @@
+"""A card's structures in DICOM's terms: codes, texts within their bounds, and who found them.
+
+highdicom is imported only here and in what writes objects, when one is written.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from GDLACore import __version__
+from GDLACore.errors import OutputError
+from GDLACore.model.card import Code, Label, ModelCard
+
+if TYPE_CHECKING:
+    from highdicom import AlgorithmIdentificationSequence
+    from highdicom.seg import SegmentDescription
+    from highdicom.sr import CodedConcept
+
+SOFTWARE = "GDLASegmenter"
+SERIAL_NUMBER = "0"  # DICOM wants one, software has none
+CAUTION = "Not for clinical use."
+
+_LONG_STRING = 64  # characters of an LO value (PS3.5, 6.2)
+_SHORT_STRING = 16  # of an SH value
+
+
+def highdicom_module() -> ModuleType:
+    """Return highdicom. Raises OutputError if it is not installed."""
+    try:
+        import highdicom  # which takes its time, and other formats do without
+        import highdicom.seg
+        import highdicom.sr
+    except ImportError as error:
+        raise OutputError(
+            "highdicom, which writes DICOM segmentations and reports, is not installed.",
+            "Install it with: pip install highdicom.",
+        ) from error
+    return highdicom
+
+
+def long_string(text: str) -> str:
+    """Return ``text`` as one value of a long string: a line of 64 characters at most.
+
+    A backslash would separate two values.
+    """
+    return " ".join(text.replace("\\", "/").split())[:_LONG_STRING].rstrip()
+
+
+def concept(code: Code) -> CodedConcept:
+    """Return ``code`` as DICOM keeps codes. Raises OutputError if its scheme has too long a name.
+
+    Code values of more than 16 characters are long or URN code values (PS3.3, 8.1).
+    """
+    from highdicom.sr import CodedConcept
+
+    if len(code.scheme) > _SHORT_STRING:
+        raise OutputError(
+            f"The coding scheme {code.scheme} of the model's card has a longer name than the "
+            f"{_SHORT_STRING} characters that DICOM allows.",
+            "Shorten it in the card, or write another format, such as .seg.nrrd.",
+        )
+    return CodedConcept(code.value, long_string(code.scheme), long_string(code.meaning))
+
+
+def algorithm(card: ModelCard) -> AlgorithmIdentificationSequence:
+    """Return the identification of ``card``'s model as what drew the segments."""
+    from highdicom import AlgorithmIdentificationSequence
+    from pydicom.sr.codedict import codes
+
+    parameters = {"network": str(card.architecture), "software": f"{SOFTWARE} {__version__}"}
+    if card.sha256 is not None:
+        parameters["weights-sha256"] = card.sha256
+    return AlgorithmIdentificationSequence(
+        name=long_string(card.name),
+        family=codes.cid7162.ArtificialIntelligence,
+        version=long_string(card.version),
+        source=SOFTWARE,
+        parameters=parameters,
+    )
+
+
+def segment_description(label: Label, card: ModelCard) -> SegmentDescription:
+    """Return the description of the segment of ``label``, numbered as the label's value."""
+    from highdicom.color import CIELabColor
+    from highdicom.seg import SegmentDescription
+
+    terms = label.terminology
+    description = SegmentDescription(
+        segment_number=label.value,
+        segment_label=long_string(label.name),
+        segmented_property_category=concept(terms.category),
+        segmented_property_type=concept(terms.type),
+        algorithm_type="AUTOMATIC",
+        algorithm_identification=algorithm(card),
+        anatomic_regions=None if terms.region is None else [concept(terms.region)],
+        display_color=CIELabColor.from_rgb(*label.color),
+    )
+    if terms.type_modifier is not None:
+        description.SegmentedPropertyTypeCodeSequence[
+            0
+        ].SegmentedPropertyTypeModifierCodeSequence = [concept(terms.type_modifier)]
+    if terms.region is not None and terms.region_modifier is not None:
+        description.AnatomicRegionSequence[0].AnatomicRegionModifierSequence = [
+            concept(terms.region_modifier)
+        ]
+    if label.note:
+        description.SegmentDescription = label.note
+    return description

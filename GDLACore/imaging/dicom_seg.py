@@ -1,0 +1,143 @@
+"""DICOM segmentations (``.dcm``): labels as a PACS keeps them, beside the images they belong to.
+
+One binary segment per structure of the card, numbered as its label, on the very frames of the
+images: their positions are copied, so that missing slices, uneven spacing and a tilted gantry stay
+what they are. The object is of the images' patient and study, and a series of its own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from GDLACore import __version__
+from GDLACore.atomic import replacing
+from GDLACore.errors import GDLAError, OutputError
+from GDLACore.imaging.dicom_codes import (
+    CAUTION,
+    SERIAL_NUMBER,
+    SOFTWARE,
+    highdicom_module,
+    long_string,
+    segment_description,
+)
+from GDLACore.imaging.dicom_source import SourceFrame, quiet, source_frames
+from GDLACore.imaging.volume import Volume
+from GDLACore.model.card import ModelCard
+
+if TYPE_CHECKING:
+    from highdicom.seg import Segmentation
+    from pydicom.dataset import Dataset
+
+_SERIES_OFFSET = 1000  # our series' number is that of the images plus this
+_SEXES = ("", "M", "F", "O")
+_UTF_8 = "ISO_IR 192"
+_CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+
+
+def check_dicom_source(volume: Volume) -> None:
+    """Raise OutputError if a DICOM segmentation of ``volume`` could not be written later."""
+    highdicom_module()
+    source_frames(volume)
+
+
+def write_dicom_seg(path: Path, labels: np.ndarray, volume: Volume, card: ModelCard) -> None:
+    """Write ``labels`` [k, j, i], values 0 to ``len(card.labels)``, as a DICOM segmentation.
+
+    ``volume`` was read from DICOM files, which are still there. Structures that no voxel has are
+    listed and have no frame; if there is nothing at all, each has one empty frame, because a
+    segmentation without frames is not allowed. The file appears whole or not at all and replaces
+    another. Raises OutputError if it cannot be written.
+    """
+    highdicom_module()
+    sources = source_frames(volume)
+    with quiet():
+        try:
+            segmentation = _segmentation(labels, sources, card)
+        except GDLAError:
+            raise
+        except Exception as error:  # highdicom reports wrong headers by many exception types
+            raise OutputError(
+                f"The headers of {volume.name} are not what DICOM demands, so that no DICOM "
+                f"segmentation can refer to them ({type(error).__name__}).",
+                "Write another format, such as .seg.nrrd.",
+            ) from error
+        with replacing(path) as part:
+            segmentation.save_as(part)
+
+
+def _segmentation(labels: np.ndarray, sources: list[SourceFrame], card: ModelCard) -> Segmentation:
+    from highdicom.seg import Segmentation
+    from pydicom.uid import generate_uid
+
+    places = {generate_uid(prefix=None): source for source in sources}
+    images = [_single_frame(source.dataset, uid) for uid, source in places.items()]
+    first = sources[0].dataset
+    if not labels.any():
+        images, labels = images[:1], labels[:1]
+    segmentation = Segmentation(
+        source_images=images,
+        pixel_array=np.ascontiguousarray(labels),
+        segmentation_type="BINARY",
+        segment_descriptions=[segment_description(label, card) for label in card.labels],
+        series_instance_uid=generate_uid(prefix=None),
+        series_number=max(int(first.get("SeriesNumber") or 0), 0) + _SERIES_OFFSET,
+        sop_instance_uid=generate_uid(prefix=None),
+        instance_number=1,
+        manufacturer=SOFTWARE,
+        manufacturer_model_name=SOFTWARE,
+        software_versions=__version__,
+        device_serial_number=SERIAL_NUMBER,
+        content_label="SEGMENTATION",
+        content_description=long_string(f"{CAUTION} {card.title}"),
+        series_description=long_string(f"Segmentation: {card.title}"),
+        specific_character_set=_UTF_8,
+    )
+    segmentation.PatientSex = first.PatientSex
+    _refer(segmentation, places)
+    return segmentation
+
+
+def _single_frame(image: Dataset, uid: str) -> Dataset:
+    """Return ``image`` as highdicom takes the slices of a series.
+
+    It tells them apart by their UIDs, which are those of files, where a file may hold many; and it
+    looks for the geometry of other kinds of images elsewhere than at the root.
+    """
+    from pydicom.dataset import Dataset
+
+    single = Dataset()
+    single.update(image)
+    single.SOPClassUID = _CT_IMAGE
+    single.SOPInstanceUID = uid
+    if single.PatientSex not in _SEXES:
+        single.PatientSex = ""  # repeated as it is later: highdicom takes no others
+    return single
+
+
+def _refer(segmentation: Segmentation, places: dict[str, SourceFrame]) -> None:
+    """Let every reference name the file, and the frame in it, that it stands for."""
+    whole = {source.instance_uid: _reference(source) for source in places.values()}
+    segmentation.SourceImageSequence = list(whole.values())
+    segmentation.ReferencedSeriesSequence[0].ReferencedInstanceSequence = list(whole.values())
+    for groups in segmentation.PerFrameFunctionalGroupsSequence:
+        for derivation in groups.DerivationImageSequence:
+            for item in derivation.SourceImageSequence:
+                # Frames of several segments may share an item: None is one that was seen before.
+                source = places.get(item.ReferencedSOPInstanceUID)
+                if source is None:
+                    continue
+                item.update(_reference(source))
+                if source.number is not None:
+                    item.ReferencedFrameNumber = source.number
+
+
+def _reference(source: SourceFrame) -> Dataset:
+    from pydicom.dataset import Dataset
+
+    reference = Dataset()
+    reference.ReferencedSOPClassUID = source.class_uid
+    reference.ReferencedSOPInstanceUID = source.instance_uid
+    return reference

@@ -1,0 +1,177 @@
+"""The images that a DICOM object is made from: read again, checked, and one dataset per slice."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from GDLACore.errors import OutputError
+from GDLACore.imaging.dicom_header import frame_macros
+from GDLACore.imaging.volume import DicomFrame, Volume
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+_OTHER_FORMAT = "Write another format, such as .seg.nrrd."
+
+# What one object can refer to: all images must agree on it.
+_SHARED = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
+# What an object repeats of its images, empty where they leave it out.
+_REPEATED = (
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "AccessionNumber"),
+    *("StudyID", "StudyDate", "StudyTime", "ReferringPhysicianName"),
+)
+_LARGEST_TURN = 0.1  # of a pixel, by which slices that are not quite parallel may be off at the rim
+
+
+@dataclass(frozen=True, eq=False)
+class SourceFrame:
+    """What one slice was read from.
+
+    ``dataset`` describes it as an image of its own, without pixels, its geometry at the root.
+    ``number`` counts it within its file, from 1; None if it is the file's only picture.
+    """
+
+    dataset: Dataset
+    class_uid: str
+    instance_uid: str
+    number: int | None
+
+
+def source_frames(volume: Volume) -> list[SourceFrame]:
+    """Return what the slices of ``volume`` along k were read from.
+
+    The files are read again, without pixels. Raises OutputError if ``volume`` is not from DICOM, if
+    the files are not those that it was read from, or if they lack what refers to them.
+    """
+    if len(volume.frames) != volume.shape[0]:
+        raise OutputError(
+            f"{volume.name} was not read from DICOM images, which a DICOM segmentation refers to.",
+            "Give the folder of a DICOM series, or write another format, such as .seg.nrrd.",
+        )
+    with quiet():
+        files = {path: _read(path, volume) for path in dict.fromkeys(f.path for f in volume.frames)}
+        sources = [_source(files[frame.path], frame, volume) for frame in volume.frames]
+        _check_shared([source.dataset for source in sources], volume.name)
+        if len(sources) > 1 or "ImagePositionPatient" in sources[0].dataset:
+            _check_geometry([source.dataset for source in sources], volume)
+    return sources
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep pydicom and highdicom from saying what they think of values, which name the patient."""
+    import logging
+    import warnings
+
+    loggers = [logging.getLogger(name) for name in ("highdicom", "pydicom")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+def _read(path: Path, volume: Volume) -> Dataset:
+    import pydicom
+
+    try:
+        dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+        dataset.decode()  # texts, while their character set is known
+    except Exception as error:  # pydicom reports damage by many exception types
+        raise OutputError(
+            f"{path.name}, an image of {volume.name}, cannot be read again.",
+            "Leave the images where they are until the segmentation is written.",
+        ) from error
+    return dataset
+
+
+def _source(file: Dataset, frame: DicomFrame, volume: Volume) -> SourceFrame:
+    instance_uid = str(file.get("SOPInstanceUID") or "")
+    if not instance_uid or not all(
+        file.get(name) for name in ("SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID")
+    ):
+        raise OutputError(
+            f"{frame.path.name}, an image of {volume.name}, has lost the UIDs by which a DICOM "
+            "segmentation refers to it.",
+            _OTHER_FORMAT,
+        )
+    if instance_uid != frame.instance_uid or (file.Rows, file.Columns) != volume.shape[1:]:
+        raise OutputError(
+            f"{frame.path.name}, an image of {volume.name}, is another one than was segmented.",
+            "Segment the series again, and leave its files as they are until then.",
+        )
+    several = int(file.get("NumberOfFrames") or 1) > 1 or "SharedFunctionalGroupsSequence" in file
+    return SourceFrame(
+        dataset=_alone(file, frame.number - 1, volume.spacing[2]),
+        class_uid=str(file.SOPClassUID),
+        instance_uid=instance_uid,
+        number=frame.number if several else None,
+    )
+
+
+def _alone(file: Dataset, index: int, slice_spacing: float) -> Dataset:
+    """Return picture ``index`` of ``file``, from 0, as an image that has the file to itself."""
+    from pydicom.dataset import Dataset
+
+    alone = Dataset()
+    alone.update(file)
+    for macro in frame_macros(file, index)[::-1]:
+        alone.update(macro)
+    for keyword in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
+        if keyword in alone:
+            del alone[keyword]
+    for keyword in _REPEATED:
+        if keyword not in alone:
+            setattr(alone, keyword, "")
+    if not alone.get("SliceThickness"):
+        alone.SliceThickness = f"{slice_spacing:.10g}"[:16]
+    # Often wrong where it is not needed; the positions say it.
+    if "SpacingBetweenSlices" in alone:
+        del alone.SpacingBetweenSlices
+    return alone
+
+
+def _check_shared(images: list[Dataset], name: str) -> None:
+    for keyword in _SHARED:
+        if len({str(image.get(keyword, "")) for image in images}) > 1:
+            raise OutputError(
+                f"The images of {name} are not of one patient, study, series and frame of "
+                "reference.",
+                "Put the images of one series into a folder of their own.",
+            )
+
+
+def _check_geometry(images: list[Dataset], volume: Volume) -> None:
+    """Check that the images have a place, and give all the directions of the first."""
+    needed = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
+    if not all(image.get(keyword) for image in images for keyword in (*needed, _SHARED[-1])):
+        raise OutputError(
+            f"The images of {volume.name} do not say where in the patient, or in which frame of "
+            "reference, they lie.",
+            _OTHER_FORMAT,
+        )
+    first = images[0].ImageOrientationPatient
+    turns = [
+        np.abs(np.subtract(image.ImageOrientationPatient, first, dtype=float)).max()
+        for image in images
+    ]
+    # In pixels at the far corner.
+    if max(turns) * math.hypot(*volume.shape[1:]) > _LARGEST_TURN:
+        raise OutputError(
+            f"The images of {volume.name} are not parallel, which a DICOM segmentation's are.",
+            _OTHER_FORMAT,
+        )
+    for image in images:
+        image.ImageOrientationPatient = first
