@@ -39,6 +39,10 @@ class EngineError(GDLAError):
     """The network could not be run."""
 
 
+class ServerError(GDLAError):
+    """A server cannot be reached, or does not give what it was asked for."""
+
+
 class WorkerError(GDLAError):
     """The background process failed."""
 

@@ -6,6 +6,7 @@ import importlib.util
 import logging
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from GDLACore.engine.accelerators import accelerators
 from GDLACore.engine.base import SliceEngine
@@ -21,6 +22,9 @@ from GDLACore.model.onnx_file import check_onnx_file
 from GDLACore.weights.card_choice import agreed_card
 from GDLACore.weights.loading import ModelWeights, load_weights
 
+if TYPE_CHECKING:
+    from GDLACore.remote import RemoteServer
+
 _log = logging.getLogger(__name__)
 
 RUNTIMES = ("auto", "onnx", "torch")
@@ -33,6 +37,7 @@ def load_engine(
     card: str | Path | None = None,
     runtime: str = "auto",
     threads: int | None = None,
+    server: RemoteServer | None = None,
 ) -> Engine:
     """Return an engine for ``model``: a catalogue name ("demo-ct"), a checkpoint or an ONNX file.
 
@@ -42,11 +47,20 @@ def load_engine(
     ``runtime``: "onnx", "torch", or "auto", which is ONNX Runtime unless only PyTorch can use the
     NVIDIA GPU that is there.
     ``threads``: how many slices a CPU works on at a time, None for one on each core.
+    ``server`` runs the network, if given: see ``GDLACore.remote.opening``. The model need not be on
+    this computer then; device, runtime and threads are those of going on without the server.
 
     Raises ModelFileError for a model that cannot be used, DeviceError for a device that is not
-    there, EngineError if a package is missing or the model cannot be run.
+    there, EngineError if a package is missing or the model cannot be run, ServerError for a server
+    that cannot be used.
     """
     _check_runtime(runtime)
+    if server is not None:
+        # Only here: that needs this function to go on without the server.
+        from GDLACore.remote.opening import open_remote_engine
+
+        choice = {"device": device, "runtime": runtime, "threads": threads}
+        return open_remote_engine(model, server, card=card, **choice)
     path = model_file(model)
     if path.suffix.lower() == ".onnx":
         if runtime == "torch":
