@@ -23,7 +23,7 @@ from GDLACore.imaging.dicom_codes import (
     long_string,
     segment_description,
 )
-from GDLACore.imaging.dicom_source import SourceFrame, quiet, source_frames
+from GDLACore.imaging.dicom_source import SourceFrame, put, quiet, source_frames
 from GDLACore.imaging.volume import Volume
 from GDLACore.model.card import ModelCard
 
@@ -95,7 +95,8 @@ def _segmentation(labels: np.ndarray, sources: list[SourceFrame], card: ModelCar
         series_description=long_string(f"Segmentation: {card.title}"),
         specific_character_set=_UTF_8,
     )
-    segmentation.PatientSex = first.PatientSex
+    put(segmentation, "PatientSex", first.PatientSex)
+    segmentation.ContentCreatorName = ""  # must be there: nobody did it by hand
     _refer(segmentation, places)
     return segmentation
 
@@ -110,10 +111,10 @@ def _single_frame(image: Dataset, uid: str) -> Dataset:
 
     single = Dataset()
     single.update(image)
-    single.SOPClassUID = _CT_IMAGE
-    single.SOPInstanceUID = uid
+    put(single, "SOPClassUID", _CT_IMAGE)
+    put(single, "SOPInstanceUID", uid)
     if single.PatientSex not in _SEXES:
-        single.PatientSex = ""  # repeated as it is later: highdicom takes no others
+        put(single, "PatientSex", "")  # repeated as it is later: highdicom takes no others
     return single
 
 
@@ -129,7 +130,8 @@ def _refer(segmentation: Segmentation, places: dict[str, SourceFrame]) -> None:
                 source = places.get(item.ReferencedSOPInstanceUID)
                 if source is None:
                     continue
-                item.update(_reference(source))
+                put(item, "ReferencedSOPClassUID", source.class_uid)
+                put(item, "ReferencedSOPInstanceUID", source.instance_uid)
                 if source.number is not None:
                     item.ReferencedFrameNumber = source.number
 

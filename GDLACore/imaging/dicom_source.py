@@ -13,6 +13,7 @@ import numpy as np
 
 from GDLACore.errors import OutputError
 from GDLACore.imaging.dicom_header import frame_macros
+from GDLACore.imaging.slice_stack import grid_step
 from GDLACore.imaging.volume import DicomFrame, Volume
 
 if TYPE_CHECKING:
@@ -62,6 +63,13 @@ def source_frames(volume: Volume) -> list[SourceFrame]:
         if len(sources) > 1 or "ImagePositionPatient" in sources[0].dataset:
             _check_geometry([source.dataset for source in sources], volume)
     return sources
+
+
+def put(dataset: Dataset, keyword: str, value: object) -> None:
+    """Set an attribute, and not the one that ``dataset`` shares with what it was updated from."""
+    from pydicom.datadict import dictionary_VR
+
+    dataset.add_new(keyword, dictionary_VR(keyword), value)
 
 
 @contextmanager
@@ -134,10 +142,10 @@ def _alone(file: Dataset, index: int, slice_spacing: float) -> Dataset:
             del alone[keyword]
     for keyword in _REPEATED:
         if keyword not in alone:
-            setattr(alone, keyword, "")
+            put(alone, keyword, "")
     if not alone.get("SliceThickness"):
-        alone.SliceThickness = f"{slice_spacing:.10g}"[:16]
-    # Often wrong where it is not needed; the positions say it.
+        put(alone, "SliceThickness", f"{slice_spacing:.10g}"[:16])
+    # Often wrong; the positions tell it.
     if "SpacingBetweenSlices" in alone:
         del alone.SpacingBetweenSlices
     return alone
@@ -154,7 +162,11 @@ def _check_shared(images: list[Dataset], name: str) -> None:
 
 
 def _check_geometry(images: list[Dataset], volume: Volume) -> None:
-    """Check that the images have a place, and give all the directions of the first."""
+    """Check that the images have a place, and give all the directions of the first.
+
+    Where they lie on an even grid, they are told its spacing: readers that rebuild a volume where
+    slices are missing go by it, and by the slices' thickness, often another, if it is not there.
+    """
     needed = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
     if not all(image.get(keyword) for image in images for keyword in (*needed, _SHARED[-1])):
         raise OutputError(
@@ -173,5 +185,9 @@ def _check_geometry(images: list[Dataset], volume: Volume) -> None:
             f"The images of {volume.name} are not parallel, which a DICOM segmentation's are.",
             _OTHER_FORMAT,
         )
+    normal = np.cross(first[:3], first[3:])
+    step = grid_step(np.array([image.ImagePositionPatient for image in images], float) @ normal)
     for image in images:
-        image.ImageOrientationPatient = first
+        put(image, "ImageOrientationPatient", first)
+        if step is not None:
+            put(image, "SpacingBetweenSlices", f"{step:.10g}")

@@ -16,6 +16,7 @@ _LOG = logging.getLogger(__name__)
 _PARALLEL = 0.999  # smallest cosine between slices of one stack (2.5 degrees)
 _SAME_PLACE_MM = 1e-3
 _TOLERANCE = 0.01  # of the slice spacing: positions further from an even grid are reported
+_SPARSEST_GRID = 4.0  # mean step, in steps of the grid: two slices may be close by chance
 
 
 def positions_along_normal(planes: Sequence[Plane], name: str) -> np.ndarray:
@@ -88,6 +89,22 @@ def stack_geometry(planes: Sequence[Plane], name: str) -> np.ndarray:
         axis=1,
     )
     return ras_from_lps(first.position, columns)
+
+
+def grid_step(distances: np.ndarray) -> float | None:
+    """Return the spacing, in mm, of an even grid that the ascending ``distances`` lie on.
+
+    Slices may be missing: every step is once the grid's or several times. None if the steps are no
+    such multiples of the shortest, if most of that grid were missing, or if there is no step.
+    """
+    steps = np.diff(distances)
+    if steps.size == 0:
+        return None
+    times = np.rint(steps / steps.min())
+    uneven = np.abs(steps / times - steps.min()).max() > _TOLERANCE * steps.min()
+    if uneven or times.mean() > _SPARSEST_GRID:
+        return None
+    return float(steps.sum() / times.sum())
 
 
 def _normal(plane: Plane) -> np.ndarray:
