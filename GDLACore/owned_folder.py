@@ -11,42 +11,16 @@ import os
 import re
 import shutil
 import stat
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import BinaryIO
 
+from GDLACore.file_lock import lock
+
 _OWNER = "owner"
 _LONGEST_LOOK_S = 0.5
 _MARK = b"This folder belongs to GDLASegmenter.\n"
-
-if sys.platform == "win32":
-    import msvcrt
-
-    # Far behind the text: on Windows a locked byte cannot be read.
-    _LOCKED_BYTE = 1 << 20
-
-    def _lock(file: BinaryIO) -> bool:
-        """Return whether nobody else, in this process or another, holds the lock; take it."""
-        file.seek(_LOCKED_BYTE)
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _lock(file: BinaryIO) -> bool:
-        """Return whether nobody else, in this process or another, holds the lock; take it."""
-        # Not lockf: its locks do not keep out another owner in the same process.
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True
 
 
 class OwnedFolder:
@@ -91,7 +65,7 @@ def is_abandoned(folder: Path, prefix: str) -> bool:
             return False
         with (folder / _OWNER).open("r+b") as owner:
             # Without the mark, its owner is just about to take the lock.
-            return _lock(owner) and _is_marked(owner)
+            return lock(owner) and _is_marked(owner)
     except OSError:
         return False
 
@@ -102,7 +76,7 @@ def _owned(folder: Path) -> BinaryIO:
     # Someone may be looking at this very moment, and will see that the mark is missing. Where a
     # file system knows no locks, nobody gets one, and nothing is ever cleared away.
     deadline = time.monotonic() + _LONGEST_LOOK_S
-    while not _lock(owner) and time.monotonic() < deadline:
+    while not lock(owner) and time.monotonic() < deadline:
         time.sleep(0.001)
     owner.seek(0)
     owner.write(_MARK)

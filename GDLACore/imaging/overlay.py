@@ -70,8 +70,9 @@ def montage(
 
     table = structure_table(labels, volume, card) if table is None else table
     view = slice_view(volume, card.slice_axis, "identity")
-    indices = _evenly_spaced(view, labels, volume, columns * rows)
-    pictures = _pictures(view, volume, labels, card, indices)
+    indices = evenly_spaced(view, labels, volume, columns * rows)
+    area = _CELL_AREA * (4 if len(indices) == 1 else 1)
+    pictures = slice_pictures(view, volume, labels, card, indices, area)
     layout = _Layout.of(pictures, columns)
     canvas = Image.new("RGB", layout.size, _BACKGROUND)
     draw = ImageDraw.Draw(canvas)
@@ -125,7 +126,7 @@ class _Layout:
         return _MARGIN + x, _HEADER + y
 
 
-def _evenly_spaced(view: SliceView, labels: np.ndarray, volume: Volume, most: int) -> list[int]:
+def evenly_spaced(view: SliceView, labels: np.ndarray, volume: Volume, most: int) -> list[int]:
     """Return up to ``most`` slice indices across the labelled range, from S, A or R on."""
     across = tuple(axis for axis in range(3) if axis != view.axes[0])
     labelled = np.flatnonzero(labels.any(axis=across))
@@ -137,9 +138,15 @@ def _evenly_spaced(view: SliceView, labels: np.ndarray, volume: Volume, most: in
     return indices[::-1] if signs[view.axes[0]] > 0 else indices
 
 
-def _pictures(
-    view: SliceView, volume: Volume, labels: np.ndarray, card: ModelCard, indices: list[int]
+def slice_pictures(
+    view: SliceView,
+    volume: Volume,
+    labels: np.ndarray,
+    card: ModelCard,
+    indices: list[int],
+    area: float,
 ) -> list[Image.Image]:
+    """Return the slices ``indices`` with their labels, each of ``area`` pixels, cut to content."""
     pixels = brightness(
         np.stack([view.take(volume.array, [n])[0] for n in indices]), card.intensity
     )
@@ -149,7 +156,7 @@ def _pictures(
     spacing = volume.spacing[::-1]
     height = masks.shape[1] * spacing[view.axes[1]]
     width = masks.shape[2] * spacing[view.axes[2]]
-    scale = np.sqrt(_CELL_AREA * (4 if len(indices) == 1 else 1) / (width * height))
+    scale = np.sqrt(area / (width * height))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     colors = {label.value: label.color for label in card.labels}
     return [draw_slice(p, m, colors, size) for p, m in zip(pixels, masks, strict=True)]

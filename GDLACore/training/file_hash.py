@@ -8,8 +8,8 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from GDLACore.errors import TrainingError
-from GDLACore.training.data_files import data_files
+from GDLACore.errors import TrainingError, VolumeError
+from GDLACore.imaging.data_files import data_files
 
 _BLOCK = 1 << 20
 _REMEMBERED = 1 << 17  # files: more than the largest published dataset has
@@ -32,6 +32,8 @@ def sha256(path: Path) -> str:
             f"{error.filename or path} cannot be read: {error.strerror or error}.",
             "Check that it exists, and that you may read it.",
         ) from error
+    except VolumeError as error:
+        raise TrainingError(error.message, error.hint) from error
     return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 

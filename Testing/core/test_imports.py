@@ -49,7 +49,7 @@ DIRECTION = {
     "offline": {"offline", "storage", "installation"},
     "remote": {"remote", "serving", "storage", "engine", "imaging", "weights"},
     "review": {"review", "engine", "imaging"},
-    "worker": {"worker", "review", "pipeline", "engine", "imaging"},
+    "worker": {"worker", "review", "remote", "pipeline", "engine", "imaging"},
     "cohort": {"cohort", "review", "pipeline", "engine", "weights", "imaging"},
     "network": {"network", "weights"},
     "training_set": {"training_set", "imaging"},

@@ -30,8 +30,10 @@ def test_the_client_loads_no_engine_and_none_of_its_libraries():
         "model",
         "imaging",
         "resources",
+        "file_lock",
         "owned_folder",
         "process_tree",
+        "remote",
     }
     assert {name for name in ours if name.startswith("GDLACore.imaging.")} == {
         "GDLACore.imaging.volume"

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from GDLACore.errors import TrainingError
+from GDLACore.errors import VolumeError
 
 _LONGEST_LINE, _MOST_LINES = 1 << 16, 1 << 16  # of a header: there is a line for every slice
 _PAIR = re.compile(r"\.(hdr|img)(\.gz)?$", re.IGNORECASE)
@@ -21,7 +21,7 @@ def data_files(path: Path) -> list[Path]:
     """Return the files with the pixels of ``path``, none if they are in ``path`` itself.
 
     Of MetaImage and NRRD they are what the header names, of Analyze and NIfTI the other one of
-    ``.hdr`` and ``.img``. Raises OSError if ``path`` cannot be read, and TrainingError if it names
+    ``.hdr`` and ``.img``. Raises OSError if ``path`` cannot be read, and VolumeError if it names
     files by a pattern that none has.
     """
     name = path.name.lower()
@@ -69,7 +69,7 @@ def _numbered(path: Path, pattern: str) -> list[Path]:
     expression = re.compile(r"[-+ 0-9a-fA-F]+".join(texts))
     files = sorted(file for file in folder.iterdir() if expression.fullmatch(file.name))
     if not files:
-        raise TrainingError(
+        raise VolumeError(
             f"{path} names its data {pattern}, and there are no such files.",
             "Copy them to where it expects them, or save the image as one file.",
         )
