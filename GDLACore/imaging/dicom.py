@@ -64,6 +64,24 @@ def read_dicom_folder(folder: Path, series: str | None, frame: int | None) -> Vo
     return _read_stack(chosen, frame, folder.name)
 
 
+def find_series(folder: Path) -> list[list[Header]]:
+    """Return the files of each image series in ``folder`` itself, numbered as they are chosen.
+
+    Raises VolumeError if the folder or one of the files cannot be read.
+    """
+    return _series(_headers(_files(folder)))
+
+
+def read_dicom_series(files: Iterable[Path], name: str) -> Volume:
+    """Read one series of which ``files`` are all; raise VolumeError as ``read_dicom_folder``."""
+    headers = _headers(files)
+    if not headers:
+        raise VolumeError(f"The series {name} contains no DICOM images.", "Export it again.")
+    return (
+        _read_one(headers[0], None, name) if len(headers) == 1 else _read_stack(headers, None, name)
+    )
+
+
 def _files(folder: Path) -> list[Path]:
     try:
         return sorted(path for path in folder.iterdir() if path.is_file())

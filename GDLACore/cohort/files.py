@@ -1,0 +1,28 @@
+"""Where the files of a cohort's results lie, relative to their folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from GDLACore.atomic import unwritable
+
+SEGMENTATIONS, PICTURES = "segmentations", "pictures"
+MANIFEST, SETTINGS, PAGE, LOCK = "manifest.jsonl", "settings.json", "qc.html", ".lock"
+
+
+def segmentation_of(name: str, format_: str) -> str:
+    """Return where the segmentation of the study ``name`` lies, with ``/``."""
+    return f"{SEGMENTATIONS}/{name}.{format_}"
+
+
+def picture_of(name: str) -> str:
+    """Return where the picture of the study ``name`` lies, with ``/``."""
+    return f"{PICTURES}/{name}.jpg"
+
+
+def make_folder(folder: Path) -> None:
+    """Make ``folder`` with all those it lies in; raise OutputError if that fails."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from error

@@ -1,0 +1,40 @@
+"""SHA-256 of a study's input and of its result."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from GDLACore.cohort.plan import Study
+from GDLACore.imaging.data_files import data_files
+
+_BLOCK = 1 << 20
+
+
+def input_hash(study: Study) -> str:
+    """Return the SHA-256 of a file, or for several files that of their sorted hashes.
+
+    It depends on what the files hold, not on what they are called or where they are. Of a header it
+    covers the files with its pixels, too. Raises OSError if one cannot be read, VolumeError if
+    there are none.
+    """
+    hashes = sorted(file_hash(path) for path in _files(study))
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal digits; raise OSError if it cannot be read."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _files(study: Study) -> Iterable[Path]:
+    if study.files:
+        return [study.path / name for name in study.files]
+    if study.path.is_dir():
+        return [path for path in study.path.iterdir() if path.is_file()]
+    return [study.path, *data_files(study.path)]

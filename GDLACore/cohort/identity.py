@@ -1,0 +1,91 @@
+"""What all results in one folder must have in common, and the file that remembers it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from GDLACore.atomic import replacing
+from GDLACore.cohort.hashes import file_hash
+from GDLACore.cohort.settings import BatchSettings
+from GDLACore.engine import load_engine
+from GDLACore.errors import OutputError
+from GDLACore.model.card import ModelCard
+from GDLACore.model.catalogue import model_file
+from GDLACore.model.onnx_file import check_onnx_file
+from GDLACore.weights.card_choice import agreed_card
+from GDLACore.weights.loading import load_weights
+
+Identity = dict[str, "str | bool"]
+
+_WORDS = {
+    "model": "the model",
+    "version": "the model's version",
+    "weights_sha256": "the model's weights",
+    "card_sha256": "the model's card",
+    "borders": "the borders",
+    "largest_component": "largest component",
+    "format": "the format",
+}
+
+
+def model_card(settings: BatchSettings) -> ModelCard:
+    """Return the card of the model that ``settings`` name; the weights' hash is in it.
+
+    Raises what ``load_engine`` raises where there is no such model, or the server does not answer.
+    """
+    if settings.server is not None:
+        with load_engine(
+            settings.model, card=settings.card, device=settings.device, server=settings.server
+        ) as engine:
+            return engine.card
+    path = model_file(settings.model)
+    if path.suffix.lower() == ".onnx":
+        return agreed_card(check_onnx_file(path), settings.card, path)
+    return load_weights(path, settings.card).card
+
+
+def identity(settings: BatchSettings, card: ModelCard) -> Identity:
+    """Return what decides about the results: where they are computed is not part of it."""
+    return {
+        "model": card.name,
+        "version": card.version,
+        "weights_sha256": card.sha256 or file_hash(model_file(settings.model)),
+        "card_sha256": hashlib.sha256(card.to_json().encode("utf-8")).hexdigest(),
+        "borders": settings.borders,
+        "largest_component": settings.largest_component,
+        "format": settings.format,
+    }
+
+
+def read_identity(path: Path) -> Identity | None:
+    """Return what ``write_identity`` wrote, None if nothing was; raise OutputError if damaged."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(data, dict) or set(data) != set(_WORDS):
+            raise ValueError("other fields")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise OutputError(
+            f"{path}, which says how the results beside it were made, cannot be read.",
+            "Choose another folder, or allow to replace the results (--force).",
+        ) from error
+    return data
+
+
+def write_identity(path: Path, found: Identity) -> None:
+    """Remember ``found``; raise OutputError if it cannot be written."""
+    with replacing(path) as part:
+        part.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+def differences(before: Identity, now: Identity) -> str:
+    """Return in words what is not the same, "" if all is."""
+    parts = []
+    for name, words in _WORDS.items():
+        if before[name] != now[name]:
+            values = "" if "sha256" in name else f" ({before[name]}, now {now[name]})"
+            parts.append(f"{words}{values}")
+    return ", ".join(parts)

@@ -1,0 +1,108 @@
+"""The folder of a cohort's results: one run at a time, and one way to segment for all of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from GDLACore.atomic import unwritable
+from GDLACore.cohort.files import LOCK, MANIFEST, PICTURES, SEGMENTATIONS, SETTINGS, picture_of
+from GDLACore.cohort.files import make_folder as _make
+from GDLACore.cohort.identity import (
+    Identity,
+    differences,
+    identity,
+    read_identity,
+    write_identity,
+)
+from GDLACore.cohort.manifest import read_manifest
+from GDLACore.cohort.settings import BatchSettings
+from GDLACore.errors import OutputError
+from GDLACore.file_lock import lock
+from GDLACore.model.card import ModelCard
+
+_PART = re.compile(r"\.[0-9a-f]{16}\.part")  # what GDLACore.atomic writes to
+
+
+@contextmanager
+def open_output(settings: BatchSettings, card: ModelCard, *, overwrite: bool) -> Iterator[Path]:
+    """Hold the folder of the results, made if need be, for as long as the ``with`` block lasts.
+
+    What a killed run left half-written is cleared away. ``overwrite`` allows to remove the results
+    of other settings, all that the manifest names. Raises OutputError if another run has the
+    folder, if it holds something else, or results of other settings.
+    """
+    folder = settings.output
+    _make(folder)
+    try:
+        file = (folder / LOCK).open("ab")
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    with file:
+        if not lock(file):
+            raise OutputError(
+                f"Another run is writing to {folder}.",
+                "Wait until it has ended, or choose another folder. If there is none, the disk "
+                "cannot lock files: choose a folder on another one.",
+            )
+        try:
+            _clear_parts(folder)
+            _agree(folder, identity(settings, card), overwrite=overwrite)
+        except OSError as error:
+            raise unwritable(folder, error) from error
+        yield folder
+
+
+def _agree(folder: Path, now: Identity, *, overwrite: bool) -> None:
+    """See to it that all results in ``folder`` are, and will be, made as ``now`` says."""
+    try:
+        before = read_identity(folder / SETTINGS)
+    except OutputError:
+        if not overwrite:
+            raise
+        before = None
+    if before == now:
+        return
+    if before is not None and not overwrite:
+        raise OutputError(
+            f"The results in {folder} were made with other settings: "
+            f"{differences(before, now)} changed.",
+            "Choose another folder, or allow to replace all results in it (--force).",
+        )
+    if before is None and not overwrite and any(not _is_ours(path) for path in folder.iterdir()):
+        raise OutputError(
+            f"The folder {folder} is not empty, and does not hold results of gdla batch.",
+            "Choose another folder, or allow to use this one (--force).",
+        )
+    _remove_results(folder)
+    write_identity(folder / SETTINGS, now)
+
+
+def _is_ours(path: Path) -> bool:
+    return path.name == LOCK
+
+
+def _remove_results(folder: Path) -> None:
+    """Remove what the manifest names, and the manifest last: killed before, it is done again."""
+    for record in read_manifest(folder / MANIFEST).values():
+        if record.output is not None:
+            _remove(folder, SEGMENTATIONS, record.output)
+        _remove(folder, PICTURES, picture_of(record.name))
+    (folder / MANIFEST).unlink(missing_ok=True)
+
+
+def _remove(folder: Path, below: str, relative: str) -> None:
+    """Remove a file below ``folder / below``, and nothing that lies elsewhere."""
+    path = folder / relative
+    if (folder / below).resolve() in path.resolve().parents:
+        path.unlink(missing_ok=True)
+
+
+def _clear_parts(folder: Path) -> None:
+    for path in [*folder.glob(".*.part"), *(folder / SEGMENTATIONS).rglob(".*.part"),
+                 *(folder / PICTURES).rglob(".*.part")]:  # fmt: skip
+        if _PART.fullmatch(path.name):
+            with suppress(OSError):
+                path.unlink()

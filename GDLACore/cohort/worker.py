@@ -1,0 +1,193 @@
+"""What segments the studies, one after the other, with one engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+
+from GDLACore.cohort.doubt import study_doubt
+from GDLACore.cohort.files import make_folder, picture_of, segmentation_of
+from GDLACore.cohort.hashes import file_hash, input_hash
+from GDLACore.cohort.picture import write_picture
+from GDLACore.cohort.plan import Study
+from GDLACore.cohort.record import DONE, FAILED, StudyRecord
+from GDLACore.cohort.settings import BatchSettings
+from GDLACore.cohort.told_warnings import warnings_of_this_thread
+from GDLACore.engine import Engine, load_engine
+from GDLACore.errors import GDLAError, VolumeError
+from GDLACore.imaging.dicom import read_dicom_series
+from GDLACore.imaging.measure import structure_table
+from GDLACore.imaging.reading import read_volume
+from GDLACore.imaging.volume import Volume
+from GDLACore.imaging.writing import write_segmentation
+from GDLACore.model.card import ModelCard
+from GDLACore.options import SegmentOptions
+from GDLACore.pipeline import segment_volume_with_confidence
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """A study's image, or why there is none."""
+
+    study: Study
+    seconds: float
+    sha256: str | None = None
+    volume: Volume | None = None
+    error: Exception | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class StudyWorker:
+    """Segments studies as ``settings`` say. Loads the model once; close it, or use ``with``.
+
+    Raises what ``load_engine`` raises.
+    """
+
+    def __init__(self, settings: BatchSettings) -> None:
+        self._settings = settings
+        self._engine: Engine = load_engine(
+            settings.model,
+            device=settings.device,
+            card=settings.card,
+            runtime=settings.runtime,
+            threads=settings.threads,
+            **({} if settings.server is None else {"server": settings.server}),
+        )
+
+    @property
+    def card(self) -> ModelCard:
+        """Return the card of the model in use."""
+        return self._engine.card
+
+    def describe(self) -> str:
+        """Return the device in use in words."""
+        return self._engine.describe()
+
+    def run(self, study: Study) -> StudyRecord:
+        """Segment ``study``, write the result and a picture of it, and return what became of it.
+
+        Whatever is wrong with the study is told in the record. Only what ends the program is
+        raised.
+        """
+        return self._finished(_read(study))
+
+    def run_all(self, studies: Iterable[Study]) -> Generator[StudyRecord, None, None]:
+        """Return the records of ``studies`` in their order; one is read while another computes."""
+        with ThreadPoolExecutor(1, "gdla-read") as reader:
+            ahead: Future[_Read] | None = None
+            for study in studies:
+                now, ahead = ahead, reader.submit(_read, study)
+                if now is not None:
+                    yield self._finished(now.result())
+            if ahead is not None:
+                yield self._finished(ahead.result())
+
+    def close(self) -> None:
+        """Give the model's memory back."""
+        self._engine.close()
+
+    def __enter__(self) -> StudyWorker:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _finished(self, read: _Read) -> StudyRecord:
+        """Return the record of a study that was read, segmented if it can be."""
+        study = read.study
+        record = StudyRecord(
+            study.name,
+            FAILED,
+            str(study.path),
+            study.series,
+            input_sha256=read.sha256,
+            seconds={"reading": round(read.seconds, 4)},
+            warnings=read.warnings,
+        )
+        try:
+            if read.error is not None:
+                raise read.error
+            assert read.volume is not None
+            with warnings_of_this_thread() as told:
+                record = self._segmented(record, study, read.volume)
+            return replace(record, warnings=(*read.warnings, *told))
+        except Exception as error:  # of any kind: the next study has done nothing wrong
+            # What an earlier run made of another image would be taken for this one's.
+            for result in self._results(study):
+                result.unlink(missing_ok=True)
+            return replace(record, error=_sentence(error), error_kind=type(error).__name__)
+
+    def _segmented(self, record: StudyRecord, study: Study, volume: Volume) -> StudyRecord:
+        settings, card = self._settings, self.card
+        start = time.perf_counter()
+        options = SegmentOptions(
+            borders=settings.borders, largest_component=settings.largest_component
+        )
+        labels, confidence = segment_volume_with_confidence(volume, self._engine, options)
+        segmented = time.perf_counter()
+        path, picture = self._results(study)
+        make_folder(path.parent)
+        write_segmentation(path, labels, volume, card, overwrite=True)
+        sha256 = file_hash(path)
+        table = structure_table(labels, volume, card)
+        make_folder(picture.parent)
+        write_picture(picture, volume, labels, card)
+        written = time.perf_counter()
+        return replace(
+            record,
+            status=DONE,
+            output=segmentation_of(study.name, settings.format),
+            output_sha256=sha256,
+            seconds={
+                **record.seconds,
+                "segmenting": round(segmented - start, 4),
+                "writing": round(written - segmented, 4),
+            },
+            volumes_ml={row.name: round(row.millilitres, 4) for row in table},
+            doubt=round(study_doubt(labels, confidence), 6),
+        )
+
+    def _results(self, study: Study) -> tuple[Path, Path]:
+        """Return where the segmentation and the picture of ``study`` go."""
+        folder, format_ = self._settings.output, self._settings.format
+        return folder / segmentation_of(study.name, format_), folder / picture_of(study.name)
+
+
+def _read(study: Study) -> _Read:
+    """Read ``study``; never raise, for what is wrong belongs into its record."""
+    start = time.perf_counter()
+    read = _Read(study, 0.0)
+    with warnings_of_this_thread() as told:
+        try:
+            read = replace(read, sha256=input_hash(study))
+            read = replace(read, volume=_volume(study))
+        except OSError as error:
+            reason = f"{error.filename or study.path} cannot be read: {error.strerror or error}."
+            hint = "Check that it exists, and that you may read it."
+            read = replace(read, error=VolumeError(reason, hint))
+        except Exception as error:
+            read = replace(read, error=error)
+    return replace(read, seconds=time.perf_counter() - start, warnings=tuple(told))
+
+
+def _volume(study: Study) -> Volume:
+    if study.files:
+        return read_dicom_series([study.path / name for name in study.files], study.path.name)
+    return read_volume(study.path)
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, GDLAError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "There is not enough memory for this study. Close other programs and try again."
+    return f"Unexpected {type(error).__name__}: {error}."
