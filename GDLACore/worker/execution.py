@@ -11,6 +11,7 @@ from GDLACore.errors import Cancelled, EngineError, GDLAError, WorkerError
 from GDLACore.worker.events import Failed, Phase, Stopped, Warned
 from GDLACore.worker.inbox import Task
 from GDLACore.worker.messages import Load, ModelReady, Preview, Report, Segment
+from GDLACore.worker.patience import awaited
 from GDLACore.worker.preview import preview
 from GDLACore.worker.segmentation import segment
 from GDLACore.worker.warm_model import WarmModel
@@ -49,11 +50,17 @@ def _done(
             send(Warned(task.item.job, model.untold.pop(0)))
         return segment(task, engine, volume, send, begin)
     # Only a segmentation has a place where the user reads what is said of it.
-    with warnings_told(model.keep, "GDLACore.engine"):
+    with (
+        warnings_told(model.keep, "GDLACore.engine"),
+        warnings_told(model.keep, "GDLACore.remote"),
+    ):
         engine = _loaded(task, model, send)
         if isinstance(task.item, Preview):
             return preview(task, engine, volume, send)
-        engine.warm_up()
+        if engine.in_flight > 1:
+            awaited(engine.warm_up, task.stop_if_cancelled)
+        else:
+            engine.warm_up()
         task.stop_if_cancelled()
         return ModelReady(task.item.job, engine.card, engine.describe())
 
@@ -61,9 +68,9 @@ def _done(
 def _loaded(task: Task[Load | Segment | Preview], model: WarmModel, send: Send) -> Engine:
     job, request = task.item.job, task.item.model
     if model.is_ready(request):
-        return model.engine(request)
+        return model.engine(request, task.stop_if_cancelled)
     send(Phase(job, "loading", 0, 1))
-    engine = model.engine(request)
+    engine = model.engine(request, task.stop_if_cancelled)
     send(Phase(job, "loading", 1, 1))
     task.stop_if_cancelled()
     return engine

@@ -12,6 +12,7 @@ from pathlib import Path
 from GDLACore.errors import GDLAError
 from GDLACore.model.card import ModelCard
 from GDLACore.options import SegmentOptions
+from GDLACore.remote import RemoteServer
 from GDLACore.worker.events import (
     Doubt,
     Failed,
@@ -23,26 +24,35 @@ from GDLACore.worker.events import (
     Warned,
 )
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """A model and where it should run; the fields are ``GDLACore.engine.load_engine``'s."""
+    """A model and where it should run; the fields are ``GDLACore.engine.load_engine``'s.
+
+    With a ``server``, the model's file need not be on this computer.
+    """
 
     model: str
     card: str | None = None
     device: str = "auto"
     runtime: str = "auto"
     threads: int | None = None
+    server: RemoteServer | None = None
 
     def with_full_paths(self) -> ModelRequest:
         """Return the request with its files as seen from the current folder.
 
-        A name without a folder and a suffix is one of the catalogue.
+        A name without a folder and a suffix is one of the catalogue; with a server, so is one with
+        a suffix that is no file, for models there may have dots in their names.
         """
+        if self.server is not None and Path(self.model).name == self.model:
+            model = os.path.abspath(self.model) if os.path.isfile(self.model) else self.model
+        else:
+            model = _full_path(self.model)
         card = None if self.card is None else _full_path(self.card)
-        return replace(self, model=_full_path(self.model), card=card)
+        return replace(self, model=model, card=card, server=_with_full_path(self.server))
 
 
 @dataclass(frozen=True)
@@ -207,6 +217,12 @@ Report = (
     | Refused
     | Leaving
 )
+
+
+def _with_full_path(server: RemoteServer | None) -> RemoteServer | None:
+    if server is None or server.ca_file is None:
+        return server
+    return replace(server, ca_file=os.path.abspath(server.ca_file))
 
 
 def _full_path(name: str) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 from GDLACore import errors
 from GDLACore.errors import GDLAError, WorkerError
 from GDLACore.model.card import ModelCard
+from GDLACore.remote import RemoteServer
 from GDLACore.worker import events, messages
 from GDLACore.worker.array_text import decoded_array, encoded_array
 from GDLACore.worker.messages import VERSION, Command, Report
@@ -94,13 +95,16 @@ def encode(message: Command | Report) -> bytes:
 
 
 def decode_command(line: bytes) -> Command:
-    """Return what the client says in ``line``; raise ProtocolError if that makes no sense."""
-    return _decode(line, COMMANDS)
+    """Return what the client says in ``line``; raise ProtocolError if that makes no sense.
+
+    The error quotes nothing that may be a server's token.
+    """
+    return _decode(line, COMMANDS, "")
 
 
 def decode_report(line: bytes) -> Report:
     """Return what the worker says in ``line``; raise ProtocolError if that makes no sense."""
-    return _decode(line, REPORTS)
+    return _decode(line, REPORTS, f": {_quoted(line)}")
 
 
 def _encoded(value: Any) -> Any:
@@ -122,14 +126,14 @@ def _encoded(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _decode(line: bytes, kinds: Mapping[str, type]) -> Any:
+def _decode(line: bytes, kinds: Mapping[str, type], quoted: str) -> Any:
     try:
         data = json.loads(line)
     except (ValueError, RecursionError):
-        raise ProtocolError(f"is not JSON: {_quoted(line)}") from None
+        raise ProtocolError(f"is not JSON{quoted}") from None
     name = data.get("type") if isinstance(data, dict) else None
     if not isinstance(name, str) or name not in kinds:
-        raise ProtocolError(f"is none that is known: {_quoted(line)}")
+        raise ProtocolError(f"is none that is known{quoted}")
     # Before all else, for another version's message may have other fields.
     if name == "hello" and data.get("version") != VERSION:
         raise OtherVersion(data.get("version"))
@@ -187,6 +191,14 @@ def _range(value: Any) -> range:
     return range(start, stop, step)
 
 
+def _server(value: Any) -> RemoteServer:
+    try:
+        return _object(RemoteServer, value)
+    except (TypeError, ValueError):
+        # Without what is wrong: it may be the token.
+        raise ValueError("server is wrong") from None
+
+
 def _error(value: Any) -> GDLAError:
     fields = _of(dict, value)
     kind, message, hint = (_of(str, fields.get(name)) for name in ("kind", "message", "hint"))
@@ -196,6 +208,7 @@ def _error(value: Any) -> GDLAError:
 _READERS: dict[Any, Callable[[Any], Any]] = {
     ModelCard: ModelCard.from_dict,
     GDLAError: _error,
+    RemoteServer: _server,
     range: _range,
     float: _number,
     np.ndarray: lambda value: decoded_array(_of(dict, value)),
@@ -203,7 +216,12 @@ _READERS: dict[Any, Callable[[Any], Any]] = {
 
 
 def _quoted(value: object) -> str:
-    """Return ``value`` in printable ASCII and no longer than suits a message."""
+    """Return ``value`` in printable ASCII and no longer than suits a message.
+
+    Not what is in an object or a list: a server's token may be.
+    """
+    if isinstance(value, (dict, list)):
+        return "an object" if isinstance(value, dict) else "a list"
     if isinstance(value, (bytes, str)):
         return ascii(value[:_LONGEST_QUOTE]) + ("…" if len(value) > _LONGEST_QUOTE else "")
     text = ascii(value)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from GDLACore.engine import Engine, load_engine
+from GDLACore.errors import ModelFileError
 from GDLACore.model.catalogue import is_card_file, model_file
 from GDLACore.worker.messages import ModelRequest
+from GDLACore.worker.patience import awaited
 
 _Identity = tuple[object, ...]
 
@@ -26,20 +29,17 @@ class WarmModel:
         """Return whether ``engine`` will not have to load anything."""
         return self._engine is not None and self._identity == _identity(request)
 
-    def engine(self, request: ModelRequest) -> Engine:
-        """Return the engine for ``request``; raise what ``load_engine`` raises."""
+    def engine(self, request: ModelRequest, stop_if_cancelled: Callable[[], None]) -> Engine:
+        """Return the engine for ``request``; raise what ``load_engine`` raises.
+
+        ``stop_if_cancelled`` is called while a server is waited for; what it raises ends that.
+        """
         if not self.is_ready(request):
             # First, for two models may be more than the memory holds.
             self.close()
             # Before it is read: what is written while it is being read counts as a change.
             identity = _identity(request)
-            self._engine = load_engine(
-                request.model,
-                device=request.device,
-                card=request.card,
-                runtime=request.runtime,
-                threads=request.threads,
-            )
+            self._engine = _loaded(request, stop_if_cancelled)
             self._identity = identity
         return self._engine
 
@@ -56,15 +56,38 @@ class WarmModel:
             engine.close()
 
 
+def _loaded(request: ModelRequest, stop_if_cancelled: Callable[[], None]) -> Engine:
+    def load() -> Engine:
+        return load_engine(
+            request.model,
+            device=request.device,
+            card=request.card,
+            runtime=request.runtime,
+            threads=request.threads,
+            **({} if request.server is None else {"server": request.server}),
+        )
+
+    if request.server is None:
+        return load()
+    return awaited(load, stop_if_cancelled, too_late=lambda engine: engine.close())
+
+
 def _identity(request: ModelRequest) -> _Identity:
     """Return something else whenever loading ``request`` would give something else.
 
-    Raises ModelFileError if its name is not in the catalogue.
+    Raises ModelFileError if its name is not in the catalogue, unless a server may know it.
     """
-    path = model_file(request.model)
-    files = [path, path.with_suffix(".card.json")]
+    files = []
+    try:
+        path = model_file(request.model)
+        files += [path, path.with_suffix(".card.json")]
+    except ModelFileError:
+        if request.server is None:
+            raise
     if request.card is not None and is_card_file(request.card):
         files.append(Path(request.card))
+    if request.server is not None and request.server.ca_file is not None:
+        files.append(Path(request.server.ca_file))
     return (request, *map(_state, files))
 
 

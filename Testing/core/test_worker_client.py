@@ -59,7 +59,7 @@ def test_starting_twice_starts_one_worker_and_greets_it_first(client):
     client.start()
     client.start()
     assert len(client.workers) == 1
-    assert client.present.sent == [Hello(version=2, idle_s=600.0)]
+    assert client.present.sent == [Hello(version=3, idle_s=600.0)]
 
 
 def test_the_process_is_known_once_it_has_answered(client):

@@ -15,6 +15,7 @@ from phantom import make_card
 from GDLACore.errors import DeviceError, GDLAError, VolumeError, WorkerError
 from GDLACore.model.fields import FieldError
 from GDLACore.options import SegmentOptions
+from GDLACore.remote import RemoteServer
 from GDLACore.worker import events, messages, protocol
 from GDLACore.worker.messages import ModelRequest, VolumeFile
 from GDLACore.worker.protocol import (
@@ -29,12 +30,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 CARD = make_card(("liver", "räumliche Struktur 肝"))
 MODEL = ModelRequest("/Modelle/é 中文.onnx", None, "cpu", "onnx", 2)
+SERVER = RemoteServer("https://gpu.hospital.org/gdla", "secret-word", "/etc/ca.pem", 12.5, True)
+REMOTE = ModelRequest("synapse", server=SERVER)
 VOLUME = VolumeFile("volume.npy", tuple(np.eye(4).ravel().tolist()), 'CT "1"\n2', None)
 OPTIONS = SegmentOptions(range(3, 60, 2), 7, "published", None, True)
 
 COMMANDS = [
     messages.Hello(messages.VERSION, 600.0),
     messages.Load(1, MODEL),
+    messages.Load(1, REMOTE),
     messages.Segment(2, MODEL, VOLUME, OPTIONS, None, "labels.npy", "cleaned.npy", "sure.npy"),
     messages.Segment(
         *(2, ModelRequest("demo-ct"), VOLUME, SegmentOptions()),
@@ -170,13 +174,13 @@ def test_numbers_out_of_numpy_are_numbers():
 
 
 LOAD = json.loads(encode(COMMANDS[1]))
-SEGMENT = json.loads(encode(COMMANDS[2]))
+SEGMENT = json.loads(encode(COMMANDS[3]))
 
 
 @pytest.mark.parametrize(
     ("garbage", "words"),
     [
-        (b"hello?\n", "is not JSON: b'hello?"),
+        (b"hello?\n", "a message is not JSON."),
         (b"\xff\xfe\x00\n", "is not JSON"),
         (b"\n", "is not JSON"),
         (b"[" * 100_000 + b"\n", "is not JSON"),
@@ -198,9 +202,9 @@ SEGMENT = json.loads(encode(COMMANDS[2]))
             line(**{**SEGMENT, "volume": {**SEGMENT["volume"], "ijk_to_ras": ["1"] * 16}}),
             "'1' is not a number",
         ),
-        (encode(COMMANDS[2]).replace(b"1.0", b"1" * 400, 1), "too large"),
+        (encode(COMMANDS[3]).replace(b"1.0", b"1" * 400, 1), "too large"),
         (
-            encode(COMMANDS[2]).replace(b"1.0", b"NaN", 1),
+            encode(COMMANDS[3]).replace(b"1.0", b"NaN", 1),
             "nan is not a number",
         ),
     ],
@@ -220,11 +224,11 @@ def test_a_card_that_breaks_the_rules_is_refused():
         decode_report(line(**data))
 
 
-@pytest.mark.parametrize("version", [0, 1, 3, "2", None])
+@pytest.mark.parametrize("version", [0, 1, 2, 4, "3", None])
 def test_another_version_is_told_by_the_greeting_whatever_else_is_in_it(version):
     greeting = line(type="hello", version=version, surprise={})
     for decode in decode_command, decode_report:
-        with pytest.raises(OtherVersion, match=f"has version {version!r} instead of 2") as refused:
+        with pytest.raises(OtherVersion, match=f"has version {version!r} instead of 3") as refused:
             decode(greeting)
         assert isinstance(refused.value, WorkerError)
         assert "install it again" in refused.value.hint
@@ -242,6 +246,68 @@ def test_files_are_named_in_full_and_names_of_the_catalogue_are_left_alone(tmp_p
     assert request.card == str(tmp_path / "own.json")
     named = ModelRequest("demo-ct", card="synapse")
     assert named.with_full_paths() == named
+
+
+def test_a_dot_in_the_name_of_a_servers_model_makes_it_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    server = RemoteServer("https://gpu", ca_file="ca.pem")
+    named = ModelRequest("synapse-v1.2", server=server).with_full_paths()
+    assert named.model == "synapse-v1.2"
+    assert named.server == RemoteServer("https://gpu", ca_file=str(tmp_path / "ca.pem"))
+    (tmp_path / "own.onnx").touch()
+    for model in "own.onnx", "folder/own.onnx":
+        found = ModelRequest(model, server=server).with_full_paths()
+        assert found.model == str(tmp_path / model)
+    assert REMOTE.with_full_paths() == REMOTE
+
+
+REMOTE_LOAD = json.loads(encode(messages.Load(1, REMOTE)))
+
+
+def with_server(**changes: object) -> bytes:
+    model = REMOTE_LOAD["model"]
+    return line(**{**REMOTE_LOAD, "model": {**model, "server": {**model["server"], **changes}}})
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        with_server(token=["secret-word"]),
+        with_server(token={"secret-word": 1}),
+        with_server(token="secret-word with a blank"),
+        with_server(timeout_s="secret-word"),
+        with_server(timeout_s=-1),
+        with_server(fall_back="secret-word"),
+        with_server(url="https://secret-word@gpu.hospital.org"),
+        with_server(url="http://gpu.hospital.org"),
+        with_server(**{"secret-word": 1}),
+        line(**{**REMOTE_LOAD, "model": {**REMOTE_LOAD["model"], "server": "secret-word"}}),
+        line(**{**REMOTE_LOAD, "model": {**REMOTE_LOAD["model"], "server": ["secret-word"]}}),
+        line(**{**REMOTE_LOAD, "job": {"token": "secret-word"}}),
+        line(**{**REMOTE_LOAD, "type": {"token": "secret-word"}}),
+        encode(messages.Load(1, REMOTE))[:-20] + b"\n",
+    ],
+)
+def test_nothing_that_is_said_of_a_wrong_message_holds_the_servers_token(garbage):
+    with pytest.raises(ProtocolError) as refused:
+        decode_command(garbage)
+    error = refused.value
+    while error is not None:
+        assert "secret" not in f"{error} {error!r}"
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def test_no_piece_of_a_line_gives_the_servers_token_away():
+    whole = encode(messages.Load(1, REMOTE))
+    for start in range(1, len(whole)):
+        with pytest.raises(ProtocolError) as refused:
+            decode_command(whole[start:])
+        assert "secret" not in str(refused.value)
+
+
+def test_the_servers_token_is_in_no_picture_of_a_request():
+    for shown in REMOTE, messages.Load(1, REMOTE), SERVER:
+        assert "secret" not in f"{shown} {shown!r}"
 
 
 def fields(kind: type) -> set[str]:
@@ -264,7 +330,7 @@ def test_every_message_is_documented_with_all_its_fields(section, kinds):
     ("name", "kind"),
     [
         *(("model", ModelRequest), ("volume", VolumeFile), ("options", SegmentOptions)),
-        ("corrections", messages.CorrectedSlices),
+        *(("corrections", messages.CorrectedSlices), ("server", RemoteServer)),
     ],
 )
 def test_every_object_in_a_message_is_documented_with_all_its_fields(name, kind):

@@ -140,7 +140,7 @@ def say_nothing() -> None:
 
 
 def speak_another_version() -> None:
-    sys.stdout.write('{"type":"hello","version":3,"pid":1,"mood":"fine"}\n')
+    sys.stdout.write('{"type":"hello","version":2,"pid":1,"mood":"fine"}\n')
     sys.stdout.flush()
     sys.stdin.read()
 

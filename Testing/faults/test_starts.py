@@ -33,7 +33,7 @@ def broken(tmp_path: Path) -> Path:
         ),
         (
             "speak_another_version",
-            f"{NO_SENSE} has version 3 instead of 2.",
+            f"{NO_SENSE} has version 2 instead of 3.",
             "install it again and restart Slicer",
         ),
         (

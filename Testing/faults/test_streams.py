@@ -67,9 +67,9 @@ def test_what_makes_no_sense_is_refused_and_what_comes_next_is_done(program):
 
 
 def test_a_client_of_another_version_is_told_and_the_program_ends(program):
-    program.say(b'{"type":"hello","version":3,"colour":"blue"}\n')
+    program.say(b'{"type":"hello","version":2,"colour":"blue"}\n')
     assert program.hear()["version"] == VERSION
-    assert "has version 3 instead of 2" in program.refusal()
+    assert "has version 2 instead of 3" in program.refusal()
     assert program.process.wait(60) == 0
 
 
