@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 SOFTWARE = "GDLASegmenter"
 SERIAL_NUMBER = "0"  # DICOM wants one, software has none
 CAUTION = "Not for clinical use."
+SERIES_OFFSET = 1000  # the number of a series of ours is that of what it is about plus this
+UTF_8 = "ISO_IR 192"
+SEXES = ("", "M", "F", "O")  # highdicom takes no others
 
 _LONG_STRING = 64  # characters of an LO value (PS3.5, 6.2)
 _SHORT_STRING = 16  # of an SH value
@@ -68,16 +71,19 @@ def algorithm(card: ModelCard) -> AlgorithmIdentificationSequence:
     from highdicom import AlgorithmIdentificationSequence
     from pydicom.sr.codedict import codes
 
-    parameters = {"network": str(card.architecture), "software": f"{SOFTWARE} {__version__}"}
-    if card.sha256 is not None:
-        parameters["weights-sha256"] = card.sha256
     return AlgorithmIdentificationSequence(
         name=long_string(card.name),
         family=codes.cid7162.ArtificialIntelligence,
         version=long_string(card.version),
         source=SOFTWARE,
-        parameters=parameters,
+        parameters=algorithm_parameters(card),
     )
+
+
+def algorithm_parameters(card: ModelCard) -> dict[str, str]:
+    """Return what identifies ``card``'s model beside its name and version."""
+    parameters = {"network": str(card.architecture), "software": f"{SOFTWARE} {__version__}"}
+    return parameters if card.sha256 is None else {**parameters, "weights SHA-256": card.sha256}
 
 
 def segment_description(label: Label, card: ModelCard) -> SegmentDescription:

@@ -18,7 +18,10 @@ from GDLACore.errors import GDLAError, OutputError
 from GDLACore.imaging.dicom_codes import (
     CAUTION,
     SERIAL_NUMBER,
+    SERIES_OFFSET,
+    SEXES,
     SOFTWARE,
+    UTF_8,
     highdicom_module,
     long_string,
     segment_description,
@@ -31,9 +34,6 @@ if TYPE_CHECKING:
     from highdicom.seg import Segmentation
     from pydicom.dataset import Dataset
 
-_SERIES_OFFSET = 1000  # our series' number is that of the images plus this
-_SEXES = ("", "M", "F", "O")
-_UTF_8 = "ISO_IR 192"
 _CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 
 
@@ -83,7 +83,7 @@ def _segmentation(labels: np.ndarray, sources: list[SourceFrame], card: ModelCar
         segmentation_type="BINARY",
         segment_descriptions=[segment_description(label, card) for label in card.labels],
         series_instance_uid=generate_uid(prefix=None),
-        series_number=max(int(first.get("SeriesNumber") or 0), 0) + _SERIES_OFFSET,
+        series_number=max(int(first.get("SeriesNumber") or 0), 0) + SERIES_OFFSET,
         sop_instance_uid=generate_uid(prefix=None),
         instance_number=1,
         manufacturer=SOFTWARE,
@@ -93,7 +93,7 @@ def _segmentation(labels: np.ndarray, sources: list[SourceFrame], card: ModelCar
         content_label="SEGMENTATION",
         content_description=long_string(f"{CAUTION} {card.title}"),
         series_description=long_string(f"Segmentation: {card.title}"),
-        specific_character_set=_UTF_8,
+        specific_character_set=UTF_8,
     )
     put(segmentation, "PatientSex", first.PatientSex)
     segmentation.ContentCreatorName = ""  # must be there: nobody did it by hand
@@ -113,8 +113,8 @@ def _single_frame(image: Dataset, uid: str) -> Dataset:
     single.update(image)
     put(single, "SOPClassUID", _CT_IMAGE)
     put(single, "SOPInstanceUID", uid)
-    if single.PatientSex not in _SEXES:
-        put(single, "PatientSex", "")  # repeated as it is later: highdicom takes no others
+    if single.PatientSex not in SEXES:
+        put(single, "PatientSex", "")  # repeated as it is later
     return single
 
 
