@@ -36,7 +36,8 @@ Segment an image and write the result on the grid of the image.
 
 INPUT is a NIfTI, NRRD, MetaImage, PNG, JPEG, TIFF or DICOM file, or a folder with a DICOM series.
 The ending of OUT chooses the format: .seg.nrrd is a segmentation for 3D Slicer with names, colours
-and terminology; .nii.gz, .nii, .nrrd and .mha are plain label maps.
+and terminology; .nii.gz, .nii, .nrrd and .mha are plain label maps; .dcm, of DICOM images, is a
+DICOM segmentation of the same patient and study.
 """
 
 _IMAGE = "an image or a DICOM folder"
@@ -139,6 +140,13 @@ def _add_segment(subparsers: argparse._SubParsersAction, common: argparse.Argume
         type=Path,
         help="also write how sure the network is of every label, 1 to 100 percent, 0 in slices not "
         "asked for, as a .nrrd or .nii.gz image",
+    )
+    parser.add_argument(
+        "--sr",
+        metavar="DCM",
+        type=Path,
+        help="also write the volumes as a DICOM structured report (TID 1500) that refers to OUT, a "
+        ".dcm file",
     )
     parser.add_argument(
         "--reference",

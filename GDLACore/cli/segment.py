@@ -19,6 +19,8 @@ from GDLACore.cli.progress import Report, progress_bar
 from GDLACore.cli.tables import print_table
 from GDLACore.engine import Engine, load_engine
 from GDLACore.errors import OutputError
+from GDLACore.imaging.dicom_report import check_dicom_report, write_volume_report
+from GDLACore.imaging.dicom_seg import check_dicom_source
 from GDLACore.imaging.measure import StructureRow, structure_table
 from GDLACore.imaging.overlay import OVERLAY_SUFFIXES, check_pillow, write_montage
 from GDLACore.imaging.reading import read_volume
@@ -27,6 +29,8 @@ from GDLACore.imaging.view import slice_view
 from GDLACore.imaging.volume import Volume
 from GDLACore.imaging.writing import (
     CONFIDENCE_SUFFIXES,
+    DICOM_SUFFIX,
+    SEGMENTATION_SUFFIXES,
     check_output,
     write_confidence,
     write_segmentation,
@@ -67,7 +71,14 @@ def _check_outputs(arguments: Namespace) -> None:
     inputs = [arguments.input, Path(arguments.model)]
     if arguments.reference is not None:
         inputs.append(arguments.reference)
-    check_output(arguments.output, inputs=inputs, overwrite=arguments.force)
+    check_output(
+        arguments.output,
+        inputs=inputs,
+        overwrite=arguments.force,
+        suffixes=SEGMENTATION_SUFFIXES,
+    )
+    if arguments.sr is not None:
+        _check_report(arguments, inputs)
     if arguments.confidence is not None:
         check_output(
             arguments.confidence,
@@ -87,6 +98,28 @@ def _check_outputs(arguments: Namespace) -> None:
         )
 
 
+def _check_report(arguments: Namespace, inputs: list[Path]) -> None:
+    if not _is_dicom(arguments.output):
+        raise OutputError(
+            f"{arguments.output} is not a DICOM segmentation, which a DICOM report refers to.",
+            f"End its name with {DICOM_SUFFIX}, or leave out --sr.",
+        )
+    if arguments.slices != (None, None):
+        raise OutputError(
+            "A report on some slices would give volumes of parts as those of structures.",
+            "Leave out --slices or --sr.",
+        )
+    check_output(arguments.sr, inputs=inputs, overwrite=arguments.force, suffixes=(DICOM_SUFFIX,))
+    if arguments.sr.resolve() == arguments.output.resolve():
+        raise OutputError(
+            f"{arguments.sr} is to hold the segmentation.", "Give the report another name."
+        )
+
+
+def _is_dicom(path: Path) -> bool:
+    return path.name.lower().endswith(DICOM_SUFFIX)
+
+
 def _segment(arguments: Namespace, report: Report) -> _Run:
     seconds: dict[str, float] = {}
 
@@ -99,6 +132,10 @@ def _segment(arguments: Namespace, report: Report) -> _Run:
 
     with phase("reading"):
         volume = read_volume(arguments.input, series=arguments.series, frame=arguments.frame)
+        if arguments.sr is not None:
+            check_dicom_report(volume)
+        elif _is_dicom(arguments.output):
+            check_dicom_source(volume)
     with phase("loading"):
         engine = load_engine(
             arguments.model,
@@ -128,6 +165,9 @@ def _segment(arguments: Namespace, report: Report) -> _Run:
             write_confidence(arguments.confidence, confidence, volume, overwrite=arguments.force)
     with phase("measuring"):
         structures = structure_table(labels, volume, card, reference, slices)
+    if arguments.sr is not None:
+        with phase("reporting"):
+            write_volume_report(arguments.sr, arguments.output, structures, volume, card)
     if arguments.overlay is not None:
         with phase("drawing"):
             write_montage(
@@ -165,6 +205,7 @@ def _summary(arguments: Namespace, done: _Run) -> dict[str, Any]:
         "output": str(arguments.output),
         "overlay": None if arguments.overlay is None else str(arguments.overlay),
         "confidence": None if arguments.confidence is None else str(arguments.confidence),
+        "report": None if arguments.sr is None else str(arguments.sr),
         "reference": None if arguments.reference is None else str(arguments.reference),
         "model": {"name": done.card.name, "version": done.card.version, "sha256": done.card.sha256},
         "device": done.device,
@@ -207,4 +248,6 @@ def _tell(arguments: Namespace, done: _Run) -> None:
         print(f"Overlay:      {arguments.overlay}")
     if arguments.confidence is not None:
         print(f"Confidence:   {arguments.confidence}")
+    if arguments.sr is not None:
+        print(f"Report:       {arguments.sr}")
     print("Not for clinical use.")
