@@ -18,6 +18,10 @@ sys.path.append(str(Path(__file__).parents[2] / "GDLASegmenter"))
 _messages = collect_messages()
 slicer_application.start()
 
+# Fixtures, and only now: what they are made of wants the application.
+from confidences import segmentation, volume  # noqa: E402, F401
+from edited_run import bench, editor, node, volume_node  # noqa: E402, F401
+
 
 @pytest.fixture(autouse=True)
 def vtk_messages() -> Iterator[list[str]]:

@@ -36,7 +36,10 @@ def test_a_run_with_bad_tests_fails_and_one_with_good_tests_passes(tmp_path):
     shutil.copy(here / "conftest.py", tmp_path)
     (tmp_path / "test_bad.py").write_text(_BAD)
     pytest_ = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."]
-    where = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(here)}}
+    root = here.parents[1]
+    found_in = (here, here.parent / "core", root / "GDLASegmenter", root)
+    path = os.pathsep.join(map(str, found_in))
+    where = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": path}}
     bad = subprocess.run(pytest_, **where, capture_output=True, text=True, timeout=120)
     assert bad.returncode == 1, bad.stdout
     assert re.search(r"1 failed, 4 passed, (\d) error", bad.stdout)[1] == "3", bad.stdout

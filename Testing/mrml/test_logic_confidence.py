@@ -5,42 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import slicer.util
-from editing import Editor
-from nodes import add_roi, add_volume
-from segmenting import Bench
+from edited_run import FIRST, SHAPE, VOXEL
+from nodes import add_roi
 
 from GDLASegmenterLib.ConfidenceVolume import confidenceNode
 from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
 from GDLASegmenterLib.RunState import RunState
 from GDLASegmenterLib.VolumeGrid import volumeGrid
-
-SHAPE = (6, 7, 8)
-GENERATOR = np.random.default_rng(3)
-FIRST, SECOND, THIRD = (GENERATOR.integers(0, 4, SHAPE).astype(np.uint8) for _ in range(3))
-VOXEL = (2, 3, 4)
-
-
-@pytest.fixture
-def volume_node(scene):
-    return add_volume(FIRST.astype(np.int16))
-
-
-@pytest.fixture
-def editor(scene, volume_node):
-    return Editor(scene, volume_node, SHAPE)
-
-
-@pytest.fixture
-def bench(scene, editor):
-    results = iter([FIRST, SECOND, THIRD, FIRST, SECOND])
-    return Bench(scene, labels=lambda volume: next(results), save_state_for_undo=editor.save_state)
-
-
-@pytest.fixture
-def node(bench, volume_node, editor):
-    node = bench.segment(volume_node).segmentationNode
-    editor.edit(node)
-    return node
 
 
 def test_doubt_and_confidence_are_those_of_the_slices_that_were_written(

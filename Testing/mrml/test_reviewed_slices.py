@@ -6,51 +6,11 @@ import numpy as np
 import pytest
 import slicer
 import slicer.util
-from editing import Editor, reviewed
-from nodes import add_roi, add_segment, add_volume, separate_layers
-from phantom import make_card
-from segmenting import Bench, label_map
+from edited_run import FIRST, SECOND, THIRD, VOXEL, kept, labels_in, recorded
+from editing import reviewed
+from nodes import add_roi, add_segment, separate_layers
 
 from GDLASegmenterLib.ModelRecord import recordOf
-
-SHAPE = (6, 7, 8)
-GENERATOR = np.random.default_rng(3)
-FIRST, SECOND, THIRD = (GENERATOR.integers(0, 4, SHAPE).astype(np.uint8) for _ in range(3))
-VOXEL = (2, 3, 4)
-
-
-@pytest.fixture
-def volume_node(scene):
-    return add_volume(FIRST.astype(np.int16))
-
-
-@pytest.fixture
-def editor(scene, volume_node):
-    return Editor(scene, volume_node, SHAPE)
-
-
-@pytest.fixture
-def bench(scene, editor):
-    results = iter([FIRST, SECOND, THIRD, FIRST, SECOND])
-    return Bench(scene, labels=lambda volume: next(results), save_state_for_undo=editor.save_state)
-
-
-@pytest.fixture
-def node(bench, volume_node, editor):
-    node = bench.segment(volume_node).segmentationNode
-    editor.edit(node)
-    return node
-
-
-def labels_in(node):
-    return label_map(node, make_card(), SHAPE)
-
-
-def kept(before, after, *slices):
-    """Return ``after`` but with ``slices`` of ``before``."""
-    expected = after.copy()
-    expected[list(slices)] = before[list(slices)]
-    return expected
 
 
 def test_what_a_run_left_is_not_reviewed(volume_node, node):
@@ -142,10 +102,6 @@ def test_a_released_edit_is_for_runs_to_change_until_the_next_edit(
     found.release(2)
     bench.segment(volume_node, outputNode=node)
     np.testing.assert_array_equal(labels_in(node), SECOND)
-
-
-def recorded(node):
-    return slicer.util.arrayFromVolume(recordOf(node, "abdomen").node)
 
 
 def test_releasing_an_edit_and_ticking_it_again_leaves_what_the_model_left_on_record(

@@ -4,42 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from editing import Editor, reviewed
-from nodes import add_volume
-from phantom import make_card
-from segmenting import Bench, label_map
+from edited_run import SECOND, VOXEL, labels_in
+from editing import reviewed
 
 from GDLASegmenterLib.ModelRecord import recordOf, recordsOf
 from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
 from GDLASegmenterLib.VolumeGrid import volumeGrid
-
-SHAPE = (6, 7, 8)
-GENERATOR = np.random.default_rng(3)
-FIRST, SECOND, THIRD = (GENERATOR.integers(0, 4, SHAPE).astype(np.uint8) for _ in range(3))
-VOXEL = (2, 3, 4)
-
-
-@pytest.fixture
-def volume_node(scene):
-    return add_volume(FIRST.astype(np.int16))
-
-
-@pytest.fixture
-def editor(scene, volume_node):
-    return Editor(scene, volume_node, SHAPE)
-
-
-@pytest.fixture
-def bench(scene, editor):
-    results = iter([FIRST, SECOND, THIRD])
-    return Bench(scene, labels=lambda volume: next(results), save_state_for_undo=editor.save_state)
-
-
-@pytest.fixture
-def node(bench, volume_node, editor):
-    node = bench.segment(volume_node).segmentationNode
-    editor.edit(node)
-    return node
 
 
 def copied(node):
@@ -47,10 +17,6 @@ def copied(node):
     copy.Copy(node)
     copy.SetName("copy")
     return copy
-
-
-def labels_in(node):
-    return label_map(node, make_card(), SHAPE)
 
 
 def test_releasing_an_edit_in_the_copy_leaves_the_original_its_own(

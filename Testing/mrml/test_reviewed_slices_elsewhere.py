@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import slicer
 import slicer.util
+from edited_run import FIRST, SECOND, SHAPE
 from editing import Editor, reviewed
 from nodes import add_linear_transform, add_volume
 from phantom import make_card
@@ -17,9 +18,6 @@ from world import segment_positions, voxel_positions
 
 from GDLACore.errors import OutputError
 
-SHAPE = (6, 7, 8)
-GENERATOR = np.random.default_rng(3)
-FIRST, SECOND = (GENERATOR.integers(0, 4, SHAPE).astype(np.uint8) for _ in range(2))
 TURN = np.array([[0, -1, 0, 5], [1, 0, 0, -3], [0, 0, 1, 11], [0, 0, 0, 1.0]])
 
 

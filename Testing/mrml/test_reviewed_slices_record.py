@@ -6,54 +6,15 @@ import numpy as np
 import pytest
 import slicer
 import slicer.util
-from editing import Editor, reviewed
-from nodes import add_volume, paint
-from phantom import make_card
-from segmenting import Bench, label_map, voxels
+from edited_run import FIRST, SECOND, SHAPE, THIRD, VOXEL, kept, labels_in
+from editing import reviewed
+from nodes import paint
+from segmenting import Bench, voxels
 
 from GDLASegmenterLib import SegmentLabels
 from GDLASegmenterLib.ModelRecord import recordOf, recordsOf, removeRecord
 from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
 from GDLASegmenterLib.VolumeGrid import volumeGrid
-
-SHAPE = (6, 7, 8)
-GENERATOR = np.random.default_rng(3)
-FIRST, SECOND, THIRD = (GENERATOR.integers(0, 4, SHAPE).astype(np.uint8) for _ in range(3))
-VOXEL = (2, 3, 4)
-
-
-@pytest.fixture
-def volume_node(scene):
-    return add_volume(FIRST.astype(np.int16))
-
-
-@pytest.fixture
-def editor(scene, volume_node):
-    return Editor(scene, volume_node, SHAPE)
-
-
-@pytest.fixture
-def bench(scene, editor):
-    results = iter([FIRST, SECOND, THIRD, FIRST, SECOND])
-    return Bench(scene, labels=lambda volume: next(results), save_state_for_undo=editor.save_state)
-
-
-@pytest.fixture
-def node(bench, volume_node, editor):
-    node = bench.segment(volume_node).segmentationNode
-    editor.edit(node)
-    return node
-
-
-def labels_in(node):
-    return label_map(node, make_card(), SHAPE)
-
-
-def kept(before, after, *slices):
-    """Return ``after`` but with ``slices`` of ``before``."""
-    expected = after.copy()
-    expected[list(slices)] = before[list(slices)]
-    return expected
 
 
 def test_what_is_there_before_there_is_a_record_counts_as_the_models(

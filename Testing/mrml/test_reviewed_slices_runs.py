@@ -6,55 +6,16 @@ import dataclasses
 
 import numpy as np
 import pytest
+from edited_run import FIRST, SECOND, SHAPE, THIRD, VOXEL, kept, labels_in
 from editing import Editor, reviewed
 from nodes import add_roi, add_segment, add_volume
 from phantom import make_card
-from segmenting import Bench, label_map, voxels
+from segmenting import Bench, voxels
 from vtk.util.numpy_support import vtk_to_numpy
 
-from GDLACore.errors import OutputError
 from GDLASegmenterLib.ModelRecord import recordsOf
 from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
 from GDLASegmenterLib.VolumeGrid import volumeGrid
-
-SHAPE = (6, 7, 8)
-GENERATOR = np.random.default_rng(3)
-FIRST, SECOND, THIRD = (GENERATOR.integers(0, 4, SHAPE).astype(np.uint8) for _ in range(3))
-VOXEL = (2, 3, 4)
-
-
-@pytest.fixture
-def volume_node(scene):
-    return add_volume(FIRST.astype(np.int16))
-
-
-@pytest.fixture
-def editor(scene, volume_node):
-    return Editor(scene, volume_node, SHAPE)
-
-
-@pytest.fixture
-def bench(scene, editor):
-    results = iter([FIRST, SECOND, THIRD, FIRST, SECOND])
-    return Bench(scene, labels=lambda volume: next(results), save_state_for_undo=editor.save_state)
-
-
-@pytest.fixture
-def node(bench, volume_node, editor):
-    node = bench.segment(volume_node).segmentationNode
-    editor.edit(node)
-    return node
-
-
-def labels_in(node):
-    return label_map(node, make_card(), SHAPE)
-
-
-def kept(before, after, *slices):
-    """Return ``after`` but with ``slices`` of ``before``."""
-    expected = after.copy()
-    expected[list(slices)] = before[list(slices)]
-    return expected
 
 
 def test_a_run_leaves_a_slice_that_was_just_edited(bench, volume_node, editor, node):
@@ -265,67 +226,6 @@ def test_edits_stay_protected_when_the_model_slices_along_another_axis(
     expected = kept(before, THIRD, 2)
     expected[:, 3] = before[:, 3]
     np.testing.assert_array_equal(labels_in(node), expected)
-
-
-def test_a_run_of_which_all_slices_were_reviewed_is_refused_before_anything_is_done(
-    bench, volume_node, editor, node
-):
-    editor.dot(node, "liver", VOXEL)
-    ReviewedSlices(node, volumeGrid(volume_node), 0).tick(3)
-    requests = len(bench.worker.requests)
-    states = editor.logic.CanUndo()
-    with pytest.raises(OutputError, match="Each of 2 slices of .* was reviewed") as caught:
-        bench.begin(volume_node, outputNode=node, slices=range(2, 4))
-    assert "Untick Reviewed" in caught.value.hint
-    with pytest.raises(OutputError, match="Slice 2 of .* was reviewed"):
-        bench.begin(volume_node, outputNode=node, slices=range(2, 3))
-    assert len(bench.worker.requests) == requests and editor.logic.CanUndo() == states
-    assert not bench.logic.isBusy
-    bench.segment(volume_node, outputNode=node, slices=range(2, 5))
-
-
-def test_a_slice_whose_edit_was_undone_is_not_refused(bench, volume_node, editor, node):
-    editor.dot(node, "liver", VOXEL)
-    assert reviewed(node, volume_node).protected == {2}
-    editor.logic.Undo()
-    bench.segment(volume_node, outputNode=node, slices=range(2, 3))
-    np.testing.assert_array_equal(labels_in(node), kept(SECOND, FIRST, 2))
-
-
-def test_whether_a_click_is_refused_is_said_without_looking_at_all_slices(
-    bench, volume_node, editor, node, monkeypatch
-):
-    slices = reviewed(node, volume_node)
-    editor.dot(node, "liver", VOXEL)
-
-    def refresh(self):
-        raise AssertionError("it looks at all slices")
-
-    monkeypatch.setattr(ReviewedSlices, "refresh", refresh)
-    (record,) = recordsOf(node)
-    with pytest.raises(OutputError, match="Slice 2 of .* was reviewed"):
-        slices.check([2], record)
-    slices.check([1, 2], record)
-
-
-def test_a_slice_of_a_run_that_was_just_undone_is_not_refused(bench, volume_node, editor, node):
-    bench.segment(volume_node, outputNode=node)
-    editor.logic.Undo()  # and nobody has looked for edits since
-    run = bench.segment(volume_node, outputNode=node, slices=range(2, 3))
-    assert run.finishedSlices == 1
-    np.testing.assert_array_equal(labels_in(node), kept(FIRST, THIRD, 0, 1, 3, 4, 5))
-
-
-def test_when_all_were_edited_since_the_click_the_run_fails_and_says_so(
-    bench, volume_node, editor, node
-):
-    run = bench.begin(volume_node, outputNode=node, slices=range(2, 4))
-    for k in (2, 3):
-        editor.dot(node, "liver", (k, 0, 0))
-    before = labels_in(node)
-    bench.to_the_end(run)
-    assert "reviewed" in run.error.message and "Untick Reviewed" in run.error.hint
-    np.testing.assert_array_equal(labels_in(node), before)
 
 
 def test_looking_for_edits_while_a_removed_segment_is_brought_back_finds_none(

@@ -8,35 +8,14 @@ import numpy as np
 import pytest
 import slicer
 import slicer.util
-from editing import Editor, reviewed
-from nodes import add_volume
+from edited_run import FIRST, SECOND, SHAPE, THIRD, recorded
+from editing import reviewed
 from phantom import make_card
 from segmenting import Bench
 
 from GDLASegmenterLib.LabelLayer import LABELMAP
-from GDLASegmenterLib.ModelRecord import recordOf
 from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
 from GDLASegmenterLib.VolumeGrid import volumeGrid
-
-SHAPE = (6, 7, 8)
-GENERATOR = np.random.default_rng(3)
-FIRST, SECOND, THIRD = (GENERATOR.integers(0, 4, SHAPE).astype(np.uint8) for _ in range(3))
-
-
-@pytest.fixture
-def volume_node(scene):
-    return add_volume(FIRST.astype(np.int16))
-
-
-@pytest.fixture
-def editor(scene, volume_node):
-    return Editor(scene, volume_node, SHAPE)
-
-
-@pytest.fixture
-def bench(scene, editor):
-    results = iter([FIRST, SECOND, THIRD])
-    return Bench(scene, labels=lambda volume: next(results), save_state_for_undo=editor.save_state)
 
 
 @pytest.fixture
@@ -47,10 +26,6 @@ def node(bench, volume_node, editor):
     bench.segment(volume_node, outputNode=node)
     assert reviewed(node, volume_node).protected == frozenset()
     return node
-
-
-def recorded(node):
-    return slicer.util.arrayFromVolume(recordOf(node, "abdomen").node)
 
 
 def test_a_stroke_after_undoing_a_run(volume_node, editor, node):
