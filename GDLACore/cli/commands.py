@@ -16,6 +16,14 @@ def segment(arguments: Namespace) -> None:
     run(with_stored_model(arguments))
 
 
+def batch(arguments: Namespace) -> None:
+    """Segment many studies."""
+    from GDLACore.cli.batch import run
+    from GDLACore.cli.stored_model import with_stored_model
+
+    run(with_stored_model(arguments))
+
+
 def info(arguments: Namespace) -> None:
     """Describe a file or a model."""
     from GDLACore.cli.info import describe

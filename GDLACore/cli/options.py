@@ -106,6 +106,22 @@ def server_of(arguments: argparse.Namespace) -> RemoteServer | None:
     )
 
 
+def add_labelling(parser: argparse.ArgumentParser) -> None:
+    """Let it be chosen how the network's output becomes labels."""
+    parser.add_argument(
+        "--borders",
+        choices=("smooth", "published"),
+        default="smooth",
+        help="smooth: interpolate the network's output; published: enlarge its labels, "
+        "as the published results were made (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--largest-component",
+        action="store_true",
+        help="keep only the largest connected part of each structure",
+    )
+
+
 def add_choice_of_image(parser: argparse.ArgumentParser) -> None:
     """Let one of several images in a file or folder be chosen."""
     parser.add_argument(

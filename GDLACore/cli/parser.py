@@ -7,6 +7,7 @@ from pathlib import Path
 
 from GDLACore import __version__
 from GDLACore.cli import commands
+from GDLACore.cli.batch_parser import add_batch
 from GDLACore.cli.compare_parser import add_compare
 from GDLACore.cli.evaluate_parser import add_evaluate
 from GDLACore.cli.finetune_parser import add_finetune
@@ -16,6 +17,7 @@ from GDLACore.cli.options import (
     add_choice_of_image,
     add_engine_options,
     add_json,
+    add_labelling,
     named_path,
     positive_number,
     slice_range,
@@ -71,6 +73,7 @@ def command_line() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     common = _common()
     _add_segment(subparsers, common)
+    add_batch(subparsers, common)
     _add_info(subparsers, common)
     _add_export(subparsers, common)
     _add_calibrate(subparsers, common)
@@ -118,18 +121,7 @@ def _add_segment(subparsers: argparse._SubParsersAction, common: argparse.Argume
         help="only slices A to B - 1, counted from 0 as stored; either may be left out",
     )
     add_choice_of_image(parser)
-    parser.add_argument(
-        "--borders",
-        choices=("smooth", "published"),
-        default="smooth",
-        help="smooth: interpolate the network's output; published: enlarge its labels, "
-        "as the published results were made (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--largest-component",
-        action="store_true",
-        help="keep only the largest connected part of each structure",
-    )
+    add_labelling(parser)
     parser.add_argument("--batch", metavar="N", type=positive_number, help="slices at a time")
     parser.add_argument(
         "--overlay", metavar="PNG", type=Path, help="also draw the result over some slices"

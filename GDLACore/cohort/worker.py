@@ -55,7 +55,7 @@ class StudyWorker:
             card=settings.card,
             runtime=settings.runtime,
             threads=settings.threads,
-            **({} if settings.server is None else {"server": settings.server}),
+            server=settings.server,
         )
 
     @property
