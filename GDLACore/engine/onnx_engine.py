@@ -80,15 +80,19 @@ class OnnxEngine(SliceEngine):
 
         Raises EngineError where they are not finite: no label could be trusted.
         """
-        session = self._opened()
-        with self._turn:
-            logits = session.run([OUTPUT], {INPUT: images})[0]
+        logits = self.unchecked_logits(images)
         if not np.isfinite(logits).all():
             raise EngineError(
                 f"The network's results on {self._device} are not finite numbers.",
                 "The image's values may be far from what the model was taught; check them.",
             )
         return logits
+
+    def unchecked_logits(self, images: np.ndarray) -> np.ndarray:
+        """Return what ``logits`` does, whether or not it is finite."""
+        session = self._opened()
+        with self._turn:
+            return session.run([OUTPUT], {INPUT: images})[0]
 
     def labels(self, logits: np.ndarray, shape: tuple[int, int], borders: str) -> np.ndarray:
         """Return labels [n, h, w] for ``shape`` (h, w) from ``logits``; see ``Engine.predict``."""

@@ -18,7 +18,7 @@ from GDLACore.model.protobuf import bytes_field, float_field, text_field, varint
 Attribute = int | float | str | Sequence[int]
 
 # onnx.proto: TensorProto.DataType
-_TYPES = {"float32": 1, "int64": 7, "float16": 10}
+_TYPES = {"float32": 1, "uint8": 2, "uint16": 4, "int16": 5, "int64": 7, "float16": 10}
 
 # onnx.proto: AttributeProto.AttributeType
 _FLOAT, _INT, _STRING, _INTS = 1, 2, 3, 7
@@ -43,15 +43,17 @@ class Graph:
         self._inputs: list[bytes] = []
         self._outputs: list[bytes] = []
 
-    def input(self, name: str, shape: Sequence[int | str]) -> str:
-        """Declare a float32 input and return it; a side whose length is free has a name."""
-        self._inputs.append(_value_info(name, shape))
+    def input(self, name: str, shape: Sequence[int | str], number: str = "float32") -> str:
+        """Declare an input of type ``number``; return it. A side of free length has a name."""
+        self._inputs.append(_value_info(name, shape, number))
         return name
 
-    def output(self, value: str, name: str, shape: Sequence[int | str]) -> None:
-        """Make ``value``, float32, an output of the graph, under ``name``."""
+    def output(
+        self, value: str, name: str, shape: Sequence[int | str], number: str = "float32"
+    ) -> None:
+        """Make ``value``, of type ``number``, an output of the graph, under ``name``."""
         self._nodes.append(_node("Identity", [value], [name], {}))
-        self._outputs.append(_value_info(name, shape))
+        self._outputs.append(_value_info(name, shape, number))
 
     def weight(self, array: np.ndarray) -> str:
         """Return a constant in the graph's own type of number."""
@@ -78,13 +80,17 @@ class Graph:
         self._nodes.append(_node(operator, inputs, names, attributes))
         return names[0] if outputs == 1 else names
 
+    def cast(self, value: str, number: str) -> str:
+        """Return ``value`` as the type ``number``, such as "uint8"."""
+        return self("Cast", value, to=_TYPES[number])
+
     def single(self, value: str) -> str:
         """Return ``value``, of the graph's own type, in single precision."""
-        return value if self.number == "float32" else self("Cast", value, to=_TYPES["float32"])
+        return value if self.number == "float32" else self.cast(value, "float32")
 
     def own(self, value: str) -> str:
         """Return ``value``, in single precision, in the graph's own type."""
-        return value if self.number == "float32" else self("Cast", value, to=_TYPES[self.number])
+        return value if self.number == "float32" else self.cast(value, self.number)
 
     def to_bytes(self, metadata: Mapping[str, str]) -> bytes:
         """Return the file: a ModelProto with the graph, ``metadata`` and the hash of both.
@@ -148,10 +154,10 @@ def _attribute(name: str, value: Attribute) -> bytes:
     return head + b"".join(varint_field(8, v) for v in value) + varint_field(20, _INTS)
 
 
-def _value_info(name: str, shape: Sequence[int | str]) -> bytes:
+def _value_info(name: str, shape: Sequence[int | str], number: str) -> bytes:
     dims = b"".join(
         bytes_field(1, varint_field(1, side) if isinstance(side, int) else text_field(2, side))
         for side in shape
     )
-    tensor = varint_field(1, _TYPES["float32"]) + bytes_field(2, dims)
+    tensor = varint_field(1, _TYPES[number]) + bytes_field(2, dims)
     return text_field(1, name) + bytes_field(2, bytes_field(1, tensor))

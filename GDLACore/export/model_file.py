@@ -31,23 +31,38 @@ def onnx_model(model: ModelWeights, precision: str = "fp32") -> bytes:
     Raises ModelFileError if a weight is too large for ``precision``, or for the ablations of GDLA.
     """
     card = model.card
-    if card.architecture.mixer not in BLOCKS:
+    graph = model_graph(model, precision)
+    image = graph.input(INPUT, ["n", card.in_channels, "h", "w"])
+    logits = add_network(graph, image, model)
+    graph.output(logits, OUTPUT, ["n", card.classes, "h", "w"])
+    return graph.to_bytes({CARD_KEY: card.to_json()})
+
+
+def model_graph(model: ModelWeights, precision: str = "fp32") -> Graph:
+    """Return an empty graph for ``model`` that computes in ``precision``."""
+    return Graph(model.card.name, _NUMBERS[precision])
+
+
+def add_network(graph: Graph, image: str, model: ModelWeights) -> str:
+    """Add the network of ``model``; return its logits [n, classes, h, w] of ``image``.
+
+    ``image`` and logits are float32. Raises ModelFileError as ``onnx_model`` does.
+    """
+    mixer = model.card.architecture.mixer
+    if mixer not in BLOCKS:
         raise ModelFileError(
-            f"{model.path} has the mixer {card.architecture.mixer}, which only PyTorch can run.",
+            f"{model.path} has the mixer {mixer}, which only PyTorch can run.",
             "Choose the runtime torch, or a model with another mixer.",
         )
-    graph = Graph(card.name, _NUMBERS[precision])
-    image = graph.input(INPUT, ["n", card.in_channels, "h", "w"])
     try:
         with np.errstate(over="raise"):
-            logits = network(graph, image, model.tensors, card)
+            return network(graph, image, model.tensors, model.card)
     except FloatingPointError as error:
+        precision = next(name for name, number in _NUMBERS.items() if number == graph.number)
         raise ModelFileError(
             f"{model.path} has weights that are too large for {precision}.",
             "Choose fp32, or another checkpoint.",
         ) from error
-    graph.output(logits, OUTPUT, ["n", card.classes, "h", "w"])
-    return graph.to_bytes({CARD_KEY: card.to_json()})
 
 
 def write_onnx_model(path: Path, model: ModelWeights, precision: str = "fp32") -> Path:

@@ -1,0 +1,97 @@
+"""A model as a folder of a model repository, from which NVIDIA Triton serves it."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from pathlib import Path
+
+from GDLACore.atomic import unwritable
+from GDLACore.errors import OutputError
+from GDLACore.model.card import ModelCard
+from GDLACore.serving.triton_config import MODEL_FILE, TritonConfig, config_text
+
+CONFIG_FILE = "config.pbtxt"
+VERSION = "1"
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_PROGRAM = Path("serving", "triton_model.py")
+
+
+def model_folder(repository: Path, card: ModelCard) -> Path:
+    """Return where in ``repository`` the model of ``card`` lies."""
+    return repository / card.name
+
+
+def check_repository(repository: Path, card: ModelCard, *, overwrite: bool) -> None:
+    """Raise OutputError if the model of ``card`` cannot be written to ``repository``.
+
+    ``overwrite``: whether a model of this name that is there may be replaced. Another folder of
+    this name never is.
+    """
+    if repository.exists() and not repository.is_dir():
+        raise OutputError(f"{repository} is not a folder.", "Choose a folder for the repository.")
+    folder = model_folder(repository, card)
+    if not folder.exists():
+        return
+    if not (folder / CONFIG_FILE).is_file():
+        raise OutputError(
+            f"{folder} is there already, and is no model of a repository.",
+            "Choose another folder for the repository.",
+        )
+    if not overwrite:
+        raise OutputError(
+            f"{folder} is there already.", "Give --force to replace it, or choose another folder."
+        )
+
+
+def write_repository(
+    repository: Path, card: ModelCard, model: bytes, config: TritonConfig, *, overwrite: bool
+) -> Path:
+    """Write the model of ``card`` into ``repository``; return its folder there.
+
+    ``model`` is what ``config.backend`` runs: for "onnxruntime" the file of ``served_graph``, for
+    "python" that of an ONNX model of ours. ``repository`` is made if need be. The folder appears
+    whole or not at all, and takes the place of a former one in one step.
+
+    Raises OutputError as ``check_repository`` does, and if the folder cannot be written.
+    """
+    check_repository(repository, card, overwrite=overwrite)
+    folder = model_folder(repository, card)
+    # Beside the models of the repository: only within one disk are folders exchanged in one step.
+    part, former = (repository / f".{secrets.token_hex(8)}.{kind}" for kind in ("part", "former"))
+    try:
+        version = part / VERSION
+        version.mkdir(parents=True)
+        (version / MODEL_FILE).write_bytes(model)
+        if config.backend == "python":
+            _add_program(version)
+        (part / CONFIG_FILE).write_text(config_text(card, config), "utf-8", newline="\n")
+        if folder.exists():
+            folder.rename(former)
+        try:
+            part.rename(folder)
+        except OSError:
+            if former.exists():
+                former.rename(folder)
+            raise
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        if folder.exists():
+            shutil.rmtree(former, ignore_errors=True)
+    return folder
+
+
+def _add_program(version: Path) -> None:
+    """Copy the server's program, and the package that it is part of, into ``version``.
+
+    All of the package: what is left out by mistake would be missed only on the server.
+    """
+    shutil.copyfile(_PACKAGE / _PROGRAM, version / "model.py")
+    shutil.copytree(
+        _PACKAGE,
+        version / _PACKAGE.name,
+        ignore=shutil.ignore_patterns("__pycache__", "*.pyc", "CMakeLists.txt"),
+    )
