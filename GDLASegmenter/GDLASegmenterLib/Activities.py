@@ -176,6 +176,11 @@ class SegmentationActivity:
         self._logic = logic
         self._volumeNode = request.volumeNode
         self._volumeName = request.volumeNode.GetName()
+        self._loading = _("Loading the checkpoint…")
+        if request.model.server is not None:
+            self._loading = _("Asking {host} for the checkpoint…").format(
+                host=request.model.server.host
+            )
         self.axis = sliceAxis(readVolume(request.volumeNode), request.card)
         # The choice stays when a volume is chosen that is not in a sequence.
         allFrames = parameters.allFrames and browserOf(request.volumeNode) is not None
@@ -213,7 +218,7 @@ class SegmentationActivity:
         if run.phase != "segmenting":
             return {
                 "writing": _("Handing {name} over…"),
-                "loading": _("Loading the checkpoint…"),
+                "loading": self._loading,
                 "cleaning": _("Keeping the largest parts…"),
             }.get(run.phase, _("Starting…")).format(name=self._volumeName)
         text = _("{done} of {total} slices, {device}")

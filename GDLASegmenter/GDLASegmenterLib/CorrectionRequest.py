@@ -7,6 +7,7 @@ from slicer.i18n import tr as _
 
 from GDLACore.errors import VolumeError
 from GDLACore.options import UNSAID
+from GDLACore.remote import RemoteServer
 from GDLACore.storage import StoredModel
 from GDLASegmenterLib.LabelLayer import boxOf
 from GDLASegmenterLib.ModelRecord import ModelRecord
@@ -32,6 +33,7 @@ def correctionRequest(
     parameters: Parameters,
     model: StoredModel,
     device: str,
+    server: RemoteServer | None = None,
 ) -> SegmentationRequest:
     """Return the request for the slices beside the edited one that is nearest to ``viewed``.
 
@@ -59,7 +61,7 @@ def correctionRequest(
             )
     return SegmentationRequest(
         volumeNode,
-        modelRequest(model, device),
+        modelRequest(model, device, server),
         model.card,
         outputNode=subject.segmentationNode,
         slices=range(first, last + 1),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import slicer
@@ -16,11 +17,14 @@ _LOG_LINES = 60
 _SHORTEST_NAME = 4  # of a node; "CT" tells nothing, and is in many words
 
 
-def diagnostics(runtime: str, runtimeFolder: Path, device: str, log: str) -> str:
+def diagnostics(
+    runtime: str, runtimeFolder: Path, device: str, log: str, hosts: Iterable[str]
+) -> str:
     """Return versions, the device and the end of the worker's log as text to paste.
 
     ``runtime`` says what is installed in ``runtimeFolder``. Paths are left out unless they belong
-    to a program, for a folder may be called after a patient; so are the names of nodes.
+    to a program, for a folder may be called after a patient; so are the names of nodes, and
+    ``hosts``, the names of servers, which are nobody's business outside of their hospital.
     """
     application = slicer.app
     folders = {
@@ -39,7 +43,10 @@ def diagnostics(runtime: str, runtimeFolder: Path, device: str, log: str) -> str
         "Log:",
         *(_withoutPaths(line, folders) for line in log.splitlines()[-_LOG_LINES:]),
     ]
-    return _withoutNames("\n".join(line for line in lines if line is not None) + "\n")
+    text = "\n".join(line for line in lines if line is not None) + "\n"
+    for host in sorted(hosts, key=len, reverse=True):
+        text = re.sub(re.escape(host), "<server>", text, flags=re.IGNORECASE)
+    return _withoutNames(text)
 
 
 def _withoutPaths(line: str, folders: dict[str, Path]) -> str | None:

@@ -1,8 +1,8 @@
-"""The panel's environment: what is installed for the module on this computer."""
+"""The panel's environment: what runs the networks, here or on a server."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import qt
@@ -21,28 +21,39 @@ from GDLACore.installation import (
     detect_system,
     installed_builds,
 )
+from GDLACore.model.card import ModelCard
 from GDLACore.offline import install_from_folder
+from GDLACore.remote import RemoteServer
 from GDLASegmenterLib.Activities import InstallationActivity, TaskActivity
 from GDLASegmenterLib.Controller import Step
 from GDLASegmenterLib.Diagnostics import diagnostics
 from GDLASegmenterLib.Folders import modelFolder, runtimeFolder
+from GDLASegmenterLib.ServerPart import ServerPart
 
 _DEVICE_SETTING = "GDLASegmenter/Device"
-_DEVICES = ("auto", "cpu", "cuda", "directml", "coreml")
+_REMOTE = "remote"
+_DEVICES = ("auto", "cpu", "cuda", "directml", "coreml", _REMOTE)
 
 
 class EnvironmentPart:
-    """Installs and removes the runtime, and keeps the device that the user prefers.
+    """Installs and removes the runtime, and keeps the device or server that the user prefers.
 
-    ``begin`` does steps, ``stopWorker`` ends the worker, which may be using what is to change.
+    ``begin`` does steps, ``stopWorker`` ends the worker, which may be using what is to change;
+    ``onChanged`` is called when another device or server is chosen.
     """
 
     def __init__(
-        self, ui, begin: Callable[[list[Step]], None], stopWorker: Callable[[], None]
+        self,
+        ui,
+        begin: Callable[[list[Step]], None],
+        stopWorker: Callable[[], None],
+        onChanged: Callable[[], None],
     ) -> None:
         self._ui = ui
         self._begin = begin
         self._stopWorker = stopWorker
+        self._onChanged = onChanged
+        self._remote = ServerPart(ui, begin, onChanged)
         self._runtime = runtimeFolder()
         self._system: SystemFacts | None = None
         self._inSlicer: tuple[InstalledBuild, ...] | None = None
@@ -56,13 +67,44 @@ class EnvironmentPart:
 
     @property
     def device(self) -> str:
-        """The device that is chosen: "auto", or a name of ``GDLACore.engine.DEVICES``."""
-        return self._ui.deviceComboBox.itemData(self._ui.deviceComboBox.currentIndex)
+        """The device of this computer to use: "auto", or a name of ``GDLACore.engine.DEVICES``."""
+        return "auto" if self.isRemote else self._chosen
+
+    @property
+    def isRemote(self) -> bool:
+        """Whether a server is to do the work."""
+        return self._chosen == _REMOTE
+
+    @property
+    def server(self) -> RemoteServer | None:
+        """The server that is to do the work, if one is. Raises ServerError if none can be asked."""
+        return self._remote.server if self.isRemote else None
+
+    @property
+    def serverProblem(self) -> str:
+        """Why the server that is to do the work cannot be asked, "" if it can, or none is."""
+        return self._remote.problem if self.isRemote else ""
+
+    @property
+    def offered(self) -> Mapping[str, ModelCard | None]:
+        """What the server said to have, by name, with the cards that it told."""
+        return self._remote.offered if self.isRemote else {}
+
+    @property
+    def isTesting(self) -> bool:
+        """Whether a connection is being tested."""
+        return self._remote.isTesting
 
     @property
     def isReady(self) -> bool:
-        """Whether networks can be run: by a build of our own, or one that Slicer has anyway."""
+        """Whether networks can be run here: by a build of our own, or one that Slicer has."""
         return self.packages() is not None or bool(self._others())
+
+    def canRun(self, model: storage.StoredModel) -> bool:
+        """Return whether slices can be asked of ``model`` without getting anything first."""
+        if self.isRemote:
+            return model.card is not None and not self.serverProblem
+        return model.state == storage.READY and self.isReady
 
     def packages(self) -> Path | None:
         """Return the folder with the build of our own, if there is one."""
@@ -87,7 +129,13 @@ class EnvironmentPart:
 
     def stepsToInstall(self) -> list[Step]:
         """Return what is to be done before the first segmentation; it asks the user."""
-        return [] if self.isReady else [self._look, self._installAfterAsking]
+        if self.isRemote or self.isReady:
+            return []
+        return [self._look, self._installAfterAsking]
+
+    def takeOverServer(self) -> None:
+        """Go by what was typed of the server, also where the keyboard is still in a field."""
+        self._remote.takeOver()
 
     def onInstall(self, checked: bool = False) -> None:
         self._begin([self._look, self._installAfterAsking])
@@ -123,7 +171,7 @@ class EnvironmentPart:
     def copyDiagnostics(self, device: str, log: str) -> None:
         """Put what a report of a problem needs onto the clipboard."""
         state, folder = self._runtime.state(), self._runtime.parent
-        text = diagnostics(state.text, folder, device or self.device, log)
+        text = diagnostics(state.text, folder, device or self._chosen, log, self._remote.hosts)
         slicer.app.clipboard().setText(text)
 
     def _others(self) -> tuple[InstalledBuild, ...]:
@@ -182,12 +230,20 @@ class EnvironmentPart:
             "cuda": _("NVIDIA GPU (CUDA)"),
             "directml": _("GPU of Windows (DirectML)"),
             "coreml": _("GPU of macOS (CoreML)"),
+            _REMOTE: _("Remote server…"),
         }
         for name in _DEVICES:
             self._ui.deviceComboBox.addItem(names[name], name)
         preferred = slicer.util.settingsValue(_DEVICE_SETTING, _DEVICES[0])
         self._ui.deviceComboBox.setCurrentIndex(max(0, self._ui.deviceComboBox.findData(preferred)))
+        self._ui.serverGroup.setVisible(self.isRemote)
+
+    @property
+    def _chosen(self) -> str:
+        return self._ui.deviceComboBox.itemData(self._ui.deviceComboBox.currentIndex)
 
     def _onDeviceSelected(self, index: int) -> None:
         if index >= 0:
-            qt.QSettings().setValue(_DEVICE_SETTING, self._ui.deviceComboBox.itemData(index))
+            qt.QSettings().setValue(_DEVICE_SETTING, self._chosen)
+            self._ui.serverGroup.setVisible(self.isRemote)
+            self._onChanged()

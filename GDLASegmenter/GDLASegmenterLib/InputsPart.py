@@ -15,6 +15,7 @@ from GDLACore import storage
 from GDLACore.errors import GDLAError
 from GDLASegmenterLib.ConfidenceVolume import isConfidence
 from GDLASegmenterLib.Controller import Step
+from GDLASegmenterLib.EnvironmentPart import EnvironmentPart
 from GDLASegmenterLib.GettingModels import GettingModels
 from GDLASegmenterLib.ModalityGuess import guessModality
 from GDLASegmenterLib.Parameters import Modality, Parameters, SegmentedPart
@@ -29,11 +30,13 @@ class InputsPart(slicer.util.VTKObservationMixin):
     ``update`` is to be called whenever the parameters have changed; ``begin`` does steps.
     """
 
-    def __init__(self, ui, modelFolder: Path, begin: Callable[[list[Step]], None]) -> None:
+    def __init__(
+        self, ui, environment: EnvironmentPart, begin: Callable[[list[Step]], None]
+    ) -> None:
         slicer.util.VTKObservationMixin.__init__(self)
         self._ui = ui
-        self._modelFolder = modelFolder
-        self._getting = GettingModels(modelFolder)
+        self._environment = environment
+        self._getting = GettingModels(environment.modelFolder)
         self._begin = begin
         self._parameters: Parameters | None = None
         self._models: dict[str, storage.StoredModel] = {}
@@ -59,8 +62,7 @@ class InputsPart(slicer.util.VTKObservationMixin):
 
     def storedModel(self, name: str) -> storage.StoredModel | None:
         """Return the checkpoint called ``name`` as it is now: it may just have come."""
-        models = storage.list_models(self._modelFolder)
-        return next((model for model in models if model.name == name), None)
+        return next((model for model in self._known() if model.name == name), None)
 
     def refresh(self, select: str | None = None) -> None:
         """Look again which checkpoints there are, and choose the one called ``select``."""
@@ -79,7 +81,7 @@ class InputsPart(slicer.util.VTKObservationMixin):
     def stepsToDownload(self) -> list[Step]:
         """Return what is to be done to have the chosen checkpoint; it asks the user."""
         model = self.model
-        if model is None or model.state == storage.READY:
+        if model is None or model.state == storage.READY or self._environment.isRemote:
             return []
         return [lambda: self._getting.downloadAfterAsking(model)]
 
@@ -102,9 +104,7 @@ class InputsPart(slicer.util.VTKObservationMixin):
         """Choose the imported checkpoint, and the kind of image that it is for."""
         if self._parameters is not None:
             self._parameters.modality = Modality[report.card.modality]
-            model = next(
-                one for one in storage.list_models(self._modelFolder) if one.path == report.path
-            )
+            model = next(one for one in self._known() if one.path == report.path)
             self.refresh(model.name)
 
     def update(self, caller=None, event=None) -> None:
@@ -138,23 +138,44 @@ class InputsPart(slicer.util.VTKObservationMixin):
             self._parameters.modality = modality
 
     def _listModels(self) -> None:
-        """Offer the checkpoints for the modality, those on this computer first."""
+        """Offer the checkpoints for the modality, those that are at hand first."""
         wanted = self._parameters.modality.name
         self._models = {
             model.name: model
-            for model in sorted(
-                storage.list_models(self._modelFolder), key=lambda one: one.state != storage.READY
-            )
+            for model in sorted(self._known(), key=lambda one: not self._isAtHand(one))
             if model.card is not None and model.card.modality == wanted
         }
         comboBox = self._ui.modelComboBox
         wasBlocked = comboBox.blockSignals(True)
         comboBox.clear()
         for name, model in self._models.items():
-            comboBox.addItem(_itemText(model), name)
+            comboBox.addItem(self._itemText(model), name)
         comboBox.blockSignals(wasBlocked)
         if self._parameters.modelName not in self._models:
             self._parameters.modelName = next(iter(self._models), "")
+
+    def _known(self) -> list[storage.StoredModel]:
+        """Return the checkpoints that are known here, then those that only the server knows."""
+        stored = storage.list_models(self._environment.modelFolder)
+        names = {model.card.name for model in stored if model.card is not None}
+        cards = [card for card in self._environment.offered.values() if card is not None]
+        told = [card for card in cards if card.name not in names]
+        return [*stored, *(storage.StoredModel(one.name, storage.ABSENT, card=one) for one in told)]
+
+    def _isAtHand(self, model: storage.StoredModel) -> bool:
+        return model.state == storage.READY or self._isOffered(model)
+
+    def _isOffered(self, model: storage.StoredModel) -> bool:
+        return model.card is not None and model.card.name in self._environment.offered
+
+    def _itemText(self, model: storage.StoredModel) -> str:
+        if model.state == storage.READY:
+            return model.title
+        if self._isOffered(model):
+            return _("{title} (on the server)").format(title=model.title)
+        if model.state == storage.DAMAGED:
+            return _("{title} (damaged)").format(title=model.title)
+        return _("{title} (not on this computer)").format(title=model.title)
 
     def _showModel(self) -> None:
         comboBox = self._ui.modelComboBox
@@ -227,14 +248,6 @@ def _likelyVolume():
 
 def _scalarVolumes() -> list:
     return slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-
-
-def _itemText(model: storage.StoredModel) -> str:
-    if model.state == storage.READY:
-        return model.title
-    if model.state == storage.DAMAGED:
-        return _("{title} (damaged)").format(title=model.title)
-    return _("{title} (not on this computer)").format(title=model.title)
 
 
 def _note(model: storage.StoredModel) -> str:

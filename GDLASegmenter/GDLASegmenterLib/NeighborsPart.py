@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from slicer.i18n import tr as _
 
-from GDLACore import storage
 from GDLASegmenterLib.Activities import Activity
 from GDLASegmenterLib.Controller import Step
 from GDLASegmenterLib.CorrectionRequest import correctionRequest
@@ -64,7 +63,7 @@ class NeighborsPart:
             record = recordOf(subject.segmentationNode, model.card.name)
             request = correctionRequest(
                 *(subject, record, subject.viewedSlice()),
-                *(parameters, model, self._environment.device),
+                *(parameters, model, self._environment.device, self._environment.server),
             )
             return self._segment(request, parameters)
 
@@ -79,7 +78,9 @@ class NeighborsPart:
             return _("This is not possible in a sequence.")
         if not subject.marks.edited:
             return _("Correct a slice by hand first: then those beside it can follow.")
-        if model is None or model.state != storage.READY or not self._environment.isReady:
+        if problem := self._environment.serverProblem:
+            return problem
+        if model is None or not self._environment.canRun(model):
             return _("The checkpoint cannot be run yet. Click Segment to get what is missing.")
         axis = sliceAxis(readVolume(subject.volumeNode), model.card)
         name = model.card.name

@@ -10,7 +10,6 @@ import slicer.util
 import vtk
 from slicer.i18n import tr as _
 
-from GDLACore import storage
 from GDLASegmenterLib.Activities import SegmentationActivity
 from GDLASegmenterLib.AgreementPart import AgreementPart
 from GDLASegmenterLib.Controller import Controller
@@ -32,7 +31,9 @@ from GDLASegmenterLib.UndoHistory import saveStateForUndo
 from GDLASegmenterLib.WorkerHost import WorkerHost
 
 _TICK_MS = 50
-_TICK_FOR_PREVIEWS_MS = 10  # while somebody waits for a slice, what this adds is felt
+# While somebody waits for a slice, what this adds is felt, and a server's answer is told to take
+# longer than it does.
+_QUICK_TICK_MS = 10
 
 
 class Panel(slicer.util.VTKObservationMixin):
@@ -47,10 +48,10 @@ class Panel(slicer.util.VTKObservationMixin):
         self.ui = ui
         self.parameters: Parameters | None = None
         self.controller = Controller()
-        self.environment = EnvironmentPart(ui, self.begin, self.stopWorker)
+        self.environment = EnvironmentPart(ui, self.begin, self.stopWorker, self.onDevice)
         self.worker = WorkerHost(self.environment.packages)
         self.logic = SegmentationLogic(self.worker, scene, saveStateForUndo)
-        self.inputs = InputsPart(ui, self.environment.modelFolder, self.begin)
+        self.inputs = InputsPart(ui, self.environment, self.begin)
         self.result = ResultPart(ui)
         self.preview = PreviewPart(ui, self.logic, scene, self.environment, self.inputs, self.begin)
         self.review = ReviewPart(ui, self.inputs, self.result)
@@ -100,11 +101,9 @@ class Panel(slicer.util.VTKObservationMixin):
 
     def warmUp(self) -> None:
         """Have the worker and the chosen checkpoint ready before the user clicks."""
-        model = self.inputs.model
-        if self.controller.isBusy or not self.environment.isReady:
-            return
-        if model is not None and model.state == storage.READY:
-            self.worker.load(modelRequest(model, self.environment.device))
+        model, environment = self.inputs.model, self.environment
+        if model is not None and environment.canRun(model) and not self.controller.isBusy:
+            self.worker.load(modelRequest(model, environment.device, environment.server))
 
     def begin(self, steps: list) -> None:
         """Do ``steps`` one after the other, unless something is being done."""
@@ -126,6 +125,7 @@ class Panel(slicer.util.VTKObservationMixin):
     def onSegment(self, checked: bool = False) -> None:
         """Get ready what is missing, if the user agrees, and segment."""
         parameters, volumeNode = self.parameters, self.parameters.inputVolume
+        self.environment.takeOverServer()
         self.begin(
             [
                 *self.environment.stepsToInstall(),
@@ -137,6 +137,11 @@ class Panel(slicer.util.VTKObservationMixin):
     def onCancel(self, checked: bool = False) -> None:
         self.controller.cancel()
         self._render()
+
+    def onDevice(self) -> None:
+        """Offer what can be segmented with where the networks are run now."""
+        if self.parameters is not None:
+            self.inputs.refresh()
 
     def onDiagnostics(self, checked: bool = False) -> None:
         self.environment.copyDiagnostics(self._device, self.worker.log())
@@ -157,14 +162,15 @@ class Panel(slicer.util.VTKObservationMixin):
         if self._timer.interval >= _TICK_MS or now >= self._renderAt:
             self._renderAt = now + _TICK_MS / 1000  # no use in showing the same at every quick tick
             self._render()
-        isWaiting = self.logic.previews.isWaiting
-        self._timer.setInterval(min(_TICK_FOR_PREVIEWS_MS, _TICK_MS) if isWaiting else _TICK_MS)
+        isWaiting = self.logic.previews.isWaiting or self.environment.isTesting
+        self._timer.setInterval(min(_QUICK_TICK_MS, _TICK_MS) if isWaiting else _TICK_MS)
 
     def _segmentation(self, parameters: Parameters, volumeNode) -> SegmentationActivity | None:
         if parameters.inputVolume is not volumeNode:  # removed while something was installed
             return None
         model = self.inputs.storedModel(parameters.modelName)
-        request = requestOfParameters(parameters, model, self.environment.device)
+        environment = self.environment
+        request = requestOfParameters(parameters, model, environment.device, environment.server)
         return self._begun(request, parameters)
 
     def _begun(self, request: SegmentationRequest, parameters: Parameters) -> SegmentationActivity:

@@ -128,6 +128,8 @@ class PreviewPart:
             return _("Something is being done: the preview has to wait.")
         if model is None:
             return _("There is no checkpoint for such images. Import one.")
+        if self._environment.isRemote:
+            return self._environment.serverProblem
         if model.state != storage.READY:
             return _("The checkpoint is not on this computer. Click Segment to fetch it.")
         if not self._environment.isReady:
@@ -137,7 +139,7 @@ class PreviewPart:
     def _show(self) -> None:
         """Turn the preview on, or on again if something else is chosen."""
         parameters, model = self._parameters, self._inputs.model
-        request = modelRequest(model, self._environment.device)
+        request = modelRequest(model, self._environment.device, self._environment.server)
         wanted = (
             *(parameters.inputVolume.GetID(), bordersOf(parameters)),
             *(request, modelFileState(request), model.card),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from slicer.i18n import tr as _
 
 from GDLACore.errors import ModelFileError, VolumeError
-from GDLACore.storage import StoredModel
+from GDLACore.remote import RemoteServer
+from GDLACore.storage import READY, StoredModel
 from GDLACore.worker import ModelRequest
 from GDLASegmenterLib.Parameters import Parameters, SegmentedPart
 from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
@@ -13,9 +14,16 @@ from GDLASegmenterLib.ViewedSlice import sliceAt, sliceAxis, viewedPoint
 from GDLASegmenterLib.VolumeInput import readVolume
 
 
-def modelRequest(model: StoredModel, device: str) -> ModelRequest:
-    """Return how the worker is asked for ``model``, which must be on this computer."""
-    return ModelRequest(str(model.path), card=model.card_name, device=device)
+def modelRequest(
+    model: StoredModel, device: str, server: RemoteServer | None = None
+) -> ModelRequest:
+    """Return how the worker is asked for ``model`` on ``device``, or on ``server`` if there is one.
+
+    Without a server its file must be on this computer; with one, its card must be known.
+    """
+    if server is not None and model.state != READY:
+        return ModelRequest(model.card.name, device=device, server=server)
+    return ModelRequest(str(model.path), card=model.card_name, device=device, server=server)
 
 
 def bordersOf(parameters: Parameters) -> str:
@@ -38,9 +46,12 @@ def regionOf(parameters: Parameters):
 
 
 def requestOfParameters(
-    parameters: Parameters, model: StoredModel | None, device: str
+    parameters: Parameters,
+    model: StoredModel | None,
+    device: str,
+    server: RemoteServer | None = None,
 ) -> SegmentationRequest:
-    """Return the request for what ``parameters`` say, with ``model`` on ``device``.
+    """Return the request for what ``parameters`` say, with ``model`` on ``device`` or ``server``.
 
     Raises VolumeError or ModelFileError if something is not chosen yet, or cannot be used.
     """
@@ -51,7 +62,7 @@ def requestOfParameters(
         raise ModelFileError(
             _("No checkpoint is chosen."), _("Choose the modality of the image, or import one.")
         )
-    if model.path is None:
+    if server is None and model.path is None:
         raise ModelFileError(
             _("{title} is not on this computer.").format(title=model.title),
             _("Import its file, or choose another checkpoint."),
@@ -74,7 +85,7 @@ def requestOfParameters(
         slices = range(ends[0], ends[1] + 1)
     return SegmentationRequest(
         volumeNode,
-        modelRequest(model, device),
+        modelRequest(model, device, server),
         model.card,
         outputNode=parameters.segmentation,
         slices=slices,

@@ -47,8 +47,8 @@ def readyCheckpoint(volumeNode) -> Checkpoint:
     """Return the chosen checkpoint for slices of ``volumeNode``.
 
     Raises ModelFileError if there is none that could be used, EngineError without what runs it,
-    OutputError while something else is being done, VolumeError if it is for other images, or if
-    there is no volume.
+    ServerError if that is a server whose address is missing or wrong, OutputError while something
+    else is being done, VolumeError if it is for other images, or if there is no volume.
     """
     if volumeNode is None:
         raise VolumeError(_("No source volume is chosen."), _("Choose the image to segment."))
@@ -56,13 +56,14 @@ def readyCheckpoint(volumeNode) -> Checkpoint:
     panel = _widget().panel
     if model is None or model.card is None:
         raise ModelFileError(_("No checkpoint is chosen."), _("Choose one in GDLA Segmenter."))
-    if model.state != storage.READY:
+    isRemote = panel.environment.isRemote
+    if not isRemote and model.state != storage.READY:
         raise ModelFileError(
             model.problem or _("{title} is not on this computer.").format(title=model.title),
             _("Choose another checkpoint in GDLA Segmenter, or get this one there."),
         )
     _checkModality(volumeNode, model.card)
-    if not panel.environment.isReady:
+    if not isRemote and not panel.environment.isReady:
         raise EngineError(
             _("ONNX Runtime, which runs the networks, is not installed."),
             _("Install it in GDLA Segmenter, under Advanced."),
@@ -73,7 +74,7 @@ def readyCheckpoint(volumeNode) -> Checkpoint:
         )
     return Checkpoint(
         panel.logic,
-        modelRequest(model, panel.environment.device),
+        modelRequest(model, panel.environment.device, panel.environment.server),
         model.card,
         bordersOf(_widget().logic.getParameterNode()),
     )

@@ -17,6 +17,7 @@ UI = MODULE.parent / "Resources" / "UI" / "GDLASegmenter.ui"
 CONTROLS = (
     "QCheckBox",
     "QComboBox",
+    "QLineEdit",
     "QPlainTextEdit",
     "QPushButton",
     "QSpinBox",

@@ -1,0 +1,29 @@
+"""The Segment Editor effect where a server does the work."""
+
+from __future__ import annotations
+
+import numpy as np
+import slicer
+from panels import ct_array
+
+URL = "https://gpu.hospital.example:8443"
+
+
+def test_the_effect_asks_the_server_and_says_if_none_is_named(desk, scripted):
+    panel = slicer.modules.GDLASegmenterWidget.panel
+    panel.environment._inSlicer = ()  # no ONNX Runtime
+    box, address = panel.ui.deviceComboBox, panel.ui.serverAddressLineEdit
+    box.setCurrentIndex(box.findData("remote"))
+    desk.click()
+    assert desk.status.startswith("The address of the server is missing.")
+    address.text = URL
+    address.editingFinished.emit()
+    # Its weights are not on this computer, and it is for such images.
+    slicer.modules.GDLASegmenterWidget.logic.getParameterNode().modelName = "synapse"
+    desk.options.showCheckpoint()
+    desk.choose_structure("Aorta")
+    desk.click()
+    asked = scripted[0].previews[-1].model
+    assert (asked.model, asked.server.url) == ("synapse", URL)
+    assert "voxels changed" in desk.status
+    np.testing.assert_array_equal(desk.voxels("liver")[5], ct_array()[5] > 0)
