@@ -31,12 +31,11 @@ def awaited(
         return (result,)
 
     with closing(arrivals(iter([begun]), lambda: 1)) as results:
-        for result in results:
-            if result is not None:
-                return result[0]
-            try:
+        try:
+            for result in results:
+                if result is not None:
+                    return result[0]
                 stop_if_cancelled()
-            except BaseException:
-                given_up.set()
-                raise
+        finally:
+            given_up.set()
     raise AssertionError("work neither returned nor raised anything")

@@ -12,11 +12,11 @@ from GDLACore.model.card import ModelCard
 
 
 class ServerEngine(SteppedEngine):
-    """Calls the brighter half liver, each slice when it is let; ``patience`` answers at once.
+    """Calls the brighter half liver, a slice at a time.
 
-    ``hold()`` lets questions wait from now on, ``let(count)`` answers so many of those that wait
+    ``hold()`` lets questions wait from now on, ``let(count)`` answers so many of those that wait,
     the last that came first, and ``free()`` all, now and later. ``most`` is how many ever waited at
-    a time, ``threads`` who asked.
+    a time, ``threads`` who asked; ``ended`` is set when it was closed.
     """
 
     batch_size = 1
@@ -25,6 +25,7 @@ class ServerEngine(SteppedEngine):
     def __init__(self, card: ModelCard = CARD, step: Callable[[], None] = lambda: None) -> None:
         super().__init__(card, step)
         self.threads: set[int] = set()
+        self.ended = threading.Event()
         self.most = 0
         self.asked = 0
         self._held = False
@@ -34,6 +35,10 @@ class ServerEngine(SteppedEngine):
     def predict(self, slices: np.ndarray, borders: str) -> np.ndarray:
         self._wait()
         return super().predict(slices, borders)
+
+    def close(self) -> None:
+        super().close()
+        self.ended.set()
 
     def hold(self) -> None:
         self._held = True

@@ -52,7 +52,7 @@ def program(tmp_path: Path) -> Iterator[Program]:
 
 def test_what_makes_no_sense_is_refused_and_what_comes_next_is_done(program):
     program.say(b"GET / HTTP/1.1\n")
-    assert "is not JSON: b'GET / HTTP/1.1" in program.refusal()
+    assert "is not JSON." in program.refusal()  # unquoted, for it may be a piece of a token
     program.say(encode(Hello(VERSION, 60)))
     assert program.hear() == {"type": "hello", "version": VERSION, "pid": program.process.pid}
     program.say(b'{"type":"dance"}\n')
@@ -61,7 +61,7 @@ def test_what_makes_no_sense_is_refused_and_what_comes_next_is_done(program):
     assert "'job' is not a known field" in program.refusal()
     program.say(b"x" * LONGEST_LINE + b"\n")
     assert "is too long" in program.refusal()
-    assert "is not JSON: b'\\n'" in program.refusal()  # the rest of it
+    assert "is not JSON." in program.refusal()  # the rest of it
     program.say(encode(Quit()))
     assert program.process.wait(60) == 0
 
