@@ -24,7 +24,7 @@ SERIES_OFFSET = 1000  # the number of a series of ours is that of what it is abo
 UTF_8 = "ISO_IR 192"
 SEXES = ("", "M", "F", "O")  # highdicom takes no others
 
-_LONG_STRING = 64  # characters of an LO value (PS3.5, 6.2)
+_LONG_STRING = 64  # of an LO value (PS3.5, 6.2)
 _SHORT_STRING = 16  # of an SH value
 
 
@@ -43,11 +43,13 @@ def highdicom_module() -> ModuleType:
 
 
 def long_string(text: str) -> str:
-    """Return ``text`` as one value of a long string: a line of 64 characters at most.
+    """Return ``text`` as one value of a long string: a line of 64 bytes at most.
 
-    A backslash would separate two values.
+    The limit is one of characters, but there are receivers that count bytes. A backslash would
+    separate two values.
     """
-    return " ".join(text.replace("\\", "/").split())[:_LONG_STRING].rstrip()
+    line = " ".join(text.replace("\\", "/").split())
+    return line.encode("utf-8")[:_LONG_STRING].decode("utf-8", "ignore").rstrip()
 
 
 def concept(code: Code) -> CodedConcept:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from highdicom.seg import Segmentation
     from pydicom.dataset import Dataset
 
-_CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # an image of anything, with a place or without
 
 
 def check_dicom_source(volume: Volume) -> None:
@@ -96,6 +96,8 @@ def _segmentation(labels: np.ndarray, sources: list[SourceFrame], card: ModelCar
         specific_character_set=UTF_8,
     )
     put(segmentation, "PatientSex", first.PatientSex)
+    if "ImagePositionPatient" not in first:
+        put(segmentation, "PatientOrientation", first.get("PatientOrientation"))
     segmentation.ContentCreatorName = ""  # must be there: nobody did it by hand
     _refer(segmentation, places)
     return segmentation
@@ -111,7 +113,7 @@ def _single_frame(image: Dataset, uid: str) -> Dataset:
 
     single = Dataset()
     single.update(image)
-    put(single, "SOPClassUID", _CT_IMAGE)
+    put(single, "SOPClassUID", _SECONDARY_CAPTURE)
     put(single, "SOPInstanceUID", uid)
     if single.PatientSex not in SEXES:
         put(single, "PatientSex", "")  # repeated as it is later
