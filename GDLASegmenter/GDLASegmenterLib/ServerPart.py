@@ -72,7 +72,8 @@ class ServerPart:
     def takeOver(self) -> None:
         """Go by what is in the fields from now on: not by an address that is half typed."""
         texts, fallBack = self._read()
-        if (texts, fallBack) == (self._texts, self._fallBack):
+        isOther = texts != self._texts
+        if not isOther and fallBack == self._fallBack:
             return
         self._texts, self._fallBack = texts, fallBack
         settings = qt.QSettings()
@@ -83,8 +84,9 @@ class ServerPart:
                 settings.remove(_SETTING + name)
         settings.setValue(_SETTING + "FallBack", fallBack)
         self._meant = self._understood()
-        self.offered = {}
-        self._ui.serverLabel.text = self.problem
+        if isOther:
+            self.offered = {}
+            self._ui.serverLabel.text = self.problem
         self._onChanged()
 
     def onFallBack(self, checked: bool) -> None:
