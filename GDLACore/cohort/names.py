@@ -21,7 +21,7 @@ Maker = Callable[[str, Path, "str | None", tuple[str, ...]], T]
 
 
 def with_names(found: Found, inputs: Sequence[Path], study: Maker[T]) -> list[T]:
-    """Return ``study(name, path, series, files)`` for each of ``found``, in the order of names.
+    """Return ``study(name, path, series, files)`` for each of ``found``, in the order of paths.
 
     A name is the path from the folder that all ``inputs`` have in common, or from the one input
     that is a folder, without the ending of an image's file. Where that is the same for two, if only

@@ -11,6 +11,8 @@ from GDLACore.errors import OutputError
 
 DONE, FAILED = "done", "failed"
 
+DISK_ERROR = "DiskError"  # the kind of an error that is the disk's on which results are written
+
 
 @dataclass(frozen=True)
 class StudyRecord:
@@ -22,7 +24,7 @@ class StudyRecord:
     and writing took, ``volumes_ml`` how much of every structure was found, ``doubt`` how much of
     what was found is probably wrong, see ``GDLACore.cohort.doubt``, ``warnings`` what should be
     known about the result. Of a failed study ``error`` is a sentence and ``error_kind`` the name of
-    its class; hashes, output and doubt may be None then.
+    the error's class, or DISK_ERROR; hashes, output and doubt may be None then.
     """
 
     name: str
@@ -53,11 +55,13 @@ class StudyRecord:
         """Return the record that ``to_line`` wrote; raise OutputError for any other text."""
         try:
             data = json.loads(line)
-            if not isinstance(data, dict) or set(data) != {one.name for one in fields(cls)}:
-                raise ValueError("other fields")
-            record = cls(**{**data, "warnings": _texts(data["warnings"])})
+            if not isinstance(data, dict):
+                raise ValueError("no object")
+            # Another version may know more or less of a study; what it did stays done.
+            known = {one.name: data[one.name] for one in fields(cls) if one.name in data}
+            record = cls(**{**known, "warnings": _texts(data.get("warnings", []))})
             _check(record)
-        except (ValueError, RecursionError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise OutputError(f"A line of the manifest is damaged: {line[:60]!r}.") from error
         return record
 

@@ -14,7 +14,7 @@ from GDLACore.cohort.manifest import OpenManifest, read_manifest, write_manifest
 from GDLACore.cohort.output_folder import open_output
 from GDLACore.cohort.plan import Study
 from GDLACore.cohort.qc_page import write_page
-from GDLACore.cohort.record import StudyRecord
+from GDLACore.cohort.record import DISK_ERROR, StudyRecord
 from GDLACore.cohort.settings import BatchSettings
 from GDLACore.cohort.worker import StudyWorker
 from GDLACore.errors import EngineError, GDLAError, OutputError
@@ -26,8 +26,8 @@ Process = Callable[[Iterable[Study]], Generator[StudyRecord, None, None]]
 # Called with the phase's name, the steps done, and how many there are.
 Report = Callable[[str, int, int], None]
 
-# What is wrong with the place and not with the study. If that does not pass, no study can be done.
-_EVERYONES = frozenset({"OutputError", "ServerError", "DeviceError", "EngineError"})
+# What is not wrong with the study. If it does not pass, no study can be done.
+_EVERYONES = frozenset({DISK_ERROR, "ServerError", "DeviceError"})
 _MOST_IN_A_ROW = 5
 
 

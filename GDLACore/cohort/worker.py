@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -14,12 +16,13 @@ from GDLACore.cohort.files import make_folder, picture_of, segmentation_of
 from GDLACore.cohort.hashes import file_hash, input_hash
 from GDLACore.cohort.picture import write_picture
 from GDLACore.cohort.plan import Study
-from GDLACore.cohort.record import DONE, FAILED, StudyRecord
+from GDLACore.cohort.record import DISK_ERROR, DONE, FAILED, StudyRecord
 from GDLACore.cohort.settings import BatchSettings
 from GDLACore.cohort.told_warnings import warnings_of_this_thread
 from GDLACore.engine import Engine, load_engine
-from GDLACore.errors import GDLAError, VolumeError
+from GDLACore.errors import GDLAError, OutputError, VolumeError
 from GDLACore.imaging.dicom import read_dicom_series
+from GDLACore.imaging.dicom_seg import check_dicom_source
 from GDLACore.imaging.measure import structure_table
 from GDLACore.imaging.reading import read_volume
 from GDLACore.imaging.volume import Volume
@@ -27,6 +30,8 @@ from GDLACore.imaging.writing import write_segmentation
 from GDLACore.model.card import ModelCard
 from GDLACore.options import SegmentOptions
 from GDLACore.pipeline import segment_volume_with_confidence
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,13 +126,17 @@ class StudyWorker:
                 record = self._segmented(record, study, read.volume)
             return replace(record, warnings=(*read.warnings, *told))
         except Exception as error:  # of any kind: the next study has done nothing wrong
+            _LOG.info("A study failed.", exc_info=error)
             # What an earlier run made of another image would be taken for this one's.
             for result in self._results(study):
-                result.unlink(missing_ok=True)
-            return replace(record, error=_sentence(error), error_kind=type(error).__name__)
+                with suppress(OSError):
+                    result.unlink(missing_ok=True)
+            return replace(record, error=_sentence(error), error_kind=_kind(error))
 
     def _segmented(self, record: StudyRecord, study: Study, volume: Volume) -> StudyRecord:
         settings, card = self._settings, self.card
+        if settings.format == "dcm":
+            check_dicom_source(volume)  # before the work, which would be for nothing
         start = time.perf_counter()
         options = SegmentOptions(
             borders=settings.borders, largest_component=settings.largest_component
@@ -183,6 +192,12 @@ def _volume(study: Study) -> Volume:
     if study.files:
         return read_dicom_series([study.path / name for name in study.files], study.path.name)
     return read_volume(study.path)
+
+
+def _kind(error: Exception) -> str:
+    if isinstance(error, OutputError) and isinstance(error.__cause__, OSError):
+        return DISK_ERROR
+    return type(error).__name__
 
 
 def _sentence(error: Exception) -> str:
