@@ -1,0 +1,159 @@
+"""What cannot be written as DICOM is told in a sentence, and nothing is left behind."""
+
+from __future__ import annotations
+
+import builtins
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from dicom_files import placed, save, write_series
+from dicom_files import values as stored_values
+from dicom_objects import labels_of, write_images
+from phantom import make_card, make_labels, make_volume
+
+from GDLACore.errors import OutputError
+from GDLACore.imaging.reading import read_volume
+from GDLACore.imaging.volume import Volume
+from GDLACore.imaging.writing import write_segmentation
+
+
+def refusal(volume: Volume, path: Path) -> OutputError:
+    """Return the error; it names no patient and leaves nothing behind."""
+    before = sorted(path.parent.iterdir())
+    with pytest.raises(OutputError) as caught:
+        write_segmentation(path, labels_of(volume), volume, make_card())
+    assert sorted(path.parent.iterdir()) == before
+    assert caught.value.hint
+    assert "Secret" not in str(caught.value) and "4711" not in str(caught.value)
+    return caught.value
+
+
+@pytest.fixture
+def needs_highdicom() -> None:
+    pytest.importorskip("highdicom")
+
+
+def test_without_highdicom_it_is_named(tmp_path, monkeypatch):
+    volume = read_volume(write_images(tmp_path / "ct"))
+    original = builtins.__import__
+
+    def missing(name: str, *arguments: object) -> object:
+        if name.partition(".")[0] == "highdicom":
+            raise ImportError(name)
+        return original(name, *arguments)
+
+    monkeypatch.setattr(builtins, "__import__", missing)
+    error = refusal(volume, tmp_path / "seg.dcm")
+    assert "highdicom" in error.message and "pip install highdicom" in error.hint
+
+
+@pytest.mark.usefixtures("needs_highdicom")
+def test_an_image_of_another_format_has_nothing_to_refer_to(tmp_path):
+    with pytest.raises(OutputError, match="phantom was not read from DICOM") as caught:
+        write_segmentation(tmp_path / "o.dcm", make_labels(), make_volume(np.eye(3)), make_card())
+    assert ".seg.nrrd" in caught.value.hint
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("needs_highdicom")
+@pytest.mark.parametrize(
+    "keyword", ["SOPInstanceUID", "SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID"]
+)
+def test_images_without_uids_cannot_be_referred_to(tmp_path, keyword):
+    volume = read_volume(write_images(tmp_path / "ct", **{keyword: ""}))
+    assert "UIDs" in refusal(volume, tmp_path / "seg.dcm").message
+
+
+@pytest.mark.usefixtures("needs_highdicom")
+def test_images_without_a_frame_of_reference_have_no_place(tmp_path):
+    volume = read_volume(write_series(tmp_path / "ct", stored_values()))
+    assert "frame of reference" in refusal(volume, tmp_path / "seg.dcm").message
+
+
+@pytest.mark.usefixtures("needs_highdicom")
+@pytest.mark.parametrize("keyword", ["PatientID", "StudyInstanceUID", "FrameOfReferenceUID"])
+def test_images_of_two_patients_or_studies_are_not_one(tmp_path, keyword):
+    write_images(tmp_path / "ct")
+    file = sorted((tmp_path / "ct").iterdir())[3]
+    image = pydicom.dcmread(file)
+    setattr(image, keyword, "4711.5")
+    save(image, file)
+    error = refusal(read_volume(tmp_path / "ct"), tmp_path / "seg.dcm")
+    assert "one patient, study, series" in error.message
+
+
+@pytest.mark.usefixtures("needs_highdicom")
+def test_an_image_that_was_removed_meanwhile_is_named(tmp_path):
+    volume = read_volume(write_images(tmp_path / "ct"))
+    volume.frames[2].path.unlink()
+    message = refusal(volume, tmp_path / "seg.dcm").message
+    assert volume.frames[2].path.name in message and "read again" in message
+
+
+@pytest.mark.usefixtures("needs_highdicom")
+@pytest.mark.parametrize("change", [{"SOPInstanceUID": "1.2.3"}, {"Rows": 3}])
+def test_an_image_that_was_replaced_meanwhile_is_named(tmp_path, change):
+    volume = read_volume(write_images(tmp_path / "ct"))
+    image = pydicom.dcmread(volume.frames[1].path)
+    for keyword, value in change.items():
+        setattr(image, keyword, value)
+    save(image, volume.frames[1].path)
+    message = refusal(volume, tmp_path / "seg.dcm").message
+    assert volume.frames[1].path.name in message and "another one" in message
+
+
+@pytest.mark.usefixtures("needs_highdicom")
+def test_slices_that_are_not_parallel_enough_are_refused(tmp_path):
+    write_images(tmp_path / "ct")
+    file = sorted((tmp_path / "ct").iterdir())[3]
+    image = pydicom.dcmread(file)
+    angle = np.radians(2)
+    axes = ((np.cos(angle), np.sin(angle), 0), (-np.sin(angle), np.cos(angle), 0))
+    save(placed(image, np.array(image.ImagePositionPatient), axes), file)
+    error = refusal(read_volume(tmp_path / "ct"), tmp_path / "seg.dcm")
+    assert "not parallel" in error.message
+
+
+@pytest.mark.usefixtures("needs_highdicom")
+def test_a_film_without_places_is_refused(tmp_path):
+    folder = write_images(tmp_path / "ct")
+    image = pydicom.dcmread(next(folder.iterdir()))
+    image.NumberOfFrames, image.PixelData = 5, stored_values().tobytes()
+    del image.ImagePositionPatient, image.ImageOrientationPatient
+    error = refusal(read_volume(save(image, tmp_path / "film.dcm")), tmp_path / "seg.dcm")
+    assert "where in the patient" in error.message
+
+
+@pytest.mark.usefixtures("needs_highdicom")
+def test_headers_that_dicom_forbids_are_one_sentence(tmp_path):
+    write_images(tmp_path / "ct")
+    for file in (tmp_path / "ct").iterdir():
+        image = pydicom.dcmread(file)
+        image.add_new("StudyDate", "DA", "")
+        image["StudyDate"]._value = "Secret date"
+        save(image, file)
+    error = refusal(read_volume(tmp_path / "ct"), tmp_path / "seg.dcm")
+    assert error.message.startswith("The headers of ct are not what DICOM demands")
+
+
+@pytest.mark.usefixtures("needs_highdicom")
+def test_frames_of_a_volume_that_was_cut_do_not_fit(tmp_path):
+    volume = read_volume(write_images(tmp_path / "ct"))
+    cut = dataclasses.replace(volume, array=volume.array[:3])
+    assert "was not read from DICOM" in refusal(cut, tmp_path / "seg.dcm").message
+
+
+@pytest.mark.usefixtures("needs_highdicom")
+def test_an_earlier_file_survives_a_failure(tmp_path):
+    volume = read_volume(write_images(tmp_path / "ct"))
+    path = tmp_path / "seg.dcm"
+    path.write_bytes(b"earlier")
+    with pytest.raises(OutputError, match="exists already"):
+        write_segmentation(path, labels_of(volume), volume, make_card())
+    volume.frames[0].path.unlink()
+    with pytest.raises(OutputError, match="read again"):
+        write_segmentation(path, labels_of(volume), volume, make_card(), overwrite=True)
+    assert path.read_bytes() == b"earlier"
