@@ -12,10 +12,11 @@ from GDLACore.errors import GDLAError
 if TYPE_CHECKING:
     from GDLACore.remote import RemoteServer
 
-# Those of GDLACore.engine and GDLACore.export, which it would take too long to import for --help.
+# Those of GDLACore.engine, .export and .serving, which it would take too long to import for --help.
 DEVICES = ("auto", "cpu", "cuda", "directml", "coreml", "openvino", "tensorrt")
 RUNTIMES = ("auto", "onnx", "torch")
 PRECISIONS = ("fp32", "fp16")
+SERVER_BACKENDS = ("onnxruntime", "python")
 
 # Not an argument: those of a running program can be read by everybody on the computer.
 TOKEN_VARIABLE = "GDLA_SERVER_TOKEN"

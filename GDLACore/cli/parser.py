@@ -10,18 +10,20 @@ from GDLACore.cli import commands
 from GDLACore.cli.batch_parser import add_batch
 from GDLACore.cli.compare_parser import add_compare
 from GDLACore.cli.evaluate_parser import add_evaluate
+from GDLACore.cli.export_parser import add_export
 from GDLACore.cli.finetune_parser import add_finetune
 from GDLACore.cli.options import (
-    PRECISIONS,
     add_card,
     add_choice_of_image,
     add_engine_options,
     add_json,
     add_labelling,
+    add_server_options,
     named_path,
     positive_number,
     slice_range,
 )
+from GDLACore.cli.server_parser import add_server
 from GDLACore.cli.storage_parsers import add_bundle, add_models
 from GDLACore.cli.training_parsers import add_train
 
@@ -54,12 +56,6 @@ found. `gdla segment --card CARD.json` uses it; as FILE.card.json beside the che
 needs no naming.
 """
 
-_EXPORT = """\
-Turn a checkpoint into one .onnx file that holds network, weights and card and needs no PyTorch, on
-this computer or another. `gdla import` is the same command: it is how the authors' .ckpt files, of
-which --card names the model, become models of this program. Nothing in a file is ever executed.
-"""
-
 
 def command_line() -> argparse.ArgumentParser:
     """Return the parser; the parsed ``command`` is a function that takes the arguments."""
@@ -75,11 +71,12 @@ def command_line() -> argparse.ArgumentParser:
     _add_segment(subparsers, common)
     add_batch(subparsers, common)
     _add_info(subparsers, common)
-    _add_export(subparsers, common)
+    add_export(subparsers, common, _EXIT_CODES)
     _add_calibrate(subparsers, common)
     add_models(subparsers, common)
     add_bundle(subparsers, common)
     _add_runtime(subparsers, common)
+    add_server(subparsers, common)
     add_train(subparsers, common)
     add_evaluate(subparsers, common)
     add_compare(subparsers, common)
@@ -113,6 +110,7 @@ def _add_segment(subparsers: argparse._SubParsersAction, common: argparse.Argume
     )
     add_card(parser)
     add_engine_options(parser)
+    add_server_options(parser)
     parser.add_argument(
         "--slices",
         metavar="A:B",
@@ -166,39 +164,6 @@ def _add_info(subparsers: argparse._SubParsersAction, common: argparse.ArgumentP
         help="a file, a folder or a model",
     )
     add_choice_of_image(parser)
-    add_json(parser)
-
-
-def _add_export(subparsers: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
-    parser = subparsers.add_parser(
-        "export",
-        aliases=["import"],
-        parents=[common],
-        help="turn a checkpoint into one ONNX file",
-        description=_EXPORT,
-        epilog=_EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(command=commands.export)
-    parser.add_argument(
-        "model", metavar="MODEL", help="a checkpoint file, or a name that `gdla models` lists"
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="OUT.onnx",
-        type=Path,
-        help="default: MODEL with the ending .onnx",
-    )
-    add_card(parser)
-    parser.add_argument(
-        "--precision",
-        choices=PRECISIONS,
-        default="fp32",
-        help="fp16 halves the file and is for GPUs; of the demonstration model it changes 1 label "
-        "in 75,000 (default: %(default)s)",
-    )
-    parser.add_argument("--force", action="store_true", help="replace an existing file")
     add_json(parser)
 
 

@@ -19,9 +19,11 @@ _SMALLEST_BATCH = 4
 _GPU_BYTES = 4 << 30
 _GPU_BYTES_PER_PIXEL = 1500
 
-# More requests than this do not wait: the server says that it is busy, before its memory is full of
-# them. Ten clients have some hundred under way.
-_LONGEST_QUEUE = 512
+_BATCHING = (
+    "# Requests that wait are joined, if their labels are to have the same size. Give it no",
+    "# max_queue_size: with one, Triton 2.51 let a request lie for half a second now and then.",
+    "dynamic_batching { }",
+)
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,7 @@ def config_text(card: ModelCard, config: TritonConfig) -> str:
             f"max_batch_size: {largest_batch(card)}",
             *_tensors("input", contract.inputs(card)),
             *_tensors("output", contract.outputs(card)),
-            "# Requests that wait are joined, if their labels are to have the same size.",
-            "dynamic_batching {",
-            "  default_queue_policy {",
-            f"    max_queue_size: {_LONGEST_QUEUE}",
-            "  }",
-            "}",
+            *_BATCHING,
             f"instance_group [ {{ count: {config.instances} "
             f"kind: {'KIND_GPU' if on_gpu else 'KIND_CPU'} }} ]",
             *(_gpu_options(CUDA_OPTIONS) if on_gpu else ()),
