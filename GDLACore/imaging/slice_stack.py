@@ -94,17 +94,19 @@ def stack_geometry(planes: Sequence[Plane], name: str) -> np.ndarray:
 def grid_step(distances: np.ndarray) -> float | None:
     """Return the spacing, in mm, of an even grid that the ascending ``distances`` lie on.
 
-    Slices may be missing: every step is once the grid's or several times. None if the steps are no
-    such multiples of the shortest, if most of that grid were missing, or if there is no step.
+    Slices may be missing. None if the slices lie elsewhere by more than 1 % of the shortest step,
+    if most slices of that grid were missing, or if there is one slice only.
     """
     steps = np.diff(distances)
     if steps.size == 0:
         return None
-    times = np.rint(steps / steps.min())
-    uneven = np.abs(steps / times - steps.min()).max() > _TOLERANCE * steps.min()
-    if uneven or times.mean() > _SPARSEST_GRID:
+    # Which slice of the grid each is; the places decide, because their rounding adds up in steps.
+    numbers = np.cumsum([0, *np.rint(steps / steps.min())])
+    step = float(steps.sum() / numbers[-1])
+    off = np.abs(distances - distances[0] - numbers * step).max()
+    if off > _TOLERANCE * step or numbers[-1] > _SPARSEST_GRID * steps.size:
         return None
-    return float(steps.sum() / times.sum())
+    return step
 
 
 def _normal(plane: Plane) -> np.ndarray:
