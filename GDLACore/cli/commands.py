@@ -99,6 +99,13 @@ def runtime(arguments: Namespace) -> None:
     describe(arguments)
 
 
+def server(arguments: Namespace) -> None:
+    """Say what a server has."""
+    from GDLACore.cli.server import describe
+
+    describe(arguments)
+
+
 def train(arguments: Namespace) -> None:
     """Train a model."""
     try:

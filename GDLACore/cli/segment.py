@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from GDLACore import __version__
+from GDLACore.cli.options import server_of
 from GDLACore.cli.progress import Report, progress_bar
 from GDLACore.cli.tables import print_table
 from GDLACore.engine import Engine, load_engine
@@ -38,6 +39,7 @@ from GDLACore.imaging.writing import (
 from GDLACore.model.card import ModelCard
 from GDLACore.options import SegmentOptions
 from GDLACore.pipeline import Progress, segment_volume, segment_volume_with_confidence
+from GDLACore.remote import RemoteServer
 
 
 @dataclass
@@ -58,9 +60,10 @@ class _Run:
 
 def run(arguments: Namespace) -> None:
     """Segment ``arguments.input``; raise GDLAError before anything is written or replaced."""
+    server = server_of(arguments)
     _check_outputs(arguments)
     with progress_bar(quiet=arguments.quiet) as report:
-        done = _segment(arguments, report)
+        done = _segment(arguments, server, report)
     if arguments.json:
         print(json.dumps(_summary(arguments, done), indent=2))
     elif not arguments.quiet:
@@ -120,7 +123,7 @@ def _is_dicom(path: Path) -> bool:
     return path.name.lower().endswith(DICOM_SUFFIX)
 
 
-def _segment(arguments: Namespace, report: Report) -> _Run:
+def _segment(arguments: Namespace, server: RemoteServer | None, report: Report) -> _Run:
     seconds: dict[str, float] = {}
 
     @contextmanager
@@ -143,6 +146,7 @@ def _segment(arguments: Namespace, report: Report) -> _Run:
             card=arguments.card,
             runtime=arguments.runtime,
             threads=arguments.threads,
+            server=server,
         )
     with engine:
         card = engine.card

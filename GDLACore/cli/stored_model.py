@@ -16,32 +16,40 @@ def with_stored_model(arguments: Namespace) -> Namespace:
     Its card is added unless one was asked for; all else, paths and names that nobody knows
     included, stays as it was typed.
 
-    Raises ModelFileError if the model is damaged, or not here but could be downloaded.
+    Raises ModelFileError if the model is damaged, or not here but could be downloaded, unless a
+    server is to run it: then it stays as it was typed, too.
     """
     name = str(arguments.model)
     shipped = [entry.name for entry in catalogue() if entry.resource is not None]
     if name in shipped or Path(name).name != name or Path(name).is_file():
         return arguments
-    model = _found(name)
-    if model is None or model.path is None:
+    model = _known(name)
+    if getattr(arguments, "server", None) is None:
+        _check(model)
+    if model is None or model.path is None or model.state == DAMAGED:
         return arguments
-    if model.state == DAMAGED:
-        raise ModelFileError(
-            model.problem, f"Remove it with gdla models remove {name}, and get it again."
-        )
     values = vars(arguments)
     return Namespace(
         **{**values, "model": str(model.path), "card": values["card"] or model.card_name}
     )
 
 
-def _found(name: str) -> StoredModel | None:
+def _known(name: str) -> StoredModel | None:
     try:
-        model = find_model(name, model_folder())
+        return find_model(name, model_folder())
     except ModelFileError:
         return None
+
+
+def _check(model: StoredModel | None) -> None:
+    if model is None:
+        return
     if model.state == ABSENT and model.entry is not None and model.entry.url is not None:
         raise ModelFileError(
-            f"{name} is not on this computer.", f"Get it with gdla models download {name}."
+            f"{model.name} is not on this computer.",
+            f"Get it with gdla models download {model.name}.",
         )
-    return model
+    if model.state == DAMAGED and model.path is not None:
+        raise ModelFileError(
+            model.problem, f"Remove it with gdla models remove {model.name}, and get it again."
+        )

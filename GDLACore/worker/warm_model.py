@@ -64,7 +64,7 @@ def _loaded(request: ModelRequest, stop_if_cancelled: Callable[[], None]) -> Eng
             card=request.card,
             runtime=request.runtime,
             threads=request.threads,
-            **({} if request.server is None else {"server": request.server}),
+            server=request.server,
         )
 
     if request.server is None:

@@ -40,6 +40,12 @@ class ServerEngine(SteppedEngine):
         super().close()
         self.ended.set()
 
+    def __enter__(self) -> ServerEngine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def hold(self) -> None:
         self._held = True
 
