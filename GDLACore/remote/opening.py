@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
+from GDLACore.engine.loading import load_engine
 from GDLACore.engine.protocol import Engine
+from GDLACore.errors import ServerError
+from GDLACore.remote.agreement import LocalCard, agreed_card
+from GDLACore.remote.client import Ask, ServerClient
+from GDLACore.remote.description import (
+    DescribedModel,
+    described_model,
+    listed_models,
+    server_program,
+)
+from GDLACore.remote.engine import RemoteEngine
+from GDLACore.remote.fall_back import EngineWithFallBack
+from GDLACore.remote.local_card import local_card
 from GDLACore.remote.server import RemoteServer
+from GDLACore.remote.troubles import Refused
+
+# Enough for a connection that breaks by chance; who has mistyped an address wants to know it soon.
+_PATIENCE_S = 1.0
 
 
 def open_remote_engine(
@@ -17,5 +36,58 @@ def open_remote_engine(
     runtime: str = "auto",
     threads: int | None = None,
 ) -> Engine:
-    """Return an engine for ``model`` on ``server``."""
-    raise NotImplementedError
+    """Return an engine whose network runs on ``server``; all else is as for ``load_engine``.
+
+    The server's model is the one called as the card of ``model``. What this computer knows of it,
+    from its file or the catalogue, must be what the server tells; one of the two is enough.
+    ``device``, ``runtime`` and ``threads`` are those of going on without the server.
+
+    Raises ServerError if the server cannot be used, has no such model or another one of its name.
+    """
+    known = local_card(model, card)
+    name = str(model) if known is None else known.card.name
+    open_remote = partial(_remote_engine, name, known, server)
+    if not server.fall_back:
+        return open_remote()
+    choice = {"device": device, "runtime": runtime, "threads": threads}
+    return EngineWithFallBack(open_remote, partial(load_engine, model, card=card, **choice))
+
+
+def _remote_engine(name: str, known: LocalCard | None, server: RemoteServer) -> RemoteEngine:
+    client = ServerClient(server)
+    with ExitStack() as unless_it_opens:
+        unless_it_opens.callback(client.close)
+        ask = partial(client.ask, patience_s=_PATIENCE_S)
+        program = server_program(ask, server)
+        served = _served(ask, server, name)
+        card = agreed_card(known, served, server.host)
+        if card is None:
+            raise ServerError(
+                f"The server {server.host} does not tell what its model {name} is, and this "
+                "computer does not know it.",
+                _names(ask, server) or "Give the model's file, or its card.",
+            )
+        engine = RemoteEngine(client, program, served, card)
+        unless_it_opens.pop_all()
+    return engine
+
+
+def _served(ask: Ask, server: RemoteServer, name: str) -> DescribedModel:
+    try:
+        return described_model(ask, server, name)
+    except Refused as error:
+        if error.status not in (400, 404):
+            raise
+        raise ServerError(
+            f"The server {server.host} has no model {name} that is ready.",
+            _names(ask, server) or "Ask those who look after it which models it has.",
+        ) from error
+
+
+def _names(ask: Ask, server: RemoteServer) -> str:
+    """Return which models the server has, in a sentence; "" if it does not tell."""
+    listed = listed_models(ask, server)
+    if listed is None:
+        return ""
+    names = sorted({model.name for model in listed if model.ready})
+    return f"It has: {', '.join(names)}." if names else "It has none."

@@ -1,0 +1,104 @@
+"""Whether the model on a server is the one that is meant here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from GDLACore.model.card import ModelCard
+from GDLACore.remote.description import DescribedModel
+from GDLACore.remote.troubles import WrongAnswer
+from GDLACore.serving.contract import disagreement
+
+_log = logging.getLogger(__name__)
+
+_Fact = Callable[[ModelCard], object]
+
+# What a network is, and what a server does to a slice.
+_NETWORK: Mapping[str, _Fact] = {
+    "version": lambda card: card.version,
+    "architecture": lambda card: card.architecture,
+    "number of channels": lambda card: card.in_channels,
+    "input size": lambda card: card.input_size,
+    "number of classes": lambda card: card.classes,
+    "list of structures": lambda card: tuple(label.name for label in card.labels),
+    "resampling": lambda card: card.resampling,
+}
+
+# How images are fed, which is done here: a card given by the user may say otherwise.
+_FEEDING: Mapping[str, _Fact] = {
+    "intensity profile": lambda card: card.intensity,
+    "slice axis": lambda card: card.slice_axis,
+    "view": lambda card: card.view,
+}
+
+_HINT = "Use the same model on both sides: export the one here for the server, or get the server's."
+
+
+@dataclass(frozen=True)
+class LocalCard:
+    """The card of a model on this computer; ``is_given`` if the user named another than its own."""
+
+    card: ModelCard
+    is_given: bool
+
+
+def agreed_card(local: LocalCard | None, served: DescribedModel, host: str) -> ModelCard | None:
+    """Return the card to use with the model ``served`` by ``host``; None if neither side has one.
+
+    Raises WrongAnswer if the two sides mean different models, or if the served one does not take
+    and give what ours do.
+    """
+    if local is None:
+        card = served.card
+    else:
+        card = local.card
+        _compare(local, served, host)
+    if card is not None and (problem := disagreement(served.metadata, card)):
+        raise WrongAnswer(
+            f"The model {served.name} of the server {host} is not the model {card.name} "
+            f"{card.version}. {problem}",
+            "Export the model for the server with `gdla export --triton`.",
+        )
+    return card
+
+
+def _compare(local: LocalCard, served: DescribedModel, host: str) -> None:
+    card, told = local.card, served.card
+    if told is None:
+        _log.warning(
+            "The server %s does not tell which weights its model %s has: that they are those of "
+            "version %s cannot be checked.",
+            host,
+            served.name,
+            card.version,
+        )
+        return
+    facts = _NETWORK if local.is_given else {**_NETWORK, **_FEEDING}
+    for words, fact in facts.items():
+        here, there = fact(card), fact(told)
+        if here != there:
+            raise WrongAnswer(
+                f"The model {card.name} of the server {host} is not the one here: its {words} is "
+                f"{_shown(there)} instead of {_shown(here)}.",
+                _HINT,
+            )
+    if None in (card.sha256, told.sha256):
+        _log.warning(
+            "Whether the model %s of the server %s has the weights of the one here cannot be "
+            "checked: the SHA-256 of one of them is not known.",
+            card.name,
+            host,
+        )
+    elif card.sha256 != told.sha256:
+        raise WrongAnswer(
+            f"The model {card.name} {card.version} of the server {host} has other weights "
+            f"(SHA-256 {told.sha256[:12]}…) than the one here ({card.sha256[:12]}…).",
+            _HINT,
+        )
+
+
+def _shown(fact: object) -> str:
+    text = ", ".join(map(str, fact)) if isinstance(fact, tuple) else str(fact)
+    return text if len(text) <= 100 else f"{text[:100]}…"
