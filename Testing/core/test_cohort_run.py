@@ -1,0 +1,329 @@
+"""Runs over a cohort: what is kept, what is done again, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("PIL")
+from cohorts import BrightEngine, batch, timeless, use_engine, write_cohort, write_study
+from phantom import make_card
+
+from GDLACore.cohort import manifest as manifest_module
+from GDLACore.cohort.manifest import read_manifest
+from GDLACore.cohort.output_folder import open_output
+from GDLACore.cohort.plan import find_studies
+from GDLACore.cohort.record import StudyRecord
+from GDLACore.cohort.run import run_batch
+from GDLACore.cohort.settings import BatchSettings
+from GDLACore.errors import EngineError, OutputError
+
+
+class Counting(BrightEngine):
+    """Counts the slices it is asked for."""
+
+    asked = 0
+
+    def _labels_and_confidence(self, slices, borders):
+        self.asked += len(slices)
+        return super()._labels_and_confidence(slices, borders)
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Counting:
+    engine = Counting(make_card())
+    use_engine(monkeypatch, engine)
+    return engine
+
+
+@pytest.fixture
+def cohort(tmp_path: Path) -> Path:
+    return write_cohort(tmp_path / "in", 3)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_every_study_has_one_line_in_the_order_of_the_plan(cohort, out, engine):
+    result = batch(cohort, out)
+    lines = (out / "manifest.jsonl").read_text().splitlines()
+    assert [json.loads(line)["name"] for line in lines] == [
+        *("site0/broken", "site0/case00", "site0/case02", "site1/case01")
+    ]
+    assert [record.status for record in result.records] == ["failed", "done", "done", "done"]
+    assert [StudyRecord.from_line(line) for line in lines] == list(result.records)
+    assert [record.name for record in result.failed] == ["site0/broken"]
+    assert result.kept == 0 and result.page.exists()
+    assert engine.closed
+
+
+def test_what_is_done_is_kept_and_what_failed_is_tried_again(cohort, out, engine):
+    first = batch(cohort, out)
+    engine.asked = 0
+    before = files(out)
+    again = batch(cohort, out)
+    assert (again.kept, engine.asked) == (3, 0)
+    assert timeless(again.records) == timeless(first.records)
+    write_study(cohort / "site0/broken.nii.gz", 5)
+    mended = batch(cohort, out)
+    assert (mended.kept, mended.failed, engine.asked) == (3, (), 4)
+    assert {name: data for name, data in files(out).items() if "case" in name} == {
+        name: data for name, data in before.items() if "case" in name
+    }
+
+
+def spoil_input(cohort: Path, out: Path) -> None:
+    write_study(cohort / "site0/case00.nii.gz", 3)
+
+
+def spoil_output(cohort: Path, out: Path) -> None:
+    path = out / "segmentations/site0/case00.seg.nrrd"
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+
+def remove_output(cohort: Path, out: Path) -> None:
+    (out / "segmentations/site0/case00.seg.nrrd").unlink()
+
+
+def forget(cohort: Path, out: Path) -> None:
+    lines = (out / "manifest.jsonl").read_text().splitlines(keepends=True)
+    (out / "manifest.jsonl").write_text("".join(line for line in lines if "case00" not in line))
+
+
+@pytest.mark.parametrize("change", [spoil_input, spoil_output, remove_output, forget])
+def test_a_study_that_is_not_as_recorded_is_done_again_and_no_other(cohort, out, engine, change):
+    batch(cohort, out)
+    change(cohort, out)
+    again = batch(cohort, out)
+    assert again.kept == 2
+    assert timeless(batch(cohort, out.with_name("fresh")).records) == timeless(again.records)
+
+
+def test_a_new_study_joins_and_a_removed_one_stays_recorded(cohort, out, engine):
+    batch(cohort, out)
+    write_study(cohort / "site2/new.nii.gz", 7)
+    (cohort / "site1/case01.nii.gz").unlink()
+    result = batch(cohort, out)
+    assert result.kept == 2 and "site2/new" in [record.name for record in result.records]
+    assert "site1/case01" not in [record.name for record in result.records]
+    assert "site1/case01" in read_manifest(out / "manifest.jsonl")
+    assert (out / "segmentations/site1/case01.seg.nrrd").exists()
+
+
+def test_a_moved_cohort_is_not_done_again(cohort, out, engine):
+    batch(cohort, out)
+    moved = batch(cohort.rename(cohort.with_name("moved")), out)
+    assert moved.kept == 3
+
+
+def test_another_study_of_the_same_name_is_refused(cohort, out, engine, tmp_path):
+    batch(cohort, out)
+    other = tmp_path / "other"
+    write_study(other / "site0/case00.nii.gz", 9)
+    before = files(out)
+    with pytest.raises(OutputError, match="under the name site0/case00") as caught:
+        batch(other, out)
+    assert str(other) in caught.value.message and caught.value.hint
+    assert files(out) == before
+    assert batch(other, out, overwrite=True).kept == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"borders": "published"}, "the borders (smooth, now published)"),
+        ({"largest_component": True}, "largest component"),
+        ({"format": "nii.gz"}, "the format (seg.nrrd, now nii.gz)"),
+    ],
+)
+def test_other_settings_are_refused_before_anything_is_touched(
+    cohort, out, engine, settings, words
+):
+    batch(cohort, out)
+    before = files(out)
+    with pytest.raises(OutputError) as caught:
+        batch(cohort, out, **settings)
+    assert words in caught.value.message and "--force" in caught.value.hint
+    assert files(out) == before
+    replaced = batch(cohort, out, overwrite=True, **settings)
+    assert replaced.kept == 0
+    recorded = {record.output for record in replaced.records if record.done}
+    present = {name for name in files(out) if name.startswith("segmentations")}
+    assert present == recorded
+
+
+def test_another_model_is_another_setting_and_another_device_is_none(
+    cohort, out, engine, monkeypatch
+):
+    batch(cohort, out)
+    assert batch(cohort, out, device="cuda", threads=7).kept == 3
+    use_engine(monkeypatch, Counting(dataclasses.replace(make_card(), version="1.3")))
+    with pytest.raises(OutputError, match=r"the model's version \(1.2, now 1.3\)"):
+        batch(cohort, out)
+
+
+def test_a_folder_with_something_else_is_refused(cohort, out, engine):
+    out.mkdir()
+    (out / "thesis.doc").write_text("years of work")
+    with pytest.raises(OutputError, match="not empty"):
+        batch(cohort, out)
+    assert sorted(files(out)) == [".lock", "thesis.doc"]
+    batch(cohort, out, overwrite=True)
+    assert (out / "thesis.doc").read_text() == "years of work"
+
+
+def test_force_removes_nothing_outside_the_results(cohort, out, engine, tmp_path):
+    batch(cohort, out)
+    treasure = tmp_path / "treasure"
+    treasure.write_text("mine")
+    text = (out / "manifest.jsonl").read_text()
+    (out / "manifest.jsonl").write_text(
+        text.replace("segmentations/site0/case00.seg.nrrd", "segmentations/../../treasure")
+    )
+    batch(cohort, out, overwrite=True, borders="published")
+    assert treasure.read_text() == "mine"
+
+
+def test_damaged_settings_are_refused(cohort, out, engine):
+    batch(cohort, out)
+    (out / "settings.json").write_text("{")
+    with pytest.raises(OutputError, match="settings.json"):
+        batch(cohort, out)
+    assert batch(cohort, out, overwrite=True).kept == 0
+
+
+def test_two_runs_in_one_folder_are_refused(cohort, out, engine):
+    settings = BatchSettings(out)
+    with open_output(settings, engine.card, overwrite=False):
+        with pytest.raises(OutputError, match="Another run is writing"):
+            batch(cohort, out)
+    assert len(batch(cohort, out).records) == 4
+
+
+def test_what_a_killed_run_left_half_written_is_cleared_away(cohort, out, engine):
+    batch(cohort, out)
+    left = [out / f"segmentations/site0/.{'a' * 16}.part", out / f".{'0' * 16}.part"]
+    for path in left:
+        path.write_text("half")
+    mine = out / "segmentations/.notes.part"
+    mine.write_text("mine")
+    batch(cohort, out)
+    assert not any(path.exists() for path in left) and mine.exists()
+
+
+def run_with(cohort: Path, out: Path, process) -> None:
+    run_batch(find_studies([cohort]), BatchSettings(out), process)
+
+
+def record_of(study) -> StudyRecord:
+    return StudyRecord(study.name, "failed", str(study.path), error="No.", error_kind="VolumeError")
+
+
+def test_a_process_that_loses_or_repeats_a_study_is_found_out(cohort, out, engine):
+    def loses(studies) -> Iterator[StudyRecord]:
+        for study in list(studies)[1:]:
+            yield record_of(study)
+
+    def repeats(studies) -> Iterator[StudyRecord]:
+        for study in studies:
+            yield record_of(study)
+            yield record_of(study)
+
+    with pytest.raises(RuntimeError, match="1 studies did not come back"):
+        run_with(cohort, out, loses)
+    with pytest.raises(RuntimeError, match="came twice"):
+        run_with(cohort, out, repeats)
+    assert batch(cohort, out).kept == 0
+
+
+def test_records_in_any_order_are_written_as_they_come_and_sorted_at_the_end(cohort, out, engine):
+    seen = []
+
+    def backwards(studies) -> Iterator[StudyRecord]:
+        for study in reversed(list(studies)):
+            yield record_of(study)
+            seen.append(list(read_manifest(out / "manifest.jsonl")))
+
+    run_with(cohort, out, backwards)
+    assert [len(names) for names in seen] == [1, 2, 3, 4]
+    assert list(read_manifest(out / "manifest.jsonl")) == seen[-1][::-1]
+
+
+@pytest.mark.parametrize("kind", ["ServerError", "DeviceError", "DiskError"])
+def test_a_run_ends_when_no_study_can_be_done(tmp_path, out, engine, kind):
+    cohort = write_cohort(tmp_path / "in", 9)
+    tried = []
+
+    def failing(studies) -> Iterator[StudyRecord]:
+        for study in studies:
+            tried.append(study.name)
+            yield dataclasses.replace(record_of(study), error="It is gone.", error_kind=kind)
+
+    with pytest.raises(EngineError, match=r"5 studies in a row .* It is gone\."):
+        run_with(cohort, out, failing)
+    assert len(tried) == 5 == len(read_manifest(out / "manifest.jsonl"))
+
+
+def test_studies_that_are_wrong_themselves_never_end_a_run(tmp_path, out, engine):
+    cohort = tmp_path / "in"
+    for number in range(12):
+        (cohort / str(number)).mkdir(parents=True)
+        (cohort / str(number) / "ct.nii").write_bytes(b"")
+    write_study(cohort / "good.nii.gz")
+    result = batch(cohort, out)
+    assert (len(result.failed), len(result.records)) == (12, 13)
+
+
+def test_ctrl_c_keeps_what_is_done(cohort, out, engine):
+    asked = engine._labels_and_confidence
+
+    def interrupted(slices, borders):
+        if engine.asked >= 4:
+            raise KeyboardInterrupt
+        return asked(slices, borders)
+
+    engine._labels_and_confidence = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        batch(cohort, out)
+    engine._labels_and_confidence = asked
+    result = batch(cohort, out)
+    assert (result.kept, len(result.records)) == (1, 4)
+
+
+def test_a_full_disk_under_the_manifest_ends_the_run_in_a_sentence(
+    cohort, out, engine, monkeypatch
+):
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(manifest_module, "os", SimpleNamespace(fsync=full, SEEK_END=os.SEEK_END))
+        with pytest.raises(OutputError, match="manifest.jsonl cannot be written") as caught:
+            batch(cohort, out)
+    assert "Free some space" in caught.value.hint
+    assert len(batch(cohort, out).failed) == 1
+
+
+def test_an_empty_plan_of_what_is_left_loads_no_model(tmp_path, out, engine, monkeypatch):
+    write_study(tmp_path / "in/ct.nii.gz")
+    batch(tmp_path / "in", out)
+    monkeypatch.setattr("GDLACore.cohort.worker.load_engine", None)
+    assert batch(tmp_path / "in", out).kept == 1
