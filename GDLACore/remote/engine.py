@@ -9,7 +9,6 @@ from types import TracebackType
 import numpy as np
 
 from GDLACore.engine.protocol import label_type
-from GDLACore.errors import EngineError
 from GDLACore.imaging.slice_resampling import slice_resampling
 from GDLACore.model.card import ModelCard
 from GDLACore.remote.client import Ask, ServerClient
@@ -34,8 +33,8 @@ class RemoteEngine:
     Any number of threads may predict at a time. The ``client`` is taken over. Whatever a server
     sends is checked: name and version of the model, the question's number, types, shapes, ranges.
 
-    Errors, beyond those of ``Engine``: ServerError; WrongAnswer where the server says what it was
-    not asked for, EngineError where the network's results are not finite numbers.
+    Raises ServerError where the server cannot be used, WrongAnswer where what it says must not be:
+    it is not what was asked for, or the network's results are not finite numbers.
     """
 
     in_flight = _IN_FLIGHT
@@ -153,7 +152,7 @@ class RemoteEngine:
 
     def _check_values(self, outputs: _Arrays) -> None:
         if not (outputs[contract.FINITE] == 1).all():
-            raise EngineError(
+            raise WrongAnswer(
                 f"The network's results on the server {self._host} are not finite numbers.",
                 "The image's values may be far from what the model was taught; check them.",
             )

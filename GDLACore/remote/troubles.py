@@ -14,7 +14,7 @@ from GDLACore.errors import ServerError
 BUSY = "It may be busy or restarting: try again later, or choose another device."
 
 # OpenSSL's: X509_V_ERR_CERT_NOT_YET_VALID, _HAS_EXPIRED, _HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH
-_DATES = (9, 10)
+_DATES = {9: "it is not valid yet", 10: "it has expired"}
 _OTHER_HOST = (62, 64)
 
 _CLOSED = (
@@ -165,7 +165,7 @@ def _certificate(error: ssl.SSLCertVerificationError, host: str) -> ServerError:
     message = f"The certificate of the server {host} is not valid"
     if error.verify_code in _DATES:
         return ServerError(
-            f"{message}: it is out of date.",
+            f"{message}: {_DATES[error.verify_code]}.",
             "Check the date of this computer; else those who look after the server must renew it.",
         )
     if error.verify_code in _OTHER_HOST:
