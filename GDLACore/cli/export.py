@@ -24,6 +24,7 @@ from GDLACore.serving.triton_config import BACKENDS, TritonConfig
 from GDLACore.weights.card_choice import agreed_card
 from GDLACore.weights.exported import load_exported
 from GDLACore.weights.loading import ModelWeights, load_weights
+from GDLACore.weights.safetensors_file import weights_sha256
 
 _SUFFIX = ".onnx"
 
@@ -79,10 +80,19 @@ def _export_to_repository(arguments: Namespace, source: Path) -> None:
 
 
 def _weights(source: Path, card: str | None) -> ModelWeights:
-    if not _is_onnx(source):
-        return load_weights(source, card)
-    agreed = agreed_card(check_onnx_file(source), card, source)
-    return replace(load_exported(source), card=agreed)
+    """Return the model with a card that knows its weights' hash, of whatever kind ``source`` is.
+
+    By the hash, clients see that a server has other weights than a moment ago.
+    """
+    if _is_onnx(source):
+        agreed = agreed_card(check_onnx_file(source), card, source)
+        model = replace(load_exported(source), card=agreed)
+    else:
+        model = load_weights(source, card)
+    if model.card.sha256 is not None:
+        return model
+    found = weights_sha256(sorted(model.tensors.items()))
+    return replace(model, card=replace(model.card, sha256=found))
 
 
 def _is_onnx(path: Path) -> bool:
