@@ -9,6 +9,7 @@ from GDLACore.model.bundle import read_card, read_card_file
 from GDLACore.model.card import ModelCard
 from GDLACore.model.catalogue import catalogue, find, is_card_file
 from GDLACore.remote.agreement import LocalCard
+from GDLACore.storage.model import MODEL_SUFFIXES
 from GDLACore.weights.card_choice import agreed_card
 from GDLACore.weights.loading import load_weights
 
@@ -16,9 +17,13 @@ _WITH_CARD = (".onnx", ".safetensors")
 
 
 def is_name(model: str | Path) -> bool:
-    """Return whether ``model`` is a name and not a file's path, as ``load_engine`` tells them."""
+    """Return whether ``model`` is a name and not a file's path.
+
+    Unlike one of the catalogue's, that of a server's model may have a dot in it.
+    """
     path = Path(model)
-    return not (path.suffix or path.is_file() or path.name != str(model))
+    is_path = path.name != str(model) or path.suffix.lower() in MODEL_SUFFIXES
+    return not (is_path or path.is_file())
 
 
 def local_card(model: str | Path, card: str | Path | None) -> LocalCard | None:
