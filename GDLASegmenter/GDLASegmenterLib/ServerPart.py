@@ -175,7 +175,9 @@ def _inWords(report: ServerReport) -> str:
 
 
 def _modelInWords(model: ServedModel) -> str:
-    text = _("{name}, version {version}").format(name=model.name, version=model.version)
+    text = model.name
+    if model.version:  # not every server tells
+        text = _("{name}, version {version}").format(name=model.name, version=model.version)
     if model.problem:
         return f"{text}: {model.problem}"
     if not model.ready:

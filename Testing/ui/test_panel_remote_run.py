@@ -1,0 +1,133 @@
+"""A volume segmented by a real server and a real worker, on a computer without ONNX Runtime."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import qt
+import slicer
+import slicer.util
+from inference_server import ServedNetwork, inference_server
+from model_files import CARD
+from panels import add_slice_view
+from remote_run import SLICES, finish, found_in, name_server
+
+from GDLACore.engine import load_engine
+from GDLACore.options import SegmentOptions
+from GDLACore.pipeline import segment_volume
+from GDLACore.remote import RemoteServer
+
+pytest_plugins = ("remote_run",)
+
+TOKEN = "se.cret-7"
+OWN = replace(CARD, name="own.model", title="Organs nobody else knows of")
+
+
+@pytest.fixture
+def engine():
+    with load_engine("demo-ct", device="cpu") as engine:
+        yield engine
+
+
+def test_a_click_segments_on_the_server_and_gives_what_this_computer_would(
+    desktop, bare, sample, engine
+):
+    from GDLASegmenterLib.VolumeInput import readVolume
+
+    card, ui = engine.card, bare.ui
+    expected = segment_volume(readVolume(sample), engine, SegmentOptions(SLICES))
+    with inference_server(ServedNetwork(card, engine.logits), token=TOKEN) as server:
+        name_server(ui, server.url, TOKEN)
+        finish(desktop, bare)
+        assert "structures" in ui.statusLabel.text, ui.statusLabel.text
+        assert f"server 127.0.0.1:{server.port} (triton 2.51" in ui.statusLabel.text.lower()
+        assert len(server.inferences) > 0 and desktop.shown == []
+        private = (sample.GetName(), str(slicer.app.temporaryPath), "CT-")
+        for request in server.requests:
+            told = f"{request.path} {request.headers}"
+            assert not any(word in told for word in private)
+    found = found_in(bare.parameters.result, sample, card.labels)
+    assert expected.any()
+    # Slices travel in 16 bits: where two structures are as good as equal, either may win.
+    assert np.count_nonzero(found != expected) <= 1e-5 * expected[SLICES.start : SLICES.stop].size
+    assert TOKEN not in bare.worker.log() + ui.logText.plainText
+
+
+def test_a_checkpoint_of_the_server_alone_is_previewed_and_segmented_by_a_worker(
+    desktop, bare, sample
+):
+    from GDLASegmenterLib.VolumeInput import readVolume
+
+    ui, view = bare.ui, add_slice_view()
+    bounds = np.zeros(6)
+    sample.GetRASBounds(bounds)
+    view.SetSliceOffset(bounds[4:].mean())
+    with inference_server(ServedNetwork(OWN)) as server:
+        name_server(ui, server.url)
+        desktop.click(ui.testConnectionButton)
+        desktop.wait_until(lambda: not bare.controller.isBusy, 20)
+        bare.parameters.modelName = OWN.name
+        desktop.wait_until(lambda: ui.livePreviewCheckBox.enabled)
+        desktop.click(ui.livePreviewCheckBox)
+        desktop.wait_until(lambda: bare.preview._live.index is not None, 30)
+        asked = len(server.inferences)
+        finish(desktop, bare)
+        assert "structures" in ui.statusLabel.text, ui.statusLabel.text
+        assert 0 < asked < len(server.inferences)
+        desktop.click(ui.livePreviewCheckBox)
+        bare.onTick()
+        with load_engine(OWN.name, server=RemoteServer(server.url)) as engine:
+            expected = segment_volume(readVolume(sample), engine, SegmentOptions(SLICES))
+    found = found_in(bare.parameters.result, sample, OWN.labels)
+    assert expected.any()
+    np.testing.assert_array_equal(found, expected)
+    slicer.mrmlScene.RemoveNode(view)
+
+
+def test_a_server_that_is_gone_is_said_in_one_sentence_and_the_scene_stays(desktop, bare, engine):
+    with inference_server(ServedNetwork(engine.card, engine.logits)) as server:
+        name_server(bare.ui, server.url)
+    nodes = slicer.mrmlScene.GetNumberOfNodes()
+    finish(desktop, bare, qt.QMessageBox.Ok)
+    assert f"127.0.0.1:{server.port}" in desktop.shown[-1].text
+    assert slicer.mrmlScene.GetNumberOfNodes() == nodes and bare.parameters.result is None
+
+
+def test_who_allowed_it_gets_the_result_of_this_computer_and_is_told_why(
+    desktop, bare, sample, engine
+):
+    from GDLASegmenterLib.VolumeInput import readVolume
+
+    with inference_server(ServedNetwork(engine.card)) as server:
+        name_server(bare.ui, server.url)
+    desktop.click(bare.ui.fallBackCheckBox)
+    finish(desktop, bare)
+    expected = segment_volume(readVolume(sample), engine, SegmentOptions(SLICES))
+    found = found_in(bare.parameters.result, sample, engine.card.labels)
+    np.testing.assert_array_equal(found, expected)
+    result, *warnings = bare.ui.statusLabel.text.splitlines()
+    assert "structures" in result and "CPU" in result
+    assert any(f"127.0.0.1:{server.port}" in warning for warning in warnings), warnings
+
+
+def test_cancel_does_not_wait_for_a_server_that_hangs(desktop, bare, engine):
+    def hang(handler, reply):
+        handler.server.reached.set()
+        handler.server.released.wait(60)
+
+    with inference_server(ServedNetwork(engine.card, engine.logits)) as server:
+        server.script = [hang] * 20
+        name_server(bare.ui, server.url)
+        nodes = slicer.mrmlScene.GetNumberOfNodes()
+        desktop.click(bare.ui.segmentButton)
+        desktop.wait_until(server.reached.is_set, 20)
+        desktop.click(bare.ui.cancelButton)
+        desktop.wait_until(lambda: not bare.controller.isBusy, 5)  # a time-out takes 30 s
+        bare.onTick()
+        assert bare.ui.statusLabel.text == "Stopped. Nothing was changed."
+        assert slicer.mrmlScene.GetNumberOfNodes() == nodes
+        server.script = []
+        finish(desktop, bare)
+        assert "structures" in bare.ui.statusLabel.text
