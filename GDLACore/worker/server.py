@@ -110,8 +110,9 @@ def _carry_out(inbox: Inbox[Command], send: Send, idle_s: float) -> None:
     from GDLACore.worker.warm_model import WarmModel
     from GDLACore.worker.warm_volume import WarmVolume
 
-    with suppress(EngineError):  # which is told when a model needs it
-        onnx_runtime()
+    if not _is_for_a_server(inbox):
+        with suppress(EngineError):  # which is told when a model needs it
+            onnx_runtime()
     model, volume = WarmModel(), WarmVolume()
     try:
         while (task := inbox.take(idle_s)) is not None:
@@ -130,6 +131,12 @@ def _carry_out(inbox: Inbox[Command], send: Send, idle_s: float) -> None:
             send(Leaving())
     finally:
         model.close()
+
+
+def _is_for_a_server(inbox: Inbox[Command]) -> bool:
+    """Return whether what is asked first needs nothing of this computer."""
+    asked = [one for one in inbox.waiting() if isinstance(one, (Load, Segment, Preview))]
+    return bool(asked) and asked[0].model.server is not None
 
 
 def _is_superseded(inbox: Inbox[Command]) -> bool:

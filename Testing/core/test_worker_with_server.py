@@ -23,10 +23,11 @@ from worker_conversation import (
     segment_command,
 )
 
+from GDLACore.engine import runtime
 from GDLACore.errors import ModelFileError, ServerError
 from GDLACore.options import SegmentOptions
 from GDLACore.remote import RemoteServer
-from GDLACore.worker import warm_model
+from GDLACore.worker import server, warm_model
 from GDLACore.worker.array_file import map_array, write_array
 from GDLACore.worker.events import (
     Failed,
@@ -37,6 +38,7 @@ from GDLACore.worker.events import (
     Stopped,
     Warned,
 )
+from GDLACore.worker.inbox import Inbox
 from GDLACore.worker.messages import (
     Cancel,
     CorrectedSlices,
@@ -44,6 +46,7 @@ from GDLACore.worker.messages import (
     Load,
     ModelReady,
     Preview,
+    Quit,
     SegmentFinished,
     SegmentStarted,
     Unload,
@@ -130,8 +133,8 @@ def preview_of(folder: Path) -> tuple[object, ...]:
 )
 def test_another_server_is_another_engine(worker, models, other):
     models.load = ServerEngine
-    for job, server in enumerate((SERVER, SERVER, other), 1):
-        worker.say(Load(job, replace(MODEL, server=server)))
+    for job, one in enumerate((SERVER, SERVER, other), 1):
+        worker.say(Load(job, replace(MODEL, server=one)))
         worker.hear_until(ModelReady)
     assert [engine.closed for engine in models.engines] == [True, False]
 
@@ -261,6 +264,18 @@ def test_what_is_said_of_a_server_while_nobody_reads_is_told_with_the_next_segme
     worker.say(remote_command(tmp_path, 2))
     told = [one for one in worker.hear_until(SegmentFinished) if isinstance(one, Warned)]
     assert told == [Warned(2, "Going on on this computer.")]
+
+
+@pytest.mark.parametrize(("asked", "loaded"), [(REMOTE, 0), (MODEL, 1)])
+def test_the_worker_loads_no_onnx_runtime_for_a_server(models, monkeypatch, asked, loaded):
+    calls: list[None] = []
+    monkeypatch.setattr(runtime, "onnx_runtime", lambda: calls.append(None))
+    inbox, reports = Inbox(), []
+    for command in Load(1, asked), Load(2, REMOTE), Quit():
+        inbox.put(command)
+    server._carry_out(inbox, reports.append, 60)
+    assert isinstance(reports[-1], ModelReady)
+    assert len(calls) == loaded
 
 
 def test_unloading_closes_the_connection(worker, models):
