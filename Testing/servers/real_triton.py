@@ -32,6 +32,7 @@ HOST = "127.0.0.1"
 _START_S = 60.0
 _STOP_S = 15.0
 _PAUSE_S = 0.05
+_PORTS = 3  # to try
 _LOG_SHOWN = 20_000  # characters of its end
 _SHARED_MEMORY = Path("/dev/shm")
 
@@ -68,6 +69,7 @@ class RunningTriton:
         self.port = int(address.rpartition(":")[2])
         self.url = f"http://{address}"
         self._process = process
+        self._ended = False
         self._log = log
         self._shared_memory = shared_memory
 
@@ -81,7 +83,7 @@ class RunningTriton:
 
     def kill(self) -> None:
         """End the server and its models at once, as a computer that loses its power does."""
-        self._end(signal.SIGKILL)
+        self._end()
 
     def stop(self) -> None:
         """End the server in order; nothing happens if it has ended."""
@@ -91,7 +93,7 @@ class RunningTriton:
                 self._process.wait(_STOP_S)
             except subprocess.TimeoutExpired:
                 pass
-        self._end(signal.SIGKILL)
+        self._end()
 
     def wait_until_ready(self) -> None:
         """Return when all models are; raise TritonFailed with the log if that is not to be."""
@@ -107,13 +109,16 @@ class RunningTriton:
             except subprocess.TimeoutExpired:
                 pass
 
-    def _end(self, how: signal.Signals) -> None:
+    def _end(self) -> None:
+        if self._ended:
+            return  # its number may have been given out again
         # Models are processes of their own, of the server's group.
         try:
-            os.killpg(self._process.pid, how)
+            os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
         self._process.wait(_STOP_S)
+        self._ended = True
         for region in _SHARED_MEMORY.glob(f"{self._shared_memory}*"):
             region.unlink(missing_ok=True)
 
@@ -133,10 +138,22 @@ def start_triton(
     has ended. ``port`` is any free one if None. The caller stops it. Skips the test where the wheel
     or the models' Python is not installed; raises TritonFailed, with the log, if it does not start.
     """
+    if port is not None:
+        return _started(repository, tmp, host, port)
+    for _ in range(_PORTS - 1):
+        try:
+            return _started(repository, tmp, host, free_port())
+        except TritonFailed as error:
+            # Between being found free and being used, a port may go to somebody else.
+            if "already in use" not in str(error):
+                raise
+    return _started(repository, tmp, host, free_port())
+
+
+def _started(repository: Path, tmp: Path, host: str, port: int) -> RunningTriton:
     programs = find_programs()
     backends = _backends(programs, tmp / "backends")
     server = _executable(programs.server, tmp)
-    port = port or free_port()
     shared_memory = f"gdla-test-{secrets.token_hex(4)}"
     log = tmp / "tritonserver.log"
     command = [
