@@ -125,7 +125,7 @@ class ServerPart:
             self._ui.serverLabel.text = str(answer)
             return answer.message
         self.offered = {model.name: model.card for model in answer.models if model.ready}
-        self._ui.serverLabel.text = _inWords(answer)
+        self._ui.serverLabel.text = _inWords(server, answer)
         return _("{host} answers.").format(host=server.host)
 
     def _read(self) -> tuple[dict[str, str], bool]:
@@ -160,7 +160,7 @@ def _answerOf(server: RemoteServer) -> ServerReport | ServerError:
         return error
 
 
-def _inWords(report: ServerReport) -> str:
+def _inWords(server: RemoteServer, report: ServerReport) -> str:
     latency = 1000 * report.latency_s
     lines = [
         _("{name} {version} answers in {milliseconds} ms.").format(
@@ -169,6 +169,8 @@ def _inWords(report: ServerReport) -> str:
             milliseconds=round(latency, 1) if latency < 9.95 else round(latency),
         )
     ]
+    if not (server.is_secure or server.is_local):
+        lines.append(_("Nothing is encrypted: who can listen on the way sees the slices."))
     if not report.models:
         lines.append(_("It has no models."))
     return "\n".join([*lines, *map(_modelInWords, report.models)])

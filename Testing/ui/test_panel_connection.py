@@ -14,6 +14,7 @@ from panels import add_ct, segment_voxels, state_of
 from remote_run import name_server
 
 from GDLACore.model.catalogue import find
+from GDLACore.remote import ServerReport
 
 TOKEN = "se.cret-7"
 SYNAPSE = find("synapse").card
@@ -139,6 +140,21 @@ def test_a_server_of_the_hospitals_own_authority_needs_the_ca_file(desktop, ui, 
         desktop.answer(str(AUTHORITY))
         desktop.click(ui.chooseCAFileButton)
         assert ask().startswith("Triton 2.51.0 answers in ")
+
+
+@pytest.mark.parametrize(
+    ("url", "isTold"),
+    [("http://gpu.example", True), ("https://gpu.example", False), ("http://127.0.0.1", False)],
+)
+def test_whoever_could_listen_is_told_of(desktop, panel, ui, ask, monkeypatch, url, isTold):
+    from GDLASegmenterLib import ServerPart
+
+    report = ServerReport("Triton", "2.51.0", 0.02, ())
+    monkeypatch.setattr(ServerPart, "check_server", lambda server: report)
+    name_server(ui, url)
+    told = "Nothing is encrypted: who can listen on the way sees the slices."
+    expected = ["Triton 2.51.0 answers in 20 ms.", *[told] * isTold, "It has no models."]
+    assert ask().splitlines() == expected
 
 
 def test_a_test_of_a_server_that_says_nothing_can_be_cancelled(desktop, panel, ui, monkeypatch):
