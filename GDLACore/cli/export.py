@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from dataclasses import replace
 from pathlib import Path
 
 from GDLACore.calibration.input_check import check_inputs
@@ -17,14 +16,11 @@ from GDLACore.export.model_file import onnx_model, write_onnx_model
 from GDLACore.imaging.writing import check_output
 from GDLACore.model.catalogue import model_file
 from GDLACore.model.file_access import check_readable
-from GDLACore.model.onnx_file import check_onnx_file
 from GDLACore.serving.repository import check_repository, write_repository
 from GDLACore.serving.served_graph import served_graph
 from GDLACore.serving.triton_config import BACKENDS, TritonConfig
-from GDLACore.weights.card_choice import agreed_card
-from GDLACore.weights.exported import load_exported
-from GDLACore.weights.loading import ModelWeights, load_weights
-from GDLACore.weights.safetensors_file import weights_sha256
+from GDLACore.weights.identified import load_identified
+from GDLACore.weights.loading import ModelWeights
 
 _SUFFIX = ".onnx"
 
@@ -49,7 +45,7 @@ def _export_to_file(arguments: Namespace, source: Path) -> None:
         )
     output = arguments.output or Path(f"{Path(arguments.model).with_suffix('')}{_SUFFIX}")
     check_output(output, inputs=[source], overwrite=arguments.force, suffixes=(_SUFFIX,))
-    model = load_weights(source, arguments.card)
+    model = load_identified(source, arguments.card)
     write_onnx_model(output, model, arguments.precision)
     facts = {"precision": arguments.precision, "bytes": output.stat().st_size}
     _tell(arguments, model, output, facts)
@@ -57,7 +53,7 @@ def _export_to_file(arguments: Namespace, source: Path) -> None:
 
 def _export_to_repository(arguments: Namespace, source: Path) -> None:
     config = TritonConfig(arguments.backend or BACKENDS[0], arguments.instances or 1)
-    model = _weights(source, arguments.card)
+    model = load_identified(source, arguments.card)
     check_repository(arguments.triton, model.card, overwrite=arguments.force)
     precision = arguments.precision
     if config.backend == "onnxruntime":
@@ -77,22 +73,6 @@ def _export_to_repository(arguments: Namespace, source: Path) -> None:
     )
     facts = {"precision": precision, "bytes": len(content), "backend": config.backend}
     _tell(arguments, model, folder, facts)
-
-
-def _weights(source: Path, card: str | None) -> ModelWeights:
-    """Return the model with a card that knows its weights' hash, of whatever kind ``source`` is.
-
-    By the hash, clients see that a server has other weights than a moment ago.
-    """
-    if _is_onnx(source):
-        agreed = agreed_card(check_onnx_file(source), card, source)
-        model = replace(load_exported(source), card=agreed)
-    else:
-        model = load_weights(source, card)
-    if model.card.sha256 is not None:
-        return model
-    found = weights_sha256(sorted(model.tensors.items()))
-    return replace(model, card=replace(model.card, sha256=found))
 
 
 def _is_onnx(path: Path) -> bool:

@@ -38,7 +38,10 @@ _HINT = "Use the same model on both sides: export the one here for the server, o
 
 @dataclass(frozen=True)
 class LocalCard:
-    """The card of a model on this computer; ``is_given`` if the user named another than its own."""
+    """The card of a model that is known here; ``is_given`` if the user named another than its own.
+
+    Its ``sha256`` is known if the weights are on this computer.
+    """
 
     card: ModelCard
     is_given: bool
@@ -67,13 +70,7 @@ def agreed_card(local: LocalCard | None, served: DescribedModel, host: str) -> M
 def _compare(local: LocalCard, served: DescribedModel, host: str) -> None:
     card, told = local.card, served.card
     if told is None:
-        _log.warning(
-            "The server %s does not tell which weights its model %s has: that they are those of "
-            "version %s cannot be checked.",
-            host,
-            served.name,
-            card.version,
-        )
+        _warn_of_weights(local, served, host)
         return
     facts = _NETWORK if local.is_given else {**_NETWORK, **_FEEDING}
     for words, fact in facts.items():
@@ -84,19 +81,26 @@ def _compare(local: LocalCard, served: DescribedModel, host: str) -> None:
                 f"{_shown(there)} instead of {_shown(here)}.",
                 _HINT,
             )
-    if None in (card.sha256, told.sha256):
-        _log.warning(
-            "Whether the model %s of the server %s has the weights of the one here cannot be "
-            "checked: the SHA-256 of one of them is not known.",
-            card.name,
-            host,
-        )
+    if card.sha256 is None:
+        return  # its weights are on the server only
+    if told.sha256 is None:
+        _warn_of_weights(local, served, host)
     elif card.sha256 != told.sha256:
         raise WrongAnswer(
             f"The model {card.name} {card.version} of the server {host} has other weights "
             f"(SHA-256 {told.sha256[:12]}…) than the one here ({card.sha256[:12]}…).",
             _HINT,
         )
+
+
+def _warn_of_weights(local: LocalCard, served: DescribedModel, host: str) -> None:
+    _log.warning(
+        "The server %s does not tell which weights its model %s has: that they are those of "
+        "version %s cannot be checked.",
+        host,
+        served.name,
+        local.card.version,
+    )
 
 
 def _shown(fact: object) -> str:

@@ -166,6 +166,9 @@ class Connection:
         # Unlike read, read1 says nothing of an answer that ends too early.
         if response.length:
             raise http.client.IncompleteRead(b"", response.length)
+        # And of one that tells no length, as one whose head was cut, nobody says where it ends.
+        if response.length is None and not response.chunked:
+            raise http.client.RemoteDisconnected
         return b"".join(pieces)
 
     def _connected(

@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from GDLACore.errors import ModelFileError
-from GDLACore.model.bundle import read_card, read_card_file
+from GDLACore.model.bundle import read_card_file
 from GDLACore.model.card import ModelCard
 from GDLACore.model.catalogue import catalogue, find, is_card_file
 from GDLACore.remote.agreement import LocalCard
 from GDLACore.storage.model import MODEL_SUFFIXES
 from GDLACore.weights.card_choice import agreed_card
-from GDLACore.weights.loading import load_weights
-
-_WITH_CARD = (".onnx", ".safetensors")
+from GDLACore.weights.identified import load_identified
 
 
 def is_name(model: str | Path) -> bool:
@@ -33,20 +31,18 @@ def local_card(model: str | Path, card: str | Path | None) -> LocalCard | None:
     not be here. Raises ModelFileError for a file that cannot be used, and a card of another model.
     """
     given = card is not None and is_card_file(card)
-    if is_name(model):
-        known = next((entry for entry in catalogue() if entry.name == str(model)), None)
-        if card is None:
-            return None if known is None else LocalCard(known.card, is_given=False)
-        if not given:
-            return LocalCard(_of_that_name(find(str(card)).card, str(model)), is_given=False)
-        if known is None:
-            return LocalCard(_of_that_name(read_card_file(Path(card)), str(model)), is_given=True)
-        return LocalCard(agreed_card(known.card, card, Path(model)), is_given=True)
-    path = Path(model)
-    if path.suffix.lower() in _WITH_CARD:
-        return LocalCard(agreed_card(read_card(path), card, path), given)
-    # Whose weights a checkpoint has shows only when they are read.
-    return LocalCard(load_weights(path, card).card, given)
+    if not is_name(model):
+        return LocalCard(load_identified(Path(model), card).card, given)
+    known = next((entry for entry in catalogue() if entry.name == str(model)), None)
+    if known is not None and known.resource is not None:
+        return LocalCard(load_identified(known.resource, card).card, given)
+    if card is None:
+        return None if known is None else LocalCard(known.card, given)
+    if not given:
+        return LocalCard(_of_that_name(find(str(card)).card, str(model)), given)
+    if known is None:
+        return LocalCard(_of_that_name(read_card_file(Path(card)), str(model)), given)
+    return LocalCard(agreed_card(known.card, card, Path(model)), given)
 
 
 def _of_that_name(card: ModelCard, name: str) -> ModelCard:
