@@ -1,0 +1,37 @@
+"""Ten laptops at one server at once: nobody gets what is another's, and nobody has to wait long."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("requests")
+
+from department import at_once, export_for_server, patient, segmented
+from real_triton import start_triton
+from tiny_model import write_tiny_model
+
+from GDLACore.remote import RemoteServer
+
+LAPTOPS = 10
+# Two sizes: whether requests of the same size are put together must not matter.
+SHAPES = ((24, 70, 92), (24, 64, 80))
+
+
+def test_ten_laptops_at_once_get_their_own_labels_and_advance_alike(tmp_path: Path) -> None:
+    model = write_tiny_model(tmp_path / "tiny.onnx")
+    repository = export_for_server(model, tmp_path / "models")
+    patients = [patient(seed, SHAPES[seed % 2]) for seed in range(LAPTOPS)]
+    with start_triton(repository, tmp_path) as triton:
+        server = RemoteServer(triton.url)
+        alone = [segmented(patient, model, server) for patient in patients]
+        together, advance = at_once(patients, model, server)
+    assert len({seen.checksum for seen in alone}) == LAPTOPS
+    for seen, expected in zip(together, alone, strict=True):
+        assert expected.error is None and seen.error is None, seen.sentence
+        assert seen.checksum == expected.checksum
+    local = segmented(patients[0], model, None)
+    assert np.mean(local.labels == alone[0].labels) > 0.999
+    assert min(advance) >= max(advance) / 4, advance
