@@ -15,7 +15,7 @@ from GDLACore.model.card import ModelCard
 from GDLACore.model.catalogue import model_file
 from GDLACore.model.onnx_file import check_onnx_file
 from GDLACore.weights.card_choice import agreed_card
-from GDLACore.weights.loading import load_weights
+from GDLACore.weights.identified import load_identified
 
 Identity = dict[str, "str | bool"]
 
@@ -31,7 +31,7 @@ _WORDS = {
 
 
 def model_card(settings: BatchSettings) -> ModelCard:
-    """Return the card of the model that ``settings`` name; the weights' hash is in it.
+    """Return the card of the model that ``settings`` name, with the weights' hash if it is known.
 
     Raises what ``load_engine`` raises where there is no such model, or the server does not answer.
     """
@@ -43,7 +43,7 @@ def model_card(settings: BatchSettings) -> ModelCard:
     path = model_file(settings.model)
     if path.suffix.lower() == ".onnx":
         return agreed_card(check_onnx_file(path), settings.card, path)
-    return load_weights(path, settings.card).card
+    return load_identified(path, settings.card).card
 
 
 def identity(settings: BatchSettings, card: ModelCard) -> Identity:
@@ -51,12 +51,19 @@ def identity(settings: BatchSettings, card: ModelCard) -> Identity:
     return {
         "model": card.name,
         "version": card.version,
-        "weights_sha256": card.sha256 or file_hash(model_file(settings.model)),
+        "weights_sha256": _weights(settings, card),
         "card_sha256": hashlib.sha256(card.to_json().encode("utf-8")).hexdigest(),
         "borders": settings.borders,
         "largest_component": settings.largest_component,
         "format": settings.format,
     }
+
+
+def _weights(settings: BatchSettings, card: ModelCard) -> str:
+    """Return the hash of the weights; "" if a server does not tell it."""
+    if card.sha256 is not None:
+        return card.sha256
+    return "" if settings.server is not None else file_hash(model_file(settings.model))
 
 
 def read_identity(path: Path) -> Identity | None:
