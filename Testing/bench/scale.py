@@ -40,6 +40,11 @@ BUS_BYTES = 12e9  # a second, of each GPU
 _SIDE, _ROWS = 224, 512
 BUS_BYTES_PER_SLICE = 2 * _SIDE**2 + _ROWS**2 + 2 * _SIDE**2
 
+# What a GPU is given beyond its need, and studies under way for each core.
+MARGINS, IN_FLIGHT = (1.0, 1.1, 1.25, 1.5), (1, 2, 4)
+_MARGIN_SPEED = "2,500"
+
+_OUTPUT = "dcm"
 FORMS = {"compressed": "JPEG 2000", "plain": "uncompressed"}
 BEFORE = ("hashing, {form}", "reading, {form}", "preparing", "storing")
 AFTER = ("writing {output}", "picture")
@@ -54,6 +59,7 @@ def main() -> None:
     result = heading(arguments, "scale", PAGE)
     result |= _measured(arguments)
     result["sites"] = _sites(result, arguments)
+    result["margins"] = _margins(result)
     publish(arguments, result, _lines(result), PAGE)
 
 
@@ -84,19 +90,18 @@ def _core_seconds(seconds: Mapping[str, float], steps: tuple[str, ...], form: st
     return sum(seconds[step.format(form=form, output=_OUTPUT)] for step in steps)
 
 
-_OUTPUT = "dcm"
-
-
-def _route(result: Mapping[str, Any], form: str, speed: float) -> list[Visit]:
-    """Return the way of a study through a site with a GPU of ``speed`` slices a second."""
+def _route(
+    result: Mapping[str, Any], form: str, speed: float, storage: float = STORAGE_BYTES
+) -> list[Visit]:
+    """Return a study's way through a site: GPUs of ``speed`` slices a second, ``storage`` bytes."""
     seconds, size = result["seconds"], result["bytes"]
     return [
-        Visit("storage", size[form] / STORAGE_BYTES),
+        Visit("storage", size[form] / storage),
         Visit("cores", _core_seconds(seconds, BEFORE, form)),
         Visit("bus", BUS_BYTES_PER_SLICE / BUS_BYTES),
         Visit("GPUs", 1 / speed),
         Visit("cores", _core_seconds(seconds, AFTER, form)),
-        Visit("storage", size[_OUTPUT] / STORAGE_BYTES),
+        Visit("storage", size[_OUTPUT] / storage),
     ]
 
 
@@ -124,6 +129,23 @@ def _sites(result: Mapping[str, Any], arguments: argparse.Namespace) -> list[dic
     return sites
 
 
+def _margins(result: Mapping[str, Any]) -> list[dict[str, float]]:
+    """Return how well one GPU is used with more than it needs, and with more studies under way."""
+    speed, form = GPUS[_MARGIN_SPEED], "compressed"
+    cores = speed * _core_seconds(result["seconds"], (*BEFORE, *AFTER), form)
+    storage = speed * (result["bytes"][form] + result["bytes"][_OUTPUT])
+    margins = []
+    for more in MARGINS:
+        servers = {"storage": 1, "cores": round(more * cores), "bus": 1, "GPUs": 1}
+        studies = slices_of_studies(60 * servers["cores"], MEAN_SLICES, SPREAD, 0)
+        route = _route(result, form, speed, more * storage)
+        for places in IN_FLIGHT:
+            outcome = simulate(servers, route, studies, places * servers["cores"])
+            use = outcome.utilisation["GPUs"]
+            margins.append({"more": more, "places": places, "use": use})
+    return margins
+
+
 def _lines(result: Mapping[str, Any]) -> list[str]:
     """Return everything as Markdown."""
     return [
@@ -143,6 +165,11 @@ def _lines(result: Mapping[str, Any]) -> list[str]:
         "What one GPU needs to be the bottleneck itself:",
         "",
         *_needs(result),
+        "",
+        f"How well one of {_MARGIN_SPEED} slices/s is used with so much more cores and storage "
+        "(JPEG 2000), and so many studies under way for each core, simulated:",
+        "",
+        *_used(result),
     ]
 
 
@@ -208,6 +235,12 @@ def _needs(result: Mapping[str, Any]) -> list[str]:
                 ]
             )
     return table(["one GPU", "cores", "MB/s in", "MB/s out", "bus or network, GB/s"], rows)
+
+
+def _used(result: Mapping[str, Any]) -> list[str]:
+    use = {(m["more"], m["places"]): m["use"] for m in result["margins"]}
+    rows = [[f"{m - 1:+.0%}", *(f"{use[m, places]:.0%}" for places in IN_FLIGHT)] for m in MARGINS]
+    return table(["more", *map(str, IN_FLIGHT)], rows)
 
 
 def _arguments() -> argparse.Namespace:
