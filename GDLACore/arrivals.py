@@ -19,23 +19,27 @@ def arrivals(
 ) -> Iterator[_Result | None]:
     """Yield what ``tasks`` return in the order of arrival, and None while nothing arrives.
 
-    At most ``in_flight()`` of them, which is asked before each, run at a time, in threads of their
-    own; they begin in their order. Results wait for the caller, and hold their place until it has
-    taken them: a slow one is never swamped. None comes about every ``tick_s`` seconds.
+    At most ``in_flight()`` of them, which is asked each time that more could begin, run at a time,
+    in threads of their own. They begin in their order, and the first alone: it is the one that
+    somebody waits for, and would have to share what is far away with those behind it. Results hold
+    their place until the caller has dealt with them: a slow one is never swamped. None comes about
+    every ``tick_s`` seconds.
 
     Raises what a task raises, as soon as that is known. Then, and when it is closed, it begins no
     more, waits for none of those that have begun, and forgets what they return.
     """
     crew: _Crew[_Result] = _Crew()
     try:
-        crew.fill(tasks, in_flight())
-        while crew.outstanding:
+        first = True
+        while True:
+            crew.fill(tasks, 1 if first else in_flight())
+            if not crew.outstanding:
+                return
             try:
                 result = crew.arrival(tick_s)
+                first = False
             except Empty:
-                yield None
-                continue
-            crew.fill(tasks, in_flight())
+                result = None
             yield result
     finally:
         crew.dismiss()

@@ -63,54 +63,76 @@ def crew() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "gdla-in-flight"]
 
 
+def after_the_first(
+    errands: Errands, number: int | None, in_flight: Callable[[], int]
+) -> Iterator[int | None]:
+    """Return results of which the first has been taken, and others have begun."""
+    results = arrivals(errands.tasks(number), in_flight, SOON_S)
+    assert next(results) is None
+    errands.wait_for(1)
+    errands.release(0)
+    assert next_result(results) == 0
+    assert next(results) is None
+    return results
+
+
 def next_result(results: Iterator[int | None]) -> int:
     return next(result for result in results if result is not None)
 
 
 def test_what_arrives_first_comes_first(errands):
-    results = arrivals(errands.tasks(4), lambda: 3, SOON_S)
-    assert next(results) is None
-    for task in 2, 0, 3, 1:
+    results = after_the_first(errands, 5, lambda: 3)
+    for task in 3, 1, 4, 2:
         errands.release(task)
         assert next_result(results) == task
     assert list(results) == []
 
 
-def test_no_more_are_in_flight_than_wanted_and_they_begin_in_their_order(errands):
+def test_the_first_goes_alone(errands):
     results = arrivals(errands.tasks(), lambda: 3, SOON_S)
-    assert next(results) is None
-    errands.wait_for(3)
-    assert (sorted(errands.begun), errands.asked) == ([0, 1, 2], 3)
-    errands.release(1)
-    assert next_result(results) == 1
+    assert [next(results) for _ in range(4)] == [None] * 4
+    assert errands.asked == 1
+    results.close()
+
+
+def test_no_more_are_in_flight_than_wanted_and_they_begin_in_their_order(errands):
+    results = after_the_first(errands, None, lambda: 3)
     errands.wait_for(4)
     assert (sorted(errands.begun), errands.asked) == ([0, 1, 2, 3], 4)
+    errands.release(2)
+    assert next_result(results) == 2
+    assert errands.asked == 4
+    assert next(results) is None
+    errands.wait_for(5)
+    assert (sorted(errands.begun), errands.asked) == ([0, 1, 2, 3, 4], 5)
     results.close()
 
 
 def test_a_caller_who_takes_nothing_is_not_swamped(errands):
-    results = arrivals(errands.tasks(), lambda: 2, SOON_S)
-    assert next(results) is None
+    results = after_the_first(errands, None, lambda: 2)
     errands.release(*range(100))
-    errands.wait_for(2)
-    assert errands.asked == 2
-    assert {next_result(results), next_result(results)} <= {0, 1, 2}
-    assert errands.asked <= 4
+    errands.wait_for(3)
+    assert errands.asked == 3
+    assert next_result(results) in (1, 2)
+    assert errands.asked == 3
+    assert next_result(results) in (1, 2, 3)
+    assert errands.asked == 4
     results.close()
 
 
 def test_the_number_in_flight_may_change_while_they_fly(errands):
     most = 4
-    results = arrivals(errands.tasks(), lambda: most, SOON_S)
-    assert next(results) is None
+    results = after_the_first(errands, None, lambda: most)
     most = 1
-    for done, task in enumerate((0, 1, 2), 1):
+    for done, task in enumerate((1, 2, 3), 1):
         errands.release(task)
         assert next_result(results) == task
-        assert errands.asked == 4, f"{done} of 4 have come"
-    errands.release(3)
-    assert next_result(results) == 3
-    assert errands.asked == 5
+        assert next(results) is None
+        assert errands.asked == 5, f"{done} of 4 have come"
+    errands.release(4)
+    assert next_result(results) == 4
+    assert next(results) is None
+    assert errands.asked == 6
     results.close()
 
 
@@ -122,14 +144,13 @@ def test_waiting_gives_the_caller_a_turn_again_and_again(errands):
 
 
 def test_an_error_comes_while_others_are_still_in_flight_and_no_more_begin(errands):
-    results = arrivals(errands.tasks(), lambda: 3, SOON_S)
-    assert next(results) is None
-    errands.release(1, error=ValueError("the server is gone"))
+    results = after_the_first(errands, None, lambda: 3)
+    errands.release(2, error=ValueError("the server is gone"))
     with pytest.raises(ValueError, match="the server is gone"):
         list(results)
     assert list(results) == []
-    errands.release(0, 2)
-    assert errands.asked == 3
+    errands.release(1, 3)
+    assert errands.asked == 4
 
 
 def test_an_error_in_giving_out_the_tasks_comes_too():
@@ -142,15 +163,14 @@ def test_an_error_in_giving_out_the_tasks_comes_too():
 
 
 def test_closing_waits_for_nothing_and_begins_nothing(errands):
-    results = arrivals(errands.tasks(), lambda: 2, SOON_S)
-    assert next(results) is None
-    errands.wait_for(2)
+    results = after_the_first(errands, None, lambda: 2)
+    errands.wait_for(3)
     results.close()
-    assert errands.asked == 2
-    errands.release(0, 1)
+    assert errands.asked == 3
+    errands.release(1, 2)
     for thread in crew():
         thread.join(DEADLINE_S)
-    assert sorted(errands.begun) == [0, 1]
+    assert sorted(errands.begun) == [0, 1, 2]
 
 
 def test_threads_end_with_the_last_result_and_hold_nothing():

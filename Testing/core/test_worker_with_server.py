@@ -161,7 +161,7 @@ def test_a_model_that_is_nowhere_here_needs_a_server(worker, models):
 def test_cancelling_does_not_wait_for_slices_that_never_come(worker, models, tmp_path):
     models.engine.hold()
     worker.say(remote_command(tmp_path))
-    models.engine.wait_for(3)
+    models.engine.wait_for(1)
     models.engine.let()
     worker.hear_until(SlicesDone)
     models.engine.wait_for(3)
@@ -188,7 +188,7 @@ def test_cancelling_does_not_wait_for_corrected_slices(worker, models, tmp_path)
 def test_cancelling_does_not_wait_for_a_preview(worker, models, tmp_path):
     models.engine.hold()
     worker.say(Preview(1, *preview_of(tmp_path)))
-    models.engine.wait_for(3)
+    models.engine.wait_for(1)
     models.engine.let()
     worker.hear_until(Previewed)
     worker.say(Cancel())
