@@ -15,7 +15,9 @@ def study_doubt(labels: np.ndarray, confidence: np.ndarray) -> float:
     found: d / (d + f), so that large and small studies can be compared. What has no confidence
     (NaN) is as doubtful as can be.
     """
-    sure = np.nan_to_num(confidence, nan=0.0)
-    wrong = float(slice_doubt(sure, 0, range(len(sure))).sum())
+    wrong = float(slice_doubt(confidence, 0, range(len(confidence))).sum())
+    if np.isnan(wrong):
+        known = np.nan_to_num(confidence, nan=0.0)
+        wrong = float(slice_doubt(known, 0, range(len(known))).sum())
     found = np.count_nonzero(labels)
     return wrong / (wrong + found) if wrong > 0 else 0.0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
+from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -32,6 +34,9 @@ from GDLACore.options import SegmentOptions
 from GDLACore.pipeline import segment_volume_with_confidence
 
 _LOG = logging.getLogger(__name__)
+
+# One core decodes DICOM more slowly than a GPU segments it. Every reader holds a volume.
+_MOST_READERS, _CORES_OF_A_READER = 4, 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,15 +86,16 @@ class StudyWorker:
         return self._finished(_read(study))
 
     def run_all(self, studies: Iterable[Study]) -> Generator[StudyRecord, None, None]:
-        """Return the records of ``studies`` in their order; one is read while another computes."""
-        with ThreadPoolExecutor(1, "gdla-read") as reader:
-            ahead: Future[_Read] | None = None
+        """Return the records of ``studies`` in their order; some are read while one computes."""
+        readers = max(1, min(_MOST_READERS, (os.cpu_count() or 1) // _CORES_OF_A_READER))
+        with ThreadPoolExecutor(readers, "gdla-read") as pool:
+            ahead: deque[Future[_Read]] = deque()
             for study in studies:
-                now, ahead = ahead, reader.submit(_read, study)
-                if now is not None:
-                    yield self._finished(now.result())
-            if ahead is not None:
-                yield self._finished(ahead.result())
+                ahead.append(pool.submit(_read, study))
+                if len(ahead) > readers:
+                    yield self._finished(ahead.popleft().result())
+            while ahead:
+                yield self._finished(ahead.popleft().result())
 
     def close(self) -> None:
         """Give the model's memory back."""
