@@ -129,3 +129,31 @@ def test_a_network_that_only_pytorch_runs_is_refused():
     ablation = replace(model.card.architecture, mixer="gdla-no-gate")
     with pytest.raises(ModelFileError, match="which only PyTorch can run"):
         served_graph(replace(model, card=replace(model.card, architecture=ablation)))
+
+
+def test_the_graph_is_valid_onnx():
+    onnx = pytest.importorskip("onnx")
+    onnx.checker.check_model(served_graph(model_for("spline3")), full_check=True)
+
+
+def test_another_program_that_runs_onnx_gives_the_same_labels():
+    openvino = pytest.importorskip("openvino")
+    model = model_for("spline3")
+    image, scaling = contract.quantised(slices(COUNT, 64, 64))
+    scaling[1] = np.nan
+    graph = served_graph(model)
+    expected = asked(graph, image, scaling, (90, 120))
+    core = openvino.Core()
+    core.set_property("CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = core.compile_model(core.read_model(graph), "CPU")
+    feed = {
+        contract.IMAGE: image,
+        contract.SCALING: scaling,
+        contract.ROWS: np.zeros((COUNT, 90), np.uint8),
+        contract.COLUMNS: np.zeros((COUNT, 120), np.uint8),
+    }
+    results = compiled(feed)
+    given = {output.any_name: results[output] for output in compiled.outputs}
+    assert given["finite"].tolist() == expected["finite"].tolist() == [[1], [0], [1]]
+    labels = given["labels"][[0, 2]]
+    assert np.count_nonzero(labels != expected["labels"][[0, 2]]) <= labels.size / 10_000
