@@ -51,6 +51,11 @@ class EngineWithFallBack:
         return self._current.card
 
     @property
+    def has_fallen_back(self) -> bool:
+        """Return whether this computer works, and will from now on."""
+        return self._local is not None
+
+    @property
     def batch_size(self) -> int:
         """Return how many slices to give it at a time, now."""
         return self._current.batch_size

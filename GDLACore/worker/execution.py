@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from GDLACore.engine import Engine
-from GDLACore.errors import Cancelled, EngineError, GDLAError, WorkerError
+from GDLACore.errors import Cancelled, EngineError, GDLAError, ServerError, WorkerError
 from GDLACore.worker.events import Failed, Phase, Stopped, Warned
 from GDLACore.worker.inbox import Task
 from GDLACore.worker.messages import Load, ModelReady, Preview, Report, Segment
@@ -33,6 +33,9 @@ def run(
             last = _done(task, model, volume, send)
     except Cancelled:
         last = Stopped(job)
+    except ServerError as error:
+        model.close()  # it may know of a version that the server has no more
+        last = Failed(job, error)
     except Exception as error:
         # The process may live on in spite of it, and the model stay warm.
         last = Failed(job, _as_shown(error))
@@ -45,6 +48,7 @@ def _done(
     begin = time.perf_counter()
     task.stop_if_cancelled()
     if isinstance(task.item, Segment):
+        model.end_fall_back()
         engine = _loaded(task, model, send)
         while model.untold:
             send(Warned(task.item.job, model.untold.pop(0)))

@@ -8,6 +8,7 @@ from pathlib import Path
 from GDLACore.engine import Engine, load_engine
 from GDLACore.errors import ModelFileError
 from GDLACore.model.catalogue import is_card_file, model_file
+from GDLACore.remote.fall_back import EngineWithFallBack
 from GDLACore.worker.messages import ModelRequest
 from GDLACore.worker.patience import awaited
 
@@ -47,6 +48,11 @@ class WarmModel:
         """Put what the engine warns of into ``untold``, once."""
         if message not in self.untold:
             self.untold.append(message)
+
+    def end_fall_back(self) -> None:
+        """Forget an engine that went on without its server: by now that may be back."""
+        if isinstance(self._engine, EngineWithFallBack) and self._engine.has_fallen_back:
+            self.close()
 
     def close(self) -> None:
         """Give the model's memory back."""

@@ -246,9 +246,10 @@ def test_what_the_server_refuses_is_told_without_its_token(worker, models, tmp_p
     models.engine.step = fail
     worker.say(remote_command(tmp_path, 2))
     assert worker.hear_until(Failed)[-1].error.message == "The server gpu.hospital.org is gone."
-    models.engine.step = lambda: None
+    before, models.engine = models.engine, ServerEngine()
     worker.say(remote_command(tmp_path, 3))
     worker.hear_until(SegmentFinished)
+    assert before.closed  # its model may be another one by now
 
 
 def test_what_is_said_of_a_server_while_nobody_reads_is_told_with_the_next_segmentation(
