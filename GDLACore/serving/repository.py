@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 from pathlib import Path
@@ -52,14 +53,18 @@ def write_repository(
 
     ``model`` is what ``config.backend`` runs: for "onnxruntime" the file of ``served_graph``, for
     "python" that of an ONNX model of ours. ``repository`` is made if need be. The folder appears
-    whole or not at all, and takes the place of a former one in one step.
+    whole or not at all; a former one stays if that fails.
 
     Raises OutputError as ``check_repository`` does, and if the folder cannot be written.
     """
     check_repository(repository, card, overwrite=overwrite)
     folder = model_folder(repository, card)
-    # Beside the models of the repository: only within one disk are folders exchanged in one step.
-    part, former = (repository / f".{secrets.token_hex(8)}.{kind}" for kind in ("part", "former"))
+    try:
+        repository.mkdir(parents=True, exist_ok=True)
+        workplace = _workplace(repository)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    part, former = (workplace / f".{secrets.token_hex(8)}.{kind}" for kind in ("part", "former"))
     try:
         version = part / VERSION
         version.mkdir(parents=True)
@@ -82,6 +87,17 @@ def write_repository(
         if folder.exists():
             shutil.rmtree(former, ignore_errors=True)
     return folder
+
+
+def _workplace(repository: Path) -> Path:
+    """Return a folder on the disk of ``repository`` to write in: only within one are folders moved.
+
+    Not in the repository, if that can be avoided: of a folder that it finds there, and takes for a
+    model, Triton could not start.
+    """
+    beside = repository.resolve().parent
+    same_disk = beside.stat().st_dev == repository.stat().st_dev
+    return beside if same_disk and os.access(beside, os.W_OK) else repository
 
 
 def _add_program(version: Path) -> None:

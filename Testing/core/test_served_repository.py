@@ -222,6 +222,7 @@ def test_a_file_is_no_repository(tmp_path, checkpoint, capsys):
 def test_what_fails_in_the_middle_leaves_the_former_model(tmp_path, checkpoint, monkeypatch):
     folder = exported(checkpoint, tmp_path / "models")
     before = content(folder)
+    everything = sorted(path.name for path in tmp_path.iterdir())
     rename = Path.rename
 
     def failing(path: Path, target: Path) -> Path:
@@ -234,6 +235,27 @@ def test_what_fails_in_the_middle_leaves_the_former_model(tmp_path, checkpoint, 
     assert run_gdla(*arguments) == 1
     assert content(folder) == before
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["abdomen"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == everything
+
+
+def test_while_it_is_written_nothing_lies_in_the_repository(tmp_path, checkpoint, monkeypatch):
+    repository = tmp_path / "models"
+    seen = []
+    write_bytes = Path.write_bytes
+
+    def watched(path: Path, content: bytes) -> int:
+        seen.append(sorted(repository.iterdir()))
+        return write_bytes(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", watched)
+    exported(checkpoint, repository)
+    assert seen == [[]]  # a server could be looking
+
+
+def test_a_repository_that_is_the_current_folder_is_one(tmp_path, checkpoint, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exported(checkpoint, Path("."), *PYTHON)
+    assert (tmp_path / "abdomen" / "config.pbtxt").is_file()
 
 
 def test_a_folder_that_cannot_be_made_is_told(checkpoint, capsys):
