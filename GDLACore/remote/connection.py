@@ -191,7 +191,10 @@ class Connection:
 
 
 def _refused(status: int, answer: Answer, server: RemoteServer) -> ServerError:
-    error = refused(status, server.host, _reason(answer.body), server.token is not None)
+    reason = _reason(answer.body)
+    if server.token is not None:  # there are gateways that repeat what they were sent
+        reason = reason.replace(server.token, "…")
+    error = refused(status, server.host, reason, server.token is not None)
     if isinstance(error, Interruption):
         error.pause_s = _asked_pause(answer.headers)
     return error

@@ -79,8 +79,11 @@ class RemoteEngine:
         return scores
 
     def use_card(self, card: ModelCard) -> None:
-        """Feed images as ``card`` says from now on; see ``Engine.use_card``."""
-        for field in ("classes", "in_channels", "input_size"):
+        """Feed images as ``card`` says from now on; see ``Engine.use_card``.
+
+        Its resampling, half of which is the server's part, cannot differ either.
+        """
+        for field in ("classes", "in_channels", "input_size", "resampling"):
             if getattr(card, field) != getattr(self.card, field):
                 raise ValueError(f"the card {card.name} is of a network with other {field}")
         self.card = card

@@ -1,0 +1,177 @@
+"""What may succeed later is tried again, within bounds, and can be ended at any time."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
+import pytest
+from inference_server import inference_server
+from onnx_networks import slices
+from phantom import make_card
+from remote_engines import remote_engine
+from served_network import ServedNetwork
+from server_faults import cut, garbage, hang_up, held, silent, stalled, status
+
+from GDLACore.engine import load_engine
+from GDLACore.errors import EngineError, ServerError
+from GDLACore.remote import RemoteServer
+from GDLACore.remote.client import ServerClient
+
+NETWORK = ServedNetwork(make_card())
+SLICES = slices(1, 50, 60)
+
+
+@pytest.mark.parametrize("code", [408, 425, 429, 500, 502, 503, 504])
+def test_a_server_that_is_busy_for_a_moment_is_asked_again(code):
+    with remote_engine(NETWORK) as (engine, server):
+        right = engine.predict(SLICES, "smooth")
+        server.script = [status(code)] * 2
+        np.testing.assert_array_equal(engine.predict(SLICES, "smooth"), right)
+        assert len(server.inferences) == 4
+
+
+@pytest.mark.parametrize("fault", [hang_up, cut])
+def test_a_connection_that_breaks_is_made_anew(fault):
+    with remote_engine(NETWORK) as (engine, server):
+        right = engine.predict(SLICES, "smooth")
+        server.script = [fault, fault]
+        np.testing.assert_array_equal(engine.predict(SLICES, "smooth"), right)
+
+
+@pytest.mark.parametrize("fault", [silent, stalled])
+def test_a_server_that_falls_silent_is_asked_once_more(fault):
+    with remote_engine(NETWORK, timeout_s=0.2) as (engine, server):
+        server.script = [fault]
+        assert engine.predict(SLICES, "smooth").shape == (1, 50, 60)
+        server.script = [fault] * 9
+        with pytest.raises(ServerError, match="did not answer within 0.2 s") as caught:
+            engine.predict(SLICES, "smooth")
+        assert len(server.script) >= 6 and "try again later" in caught.value.hint
+
+
+def test_a_server_that_stays_busy_is_given_up():
+    with remote_engine(NETWORK, timeout_s=0.3) as (engine, server):
+        server.script = [status(503, "queue is full")] * 20
+        with pytest.raises(ServerError, match="503 Service Unavailable: queue is full"):
+            engine.predict(SLICES, "smooth")
+        assert 2 <= len(server.inferences) < 10
+
+
+def test_a_server_that_asks_for_a_longer_pause_than_anyone_waits_is_given_up_at_once():
+    with remote_engine(NETWORK) as (engine, server):
+        server.script = [status(503, Retry_After="3600")] * 2
+        with pytest.raises(ServerError, match="cannot do its work now"):
+            engine.predict(SLICES, "smooth")
+        assert len(server.inferences) == 1
+
+
+def test_what_is_no_web_server_is_not_asked_again():
+    with remote_engine(NETWORK) as (engine, server):
+        server.script = [garbage] * 3
+        with pytest.raises(ServerError, match="is not a web server"):
+            engine.predict(SLICES, "smooth")
+        assert len(server.script) == 2
+
+
+def test_a_connection_that_the_server_has_closed_meanwhile_is_not_used():
+    with remote_engine(NETWORK) as (engine, server):
+        right = engine.predict(SLICES, "smooth")
+        server.hang_up()
+        np.testing.assert_array_equal(engine.predict(SLICES, "smooth"), right)
+        assert len(server.inferences) == 2
+
+
+def test_a_server_that_comes_back_goes_on_with_the_volume():
+    several = slices(6, 50, 60)
+    with inference_server(NETWORK) as first:
+        engine = load_engine("abdomen", server=RemoteServer(first.url))
+        right = engine.predict(several, "smooth")
+    with engine, ThreadPoolExecutor(1) as pool:
+        labels = pool.submit(engine.predict, several, "smooth")
+        with inference_server(NETWORK, port=first.port):
+            np.testing.assert_array_equal(labels.result(20), right)
+
+
+def test_a_model_that_is_not_loaded_yet_when_its_server_is_back_is_waited_for():
+    served = ServedNetwork(make_card())
+    with remote_engine(served) as (engine, server):
+        right = engine.predict(SLICES, "smooth")
+        served.state = "LOADING"
+        server.hang_up()
+
+        class Loads(list):
+            def append(self, request) -> None:
+                super().append(request)
+                if len(self) == count + 2:
+                    served.state = "READY"
+
+        count = len(server.requests)
+        server.requests = Loads(server.requests)
+        np.testing.assert_array_equal(engine.predict(SLICES, "smooth"), right)
+
+
+@pytest.mark.parametrize("fault", [silent, stalled, held])
+def test_closing_ends_a_request_that_waits(fault):
+    with remote_engine(NETWORK) as (engine, server), ThreadPoolExecutor(1) as pool:
+        server.script = [fault]
+        waiting = pool.submit(engine.predict, SLICES, "smooth")
+        assert server.reached.wait(10)
+        engine.close()
+        with pytest.raises(EngineError, match="has been closed"):
+            waiting.result(10)  # long before the server's 30 s
+
+
+def test_closing_ends_the_pause_before_another_try():
+    with remote_engine(NETWORK) as (engine, server), ThreadPoolExecutor(1) as pool:
+        asked = threading.Event()
+
+        def busy(handler, reply) -> None:
+            status(503, Retry_After="25")(handler, reply)
+            asked.set()
+
+        server.script = [busy]
+        waiting = pool.submit(engine.predict, SLICES, "smooth")
+        assert asked.wait(10)
+        engine.close()
+        with pytest.raises(EngineError, match="has been closed"):
+            waiting.result(10)
+
+
+def test_closing_ends_a_connection_that_does_not_come_about():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        address = listener.getsockname()
+        with _full_queue(address):
+            client = ServerClient(RemoteServer(f"http://127.0.0.1:{address[1]}"))
+            with ThreadPoolExecutor(1) as pool:
+                waiting = pool.submit(client.ask, "GET", "")
+                while not client._busy:
+                    assert not waiting.done()
+                client.close()
+                with pytest.raises(EngineError, match="has been closed"):
+                    waiting.result(8)
+
+
+def test_a_server_that_is_not_there_is_told_soon():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(ServerError, match="cannot be reached") as caught:
+        load_engine("abdomen", server=RemoteServer(f"http://127.0.0.1:{port}"))
+    assert f"127.0.0.1:{port}" in caught.value.message and "running" in caught.value.hint
+
+
+@contextmanager
+def _full_queue(address: tuple[str, int]) -> Iterator[None]:
+    """Fill the queue of a listener, which then lets nobody in."""
+    with ExitStack() as callers:
+        for _ in range(4):
+            caller = callers.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(address)
+        yield
