@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from GDLACore.errors import Cancelled, GDLAError, VolumeError
+from GDLACore.errors import Cancelled, GDLAError, ServerError, VolumeError
 from GDLACore.imaging.view import slice_view
 from GDLACore.model.card import ModelCard
 from GDLACore.worker import Failed, ModelRequest, PreviewDone, Previewed, Stopped, Warned
@@ -163,7 +163,9 @@ class SlicePreviews:
         self.cancel()
 
     def receive(self, event) -> None:
-        """Heed ``event`` of the worker, if it is about what was asked for here."""
+        """Heed ``event`` of the worker, if it is about this, or about a server's failure."""
+        if isinstance(event, Failed) and isinstance(event.error, ServerError):
+            self._cache = _Cache()  # the next one there may have another version of the model
         if self._job is None or getattr(event, "job", None) != self._job:
             return
         if isinstance(event, Previewed):

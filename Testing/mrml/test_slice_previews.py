@@ -14,7 +14,8 @@ from previewing import Viewer, asked, settle
 from segmenting import MODEL, Bench
 from storage import PLANES, ijk_to_ras, shape
 
-from GDLACore.errors import Cancelled, VolumeError, WorkerError
+from GDLACore.errors import Cancelled, ServerError, VolumeError, WorkerError
+from GDLACore.remote import RemoteServer
 from GDLACore.worker import ModelRequest
 from GDLASegmenterLib import SlicePreviews as module
 from GDLASegmenterLib.SlicePreviews import SlicePreview, SlicePreviews
@@ -192,6 +193,22 @@ def test_a_model_file_replaced_while_it_is_asked_for_is_asked_again(
     settle(bench)
     assert asked(bench) == [(2,), (2,)]
     assert viewer.indices == [2]
+
+
+@pytest.mark.parametrize("isOfRun", [False, True])
+def test_a_slice_is_found_anew_if_the_server_has_failed_since(bench, viewer, volume, isOfRun):
+    model = ModelRequest("abdomen", server=RemoteServer("https://gpu.hospital.example"))
+    viewer.want(volume, 2, model)
+    settle(bench)
+    bench.worker.fail(ServerError("The server has another model than a moment ago."))
+    if isOfRun:
+        assert bench.to_the_end(bench.begin(volume)).error is not None
+    else:
+        viewer.want(volume, 3, model)
+        settle(bench)
+    viewer.want(volume, 2, model)
+    settle(bench)
+    assert [request.indices for request in bench.worker.previews].count((2,)) == 2
 
 
 def test_what_another_card_says_of_the_same_model_is_found_anew(bench, viewer, volume):
