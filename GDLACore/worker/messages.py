@@ -47,10 +47,9 @@ class ModelRequest:
         A name without a folder and a suffix is one of the catalogue; with a server, so is one with
         a suffix that is no file, for models there may have dots in their names.
         """
-        if self.server is not None and Path(self.model).name == self.model:
-            model = os.path.abspath(self.model) if os.path.isfile(self.model) else self.model
-        else:
-            model = _full_path(self.model)
+        is_bare = Path(self.model).name == self.model
+        is_served = self.server is not None and is_bare and not os.path.isfile(self.model)
+        model = self.model if is_served else _full_path(self.model)
         card = None if self.card is None else _full_path(self.card)
         return replace(self, model=model, card=card, server=_with_full_path(self.server))
 

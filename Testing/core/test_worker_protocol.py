@@ -255,6 +255,7 @@ def test_a_dot_in_the_name_of_a_servers_model_makes_it_no_file(tmp_path, monkeyp
     assert named.model == "synapse-v1.2"
     assert named.server == RemoteServer("https://gpu", ca_file=str(tmp_path / "ca.pem"))
     (tmp_path / "own.onnx").touch()
+    (tmp_path / "synapse").touch()
     for model in "own.onnx", "folder/own.onnx":
         found = ModelRequest(model, server=server).with_full_paths()
         assert found.model == str(tmp_path / model)
