@@ -24,12 +24,13 @@ SERIES_OFFSET = 1000  # the number of a series of ours is that of what it is abo
 UTF_8 = "ISO_IR 192"
 SEXES = ("", "M", "F", "O")  # highdicom takes no others
 
+_OLDEST = (0, 28)  # of highdicom, that can be told the character set
 _LONG_STRING = 64  # of an LO value (PS3.5, 6.2)
 _SHORT_STRING = 16  # of an SH value
 
 
 def highdicom_module() -> ModuleType:
-    """Return highdicom. Raises OutputError if it is not installed."""
+    """Return highdicom. Raises OutputError if it is not installed, or too old."""
     try:
         import highdicom  # which takes its time, and other formats do without
         import highdicom.seg
@@ -39,6 +40,12 @@ def highdicom_module() -> ModuleType:
             "highdicom, which writes DICOM segmentations and reports, is not installed.",
             "Install it with: pip install highdicom.",
         ) from error
+    if tuple(int(part) for part in highdicom.__version__.split(".")[:2]) < _OLDEST:
+        raise OutputError(
+            f"highdicom {highdicom.__version__} is too old to write DICOM segmentations and "
+            "reports.",
+            'Install a newer one with: pip install --upgrade "highdicom>=0.28".',
+        )
     return highdicom
 
 

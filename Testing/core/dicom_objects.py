@@ -16,7 +16,10 @@ from dicom_files import STRAIGHT, dataset, enhanced, placed, save, values
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
+from GDLACore.imaging.reading import read_volume
 from GDLACore.imaging.volume import Volume
+from GDLACore.imaging.writing import write_segmentation
+from GDLACore.model.card import ModelCard
 
 FRAME_OF_REFERENCE = generate_uid(entropy_srcs=["frame of reference"])
 
@@ -201,3 +204,10 @@ def complaints(path: Path) -> list[str]:
     lines = (judged.stdout + judged.stderr).splitlines()
     said = [line for line in lines if line.startswith(("Error", "Warning"))]
     return [line for line in said if "Specific Character Set" not in line]
+
+
+def written(folder: Path, card: ModelCard, labels: np.ndarray | None = None) -> Dataset:
+    """Segment the series ``folder/ct`` by its values; return what is then in ``folder/seg.dcm``."""
+    volume, path = read_volume(folder / "ct"), folder / "seg.dcm"
+    write_segmentation(path, labels_of(volume) if labels is None else labels, volume, card)
+    return pydicom.dcmread(path)

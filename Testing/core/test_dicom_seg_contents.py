@@ -1,10 +1,8 @@
-"""What DICOM segmentations say of their segments, and of patients with difficult names."""
+"""What DICOM segmentations say of their segments, and which frames they have."""
 
 from __future__ import annotations
 
 import dataclasses
-import logging
-import warnings
 
 import numpy as np
 import pytest
@@ -12,24 +10,24 @@ import pytest
 highdicom = pytest.importorskip("highdicom")
 
 import pydicom  # noqa: E402
-from dicom_files import placed, save, values  # noqa: E402
+from dicom_files import save, values  # noqa: E402
 from dicom_objects import (  # noqa: E402
-    COMPLETE,
     complaints,
     labels_of,
     needs_program,
     segment_frames,
     write_enhanced,
     write_images,
+    written,
 )
 from phantom import make_card  # noqa: E402
 from pydicom.dataset import Dataset  # noqa: E402
-from pydicom.sequence import Sequence  # noqa: E402
 
 from GDLACore.errors import OutputError  # noqa: E402
 from GDLACore.imaging.reading import read_volume  # noqa: E402
 from GDLACore.imaging.writing import write_segmentation  # noqa: E402
 from GDLACore.model.card import Code, ModelCard, Terminology  # noqa: E402
+from GDLACore.model.catalogue import catalogue  # noqa: E402
 
 _LEFT = Code("SCT", "7771000", "Left")
 _KIDNEY = Terminology(
@@ -43,13 +41,6 @@ _TUMOUR = Terminology(
     region=Code("SCT", "39607008", "Lung"),
     region_modifier=_LEFT,
 )
-
-
-def written(tmp_path, card: ModelCard, labels: np.ndarray | None = None) -> Dataset:
-    volume = read_volume(tmp_path / "ct")
-    path = tmp_path / "seg.dcm"
-    write_segmentation(path, labels_of(volume) if labels is None else labels, volume, card)
-    return pydicom.dcmread(path)
 
 
 def with_first_label(card: ModelCard, **changes: object) -> ModelCard:
@@ -206,69 +197,11 @@ def test_a_coding_scheme_that_does_not_fit_is_named(tmp_path):
     assert not (tmp_path / "seg.dcm").exists()
 
 
-@pytest.mark.parametrize(
-    "character_set, name",
-    [
-        ("ISO_IR 100", "Müller^Jörg"),
-        ("ISO_IR 192", "Łukasz^Żółć"),
-        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎"),
-        ("GB18030", "Wang^XiaoDong=王^小东"),
-    ],
-)
-def test_names_in_any_character_set_stay_what_they_are(tmp_path, character_set, name):
-    inner = Dataset()
-    inner.InstitutionName = "Klinik" if isinstance(character_set, list) else name[:5]
-    write_images(
-        tmp_path / "ct",
-        SpecificCharacterSet=character_set,
-        PatientName=name,
-        ReferringPhysicianIdentificationSequence=Sequence([inner]),
-    )
-    made = written(tmp_path, make_card())
-    assert made.PatientName == name
-    physician = made.ReferringPhysicianIdentificationSequence[0]
-    assert physician.InstitutionName == inner.InstitutionName
-    assert made.SpecificCharacterSet == "ISO_IR 192"
-
-
-def test_what_the_images_leave_out_is_empty(tmp_path):
-    write_images(tmp_path / "ct")
-    for file in (tmp_path / "ct").iterdir():
-        image = pydicom.dcmread(file)
-        for keyword in ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyID"):
-            delattr(image, keyword)
-        for keyword in ("StudyDate", "StudyTime", "AccessionNumber", "SliceThickness"):
-            delattr(image, keyword)
-        save(image, file)
-    made = written(tmp_path, make_card())
-    assert made.PatientID == "" and not made.PatientSex and not made.StudyDate
-    measures = made.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
-    assert (measures.SliceThickness, measures.SpacingBetweenSlices) == (2, 2)
-
-
-def test_a_sex_that_dicom_does_not_know_is_repeated_as_it_is(tmp_path):
-    write_images(tmp_path / "ct", PatientSex="W")
-    assert written(tmp_path, make_card()).PatientSex == "W"
-
-
-def test_nothing_that_names_the_patient_is_printed_or_logged(tmp_path, caplog, capfd):
-    write_images(tmp_path / "ct", PatientName="Secret")
-    with caplog.at_level(logging.DEBUG), warnings.catch_warnings(record=True) as raised:
-        warnings.simplefilter("always")
-        written(tmp_path, make_card())
-    said = caplog.text + "".join(map(str, raised)) + "".join(capfd.readouterr())
-    assert "Secret" not in said and "4711" not in said
-    assert logging.getLogger("highdicom").level == logging.NOTSET
-
-
-def test_slices_turned_by_less_than_shows_are_one_segmentation(tmp_path):
-    for k in range(3):
-        turned = ((1, 1e-7 * k, 0), (0, 1, 0))
-        image = placed(pydicom.dcmread(_complete(tmp_path)), np.array([0, 0, 2.0 * k]), turned)
-        image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = f"1.2.{k + 1}"
-        save(image, tmp_path / "ct" / f"{k}.dcm")
-    assert len(written(tmp_path, make_card()).PerFrameFunctionalGroupsSequence) == 9
-
-
-def _complete(tmp_path):
-    return next(write_images(tmp_path / "one", positions=np.zeros((1, 3)), **COMPLETE).iterdir())
+@needs_program("dciodvfy")
+@pytest.mark.parametrize("entry", catalogue(), ids=lambda entry: entry.card.name)
+def test_dicom3tools_has_nothing_against_the_terms_of_our_models(tmp_path, entry):
+    volume = read_volume(write_images(tmp_path / "ct"))
+    labels = (np.arange(5 * 6 * 7) % entry.card.classes).reshape(5, 6, 7)
+    path = tmp_path / "seg.dcm"
+    write_segmentation(path, labels.astype(np.uint8), volume, entry.card)
+    assert complaints(path) == []

@@ -50,6 +50,13 @@ def test_without_highdicom_it_is_named(tmp_path, monkeypatch):
     assert "highdicom" in error.message and "pip install highdicom" in error.hint
 
 
+def test_a_highdicom_that_is_too_old_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(pytest.importorskip("highdicom"), "__version__", "0.27.0")
+    volume = read_volume(write_images(tmp_path / "ct"))
+    error = refusal(volume, tmp_path / "seg.dcm")
+    assert "highdicom 0.27.0 is too old" in error.message and ">=0.28" in error.hint
+
+
 @pytest.mark.usefixtures("needs_highdicom")
 def test_an_image_of_another_format_has_nothing_to_refer_to(tmp_path):
     with pytest.raises(OutputError, match="phantom was not read from DICOM") as caught:
