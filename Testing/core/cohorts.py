@@ -56,6 +56,18 @@ class BrightEngine(SliceEngine):
         raise AssertionError("it is on the CPU")
 
 
+class CountingEngine(BrightEngine):
+    """Counts the slices it is asked for."""
+
+    asked = 0
+
+    def _labels_and_confidence(
+        self, slices: np.ndarray, borders: str
+    ) -> tuple[np.ndarray, np.ndarray]:
+        self.asked += len(slices)
+        return super()._labels_and_confidence(slices, borders)
+
+
 def use_engine(monkeypatch: pytest.MonkeyPatch, engine: SliceEngine) -> None:
     """Let cohorts be segmented by ``engine``, whatever model they name."""
     monkeypatch.setattr(worker, "load_engine", lambda *_, **__: engine)
@@ -97,3 +109,12 @@ def timeless(records: Sequence[StudyRecord]) -> list[StudyRecord]:
 
 def study(path: Path) -> Study:
     return Study(path.name.partition(".")[0], path)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Return what is in the files below ``folder``, by path."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

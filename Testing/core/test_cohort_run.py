@@ -13,12 +13,11 @@ from types import SimpleNamespace
 import pytest
 
 pytest.importorskip("PIL")
-from cohorts import BrightEngine, batch, timeless, use_engine, write_cohort, write_study
+from cohorts import CountingEngine, batch, files, timeless, use_engine, write_cohort, write_study
 from phantom import make_card
 
 from GDLACore.cohort import manifest as manifest_module
 from GDLACore.cohort.manifest import read_manifest
-from GDLACore.cohort.output_folder import open_output
 from GDLACore.cohort.plan import find_studies
 from GDLACore.cohort.record import StudyRecord
 from GDLACore.cohort.run import run_batch
@@ -26,19 +25,9 @@ from GDLACore.cohort.settings import BatchSettings
 from GDLACore.errors import EngineError, OutputError
 
 
-class Counting(BrightEngine):
-    """Counts the slices it is asked for."""
-
-    asked = 0
-
-    def _labels_and_confidence(self, slices, borders):
-        self.asked += len(slices)
-        return super()._labels_and_confidence(slices, borders)
-
-
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Counting:
-    engine = Counting(make_card())
+def engine(monkeypatch: pytest.MonkeyPatch) -> CountingEngine:
+    engine = CountingEngine(make_card())
     use_engine(monkeypatch, engine)
     return engine
 
@@ -51,14 +40,6 @@ def cohort(tmp_path: Path) -> Path:
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
     return tmp_path / "out"
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 def test_every_study_has_one_line_in_the_order_of_the_plan(cohort, out, engine):
@@ -132,101 +113,6 @@ def test_a_moved_cohort_is_not_done_again(cohort, out, engine):
     batch(cohort, out)
     moved = batch(cohort.rename(cohort.with_name("moved")), out)
     assert moved.kept == 3
-
-
-def test_another_study_of_the_same_name_is_refused(cohort, out, engine, tmp_path):
-    batch(cohort, out)
-    other = tmp_path / "other"
-    write_study(other / "site0/case00.nii.gz", 9)
-    before = files(out)
-    with pytest.raises(OutputError, match="under the name site0/case00") as caught:
-        batch(other, out)
-    assert str(other) in caught.value.message and caught.value.hint
-    assert files(out) == before
-    assert batch(other, out, overwrite=True).kept == 0
-
-
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        ({"borders": "published"}, "the borders (smooth, now published)"),
-        ({"largest_component": True}, "largest component"),
-        ({"format": "nii.gz"}, "the format (seg.nrrd, now nii.gz)"),
-    ],
-)
-def test_other_settings_are_refused_before_anything_is_touched(
-    cohort, out, engine, settings, words
-):
-    batch(cohort, out)
-    before = files(out)
-    with pytest.raises(OutputError) as caught:
-        batch(cohort, out, **settings)
-    assert words in caught.value.message and "--force" in caught.value.hint
-    assert files(out) == before
-    replaced = batch(cohort, out, overwrite=True, **settings)
-    assert replaced.kept == 0
-    recorded = {record.output for record in replaced.records if record.done}
-    present = {name for name in files(out) if name.startswith("segmentations")}
-    assert present == recorded
-
-
-def test_another_model_is_another_setting_and_another_device_is_none(
-    cohort, out, engine, monkeypatch
-):
-    batch(cohort, out)
-    assert batch(cohort, out, device="cuda", threads=7).kept == 3
-    use_engine(monkeypatch, Counting(dataclasses.replace(make_card(), version="1.3")))
-    with pytest.raises(OutputError, match=r"the model's version \(1.2, now 1.3\)"):
-        batch(cohort, out)
-
-
-def test_a_folder_with_something_else_is_refused(cohort, out, engine):
-    out.mkdir()
-    (out / "thesis.doc").write_text("years of work")
-    with pytest.raises(OutputError, match="not empty"):
-        batch(cohort, out)
-    assert sorted(files(out)) == [".lock", "thesis.doc"]
-    batch(cohort, out, overwrite=True)
-    assert (out / "thesis.doc").read_text() == "years of work"
-
-
-def test_force_removes_nothing_outside_the_results(cohort, out, engine, tmp_path):
-    batch(cohort, out)
-    treasure = tmp_path / "treasure"
-    treasure.write_text("mine")
-    text = (out / "manifest.jsonl").read_text()
-    (out / "manifest.jsonl").write_text(
-        text.replace("segmentations/site0/case00.seg.nrrd", "segmentations/../../treasure")
-    )
-    batch(cohort, out, overwrite=True, borders="published")
-    assert treasure.read_text() == "mine"
-
-
-def test_damaged_settings_are_refused(cohort, out, engine):
-    batch(cohort, out)
-    (out / "settings.json").write_text("{")
-    with pytest.raises(OutputError, match="settings.json"):
-        batch(cohort, out)
-    assert batch(cohort, out, overwrite=True).kept == 0
-
-
-def test_two_runs_in_one_folder_are_refused(cohort, out, engine):
-    settings = BatchSettings(out)
-    with open_output(settings, engine.card, overwrite=False):
-        with pytest.raises(OutputError, match="Another run is writing"):
-            batch(cohort, out)
-    assert len(batch(cohort, out).records) == 4
-
-
-def test_what_a_killed_run_left_half_written_is_cleared_away(cohort, out, engine):
-    batch(cohort, out)
-    left = [out / f"segmentations/site0/.{'a' * 16}.part", out / f".{'0' * 16}.part"]
-    for path in left:
-        path.write_text("half")
-    mine = out / "segmentations/.notes.part"
-    mine.write_text("mine")
-    batch(cohort, out)
-    assert not any(path.exists() for path in left) and mine.exists()
 
 
 def run_with(cohort: Path, out: Path, process) -> None:

@@ -1,0 +1,128 @@
+"""The folder of a cohort's results: whose it is, and what is refused before it is touched."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("PIL")
+from cohorts import CountingEngine, batch, files, use_engine, write_cohort, write_study
+from phantom import make_card
+
+from GDLACore.cohort.output_folder import open_output
+from GDLACore.cohort.settings import BatchSettings
+from GDLACore.errors import OutputError
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> CountingEngine:
+    engine = CountingEngine(make_card())
+    use_engine(monkeypatch, engine)
+    return engine
+
+
+@pytest.fixture
+def cohort(tmp_path: Path) -> Path:
+    return write_cohort(tmp_path / "in", 3)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def test_another_study_of_the_same_name_is_refused(cohort, out, engine, tmp_path):
+    batch(cohort, out)
+    other = tmp_path / "other"
+    write_study(other / "site0/case00.nii.gz", 9)
+    before = files(out)
+    with pytest.raises(OutputError, match="under the name site0/case00") as caught:
+        batch(other, out)
+    assert str(other) in caught.value.message and caught.value.hint
+    assert files(out) == before
+    assert batch(other, out, overwrite=True).kept == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"borders": "published"}, "the borders (smooth, now published)"),
+        ({"largest_component": True}, "largest component"),
+        ({"format": "nii.gz"}, "the format (seg.nrrd, now nii.gz)"),
+    ],
+)
+def test_other_settings_are_refused_before_anything_is_touched(
+    cohort, out, engine, settings, words
+):
+    batch(cohort, out)
+    before = files(out)
+    with pytest.raises(OutputError) as caught:
+        batch(cohort, out, **settings)
+    assert words in caught.value.message and "--force" in caught.value.hint
+    assert files(out) == before
+    replaced = batch(cohort, out, overwrite=True, **settings)
+    assert replaced.kept == 0
+    recorded = {record.output for record in replaced.records if record.done}
+    present = {name for name in files(out) if name.startswith("segmentations")}
+    assert present == recorded
+
+
+def test_another_model_is_another_setting_and_another_device_is_none(
+    cohort, out, engine, monkeypatch
+):
+    batch(cohort, out)
+    assert batch(cohort, out, device="cuda", threads=7).kept == 3
+    use_engine(monkeypatch, CountingEngine(dataclasses.replace(make_card(), version="1.3")))
+    with pytest.raises(OutputError, match=r"the model's version \(1.2, now 1.3\)"):
+        batch(cohort, out)
+
+
+def test_a_folder_with_something_else_is_refused(cohort, out, engine):
+    out.mkdir()
+    (out / "thesis.doc").write_text("years of work")
+    with pytest.raises(OutputError, match="not empty"):
+        batch(cohort, out)
+    assert sorted(files(out)) == [".lock", "thesis.doc"]
+    batch(cohort, out, overwrite=True)
+    assert (out / "thesis.doc").read_text() == "years of work"
+
+
+def test_force_removes_nothing_outside_the_results(cohort, out, engine, tmp_path):
+    batch(cohort, out)
+    treasure = tmp_path / "treasure"
+    treasure.write_text("mine")
+    text = (out / "manifest.jsonl").read_text()
+    (out / "manifest.jsonl").write_text(
+        text.replace("segmentations/site0/case00.seg.nrrd", "segmentations/../../treasure")
+    )
+    batch(cohort, out, overwrite=True, borders="published")
+    assert treasure.read_text() == "mine"
+
+
+def test_damaged_settings_are_refused(cohort, out, engine):
+    batch(cohort, out)
+    (out / "settings.json").write_text("{")
+    with pytest.raises(OutputError, match="settings.json"):
+        batch(cohort, out)
+    assert batch(cohort, out, overwrite=True).kept == 0
+
+
+def test_two_runs_in_one_folder_are_refused(cohort, out, engine):
+    settings = BatchSettings(out)
+    with open_output(settings, engine.card, overwrite=False):
+        with pytest.raises(OutputError, match="Another run is writing"):
+            batch(cohort, out)
+    assert len(batch(cohort, out).records) == 4
+
+
+def test_what_a_killed_run_left_half_written_is_cleared_away(cohort, out, engine):
+    batch(cohort, out)
+    left = [out / f"segmentations/site0/.{'a' * 16}.part", out / f".{'0' * 16}.part"]
+    for path in left:
+        path.write_text("half")
+    mine = out / "segmentations/.notes.part"
+    mine.write_text("mine")
+    batch(cohort, out)
+    assert not any(path.exists() for path in left) and mine.exists()
