@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -36,13 +37,14 @@ class Seen:
     """What a laptop got of a volume, and what its user was told.
 
     ``labels`` [k, j, i] hold the slices that came, ``slices`` in their order. ``error`` is None if
-    none was told. ``fault_s`` is the time from the fault, or from the beginning if there was none,
-    to the end.
+    none was told; ``warnings`` are those that users are shown. ``fault_s`` is the time from the
+    fault, or from the beginning if there was none, to the end.
     """
 
     labels: np.ndarray = field(repr=False)
     slices: tuple[int, ...]
     error: GDLAError | None
+    warnings: tuple[str, ...]
     fault_s: float
 
     @property
@@ -51,7 +53,8 @@ class Seen:
 
     @property
     def sentence(self) -> str:
-        return "nothing" if self.error is None else str(self.error)
+        told = [*self.warnings, *([str(self.error)] if self.error else [])]
+        return " ".join(told) or "nothing"
 
 
 def checksum(labels: np.ndarray) -> str:
@@ -97,7 +100,9 @@ def segmented(
     ``at_slices`` whenever some came, with their number.
     """
     begin = time.perf_counter()
-    labels, slices = np.zeros(0, np.uint8), []
+    labels, slices, error = np.zeros(0, np.uint8), [], None
+    heard = _Warnings()
+    logging.getLogger("GDLACore").addHandler(heard)
     try:
         with load_engine(model, device="cpu", server=server) as engine:
             labels = np.zeros(volume.shape, label_type(engine.card))
@@ -105,13 +110,16 @@ def segmented(
             for result in _results(volume, engine):
                 result.view.put(labels, result.indices, result.labels)
                 if not slices:
-                    at_first_slice()
                     begin = time.perf_counter()
+                    at_first_slice()
                 slices.extend(result.indices)
                 at_slices(len(result.indices))
-    except GDLAError as error:
-        return Seen(labels, tuple(slices), error, time.perf_counter() - begin)
-    return Seen(labels, tuple(slices), None, time.perf_counter() - begin)
+    except GDLAError as told:
+        error = told
+    finally:
+        logging.getLogger("GDLACore").removeHandler(heard)
+    warnings = tuple(heard.messages)
+    return Seen(labels, tuple(slices), error, warnings, time.perf_counter() - begin)
 
 
 def at_once(
@@ -136,6 +144,17 @@ def at_once(
     with ThreadPoolExecutor(len(volumes)) as laptops:
         seen = list(laptops.map(laptop, range(len(volumes))))
     return seen, when_the_first_ended[0]
+
+
+class _Warnings(logging.Handler):
+    """Keeps what users are warned of."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
 
 
 def _results(volume: Volume, engine: Engine) -> Iterator[SliceResult]:
