@@ -269,12 +269,13 @@ def _segment_volume(
 ) -> np.ndarray:
     events = segment(volume, engine, options)
     labels = np.zeros(volume.shape, label_type(engine.card))
-    for event in events:
-        if isinstance(event, Progress):
-            on_progress(event)
-        else:
-            event.view.put(labels, event.indices, event.labels)
-            on_result(event)
+    with closing(events):
+        for event in events:
+            if isinstance(event, Progress):
+                on_progress(event)
+            else:
+                event.view.put(labels, event.indices, event.labels)
+                on_result(event)
     if options.largest_component:
         structures = len(engine.card.labels)
         for done in keep_largest_components(labels, structures):
