@@ -54,18 +54,22 @@ class ServedNetwork:
     def ask(self, question: Question) -> Callable[[], Outputs]:
         """Begin to answer; return the function that waits for the outputs, and returns them.
 
-        Questions are answered in the order in which they are asked. The function raises EngineError
-        for a size of labels that nobody could have, and if the network cannot be run.
+        Questions are answered in the order in which they are asked. Raises EngineError for no
+        slices, and for a size of labels that nobody could have. The function raises it if the
+        network cannot be run.
         """
+        if not len(question.image):
+            raise EngineError("No slices are asked for.", "Send at least one.")
         sides = question.shape
         if not all(1 <= side <= _LONGEST_SIDE for side in sides):
             raise EngineError(
                 f"Labels of {sides[0]} x {sides[1]} pixels are asked for.",
                 f"A side may have 1 to {_LONGEST_SIDE} pixels.",
             )
-        images = contract.dequantised(question.image, question.scaling)
+        with np.errstate(invalid="ignore", over="ignore"):  # told by the output "finite"
+            images = contract.dequantised(question.image, question.scaling)
         # One by one, as OnnxEngine does: no slice's labels may depend on which came with it.
-        size = 1 if self._engine.on_cpu else max(1, len(images))
+        size = 1 if self._engine.on_cpu else len(images)
         futures = [
             self._pool.submit(self._outputs, images[start : start + size], sides, question.wanted)
             for start in range(0, len(images), size)

@@ -40,8 +40,9 @@ class TritonPythonModel:
         check_tensors(self._triton)
         config = json.loads(args["model_config"])
         path = HERE / MODEL_FILE
-        # The card that clients are told, which may describe the network anew.
-        card = contract.told_card(config) or check_onnx_file(path)
+        own = check_onnx_file(path)
+        # The card that clients are told may describe the network anew.
+        card = contract.told_card(config) or own
         threads = max(1, physical_cores() // _instances(config))
         engine = OnnxEngine(path, card, "auto", threads)
         self._network = ServedNetwork(engine, threads)
