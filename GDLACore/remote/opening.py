@@ -24,7 +24,7 @@ from GDLACore.remote.server import RemoteServer
 from GDLACore.remote.troubles import Refused
 
 # Enough for a connection that breaks by chance; who has mistyped an address wants to know it soon.
-_PATIENCE_S = 1.0
+_PATIENCE_S = 0.5
 
 
 def open_remote_engine(

@@ -145,7 +145,10 @@ def _in_words(error: Exception, host: str, waited_s: float, connecting: bool) ->
         return ServerError(
             f"What answers at {host} is not a web server.", "Check the address and its port."
         )
-    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    if isinstance(error, ssl.SSLError):
+        reason = "it closes the connection"
+    else:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return Unreachable(
         f"The server {host} cannot be reached ({reason}).",
         "See that it is running, and check the address and the connection to its network.",

@@ -1,0 +1,203 @@
+"""Secure connections, proxies, and what travels through them."""
+
+from __future__ import annotations
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from file_server import proxied
+from inference_server import AUTHORITY, TLS, InferenceServer, inference_server
+from onnx_networks import slices
+from phantom import make_card
+from served_network import ServedNetwork
+from server_faults import held, stalled
+
+from GDLACore.engine import load_engine
+from GDLACore.errors import EngineError, ServerError
+from GDLACore.remote import RemoteServer
+from GDLACore.remote.client import ServerClient
+
+NETWORK = ServedNetwork(make_card())
+SLICES = slices(1, 50, 60)
+SERVER = TLS / "server.pem"
+SERVERS = TLS.parent / "servers" / "tls"
+
+_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE")
+
+
+@pytest.fixture(autouse=True)
+def network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the settings of the network that the tests run in."""
+    for name in _VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture
+def another_computer(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return a name under which this computer looks to the client like another one."""
+    lookup = socket.getaddrinfo
+
+    def getaddrinfo(host: str, *others: object) -> list:
+        return lookup("127.0.0.1" if host == "gpu.test" else host, *others)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    return "gpu.test"
+
+
+def segmented(server: InferenceServer, **options: object) -> np.ndarray:
+    with load_engine("abdomen", server=RemoteServer(server.url, **options)) as engine:
+        return engine.predict(SLICES, "smooth")
+
+
+def test_a_servers_certificate_is_checked_against_the_given_authority():
+    with inference_server(NETWORK, certificate=SERVER, token="t0ken") as server:
+        assert segmented(server, ca_file=str(AUTHORITY), token="t0ken").any()
+
+
+def test_without_a_ca_file_the_systems_certificates_count(monkeypatch):
+    with inference_server(NETWORK, certificate=SERVER) as server:
+        with pytest.raises(
+            ServerError, match="certificate of the server .* is not valid"
+        ) as caught:
+            segmented(server)
+        assert "CA file" in caught.value.hint
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(AUTHORITY))
+        assert segmented(server).any()
+
+
+def test_with_a_ca_file_no_other_authority_counts(monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(AUTHORITY))
+    with inference_server(NETWORK, certificate=SERVER) as server:
+        with pytest.raises(ServerError, match="certificate"):
+            segmented(server, ca_file=str(SERVERS / "authority.pem"))
+
+
+@pytest.mark.parametrize(
+    ("certificate", "words"),
+    [("expired.pem", "it has expired"), ("other_host.pem", "it is another server's")],
+)
+def test_a_certificate_that_does_not_vouch_gets_neither_token_nor_slice(certificate, words):
+    with inference_server(NETWORK, certificate=SERVERS / certificate) as server:
+        with pytest.raises(ServerError) as caught:
+            segmented(server, ca_file=str(SERVERS / "authority.pem"), token="t0ken")
+        assert words in caught.value.message and server.requests == []
+        assert f"127.0.0.1:{server.port}" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(None, "No such file"), (b"no certificate", "holds no certificate")]
+)
+def test_a_ca_file_that_cannot_be_used_is_named(tmp_path, content, reason):
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ServerError) as caught:
+        ServerClient(RemoteServer("https://gpu.test", ca_file=str(path)))
+    assert str(path) in caught.value.message and reason in caught.value.message
+
+
+def test_certificates_of_the_system_that_cannot_be_used_are_told(monkeypatch, tmp_path):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
+    with pytest.raises(ServerError, match="REQUESTS_CA_BUNDLE"):
+        ServerClient(RemoteServer("https://gpu.test"))
+
+
+def test_http_and_https_taken_for_each_other_are_told():
+    with inference_server(NETWORK) as server:
+        with pytest.raises(ServerError, match="No secure connection") as caught:
+            load_engine("abdomen", server=RemoteServer(f"https://127.0.0.1:{server.port}"))
+        assert "http://" in caught.value.hint
+    with inference_server(NETWORK, certificate=SERVER) as server:
+        with pytest.raises(ServerError):
+            load_engine("abdomen", server=RemoteServer(f"http://127.0.0.1:{server.port}"))
+
+
+def test_a_name_that_nobody_knows_is_told():
+    with pytest.raises(ServerError, match="does not know its name"):
+        load_engine("abdomen", server=RemoteServer("http://gpu.gdla.invalid:8000"))
+
+
+def test_a_host_with_an_impossible_name_is_refused():
+    with pytest.raises(ServerError):
+        load_engine("abdomen", server=RemoteServer(f"http://{'a' * 70}.org"))
+
+
+def test_a_secure_server_is_reached_through_the_systems_proxy(monkeypatch, another_computer):
+    with inference_server(NETWORK, certificate=SERVER) as server, proxied() as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.address}")
+        url = f"https://{another_computer}:{server.port}"
+        # The certificate is for a number: the connection gets as far as that.
+        with pytest.raises(ServerError, match="another server's"):
+            address = RemoteServer(url, ca_file=str(AUTHORITY), token="t0ken")
+            load_engine("abdomen", server=address)
+        assert proxy.requests[0][0].startswith(f"CONNECT {another_computer}:{server.port} ")
+        assert "t0ken" not in str(proxy.requests)
+
+
+def test_a_proxy_that_refuses_is_named(monkeypatch):
+    with proxied("403 Forbidden") as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://me:s3cret@{proxy.address}")
+        with pytest.raises(ServerError, match="through the proxy 127.0.0.1") as caught:
+            load_engine("abdomen", server=RemoteServer("https://gpu.test"))
+        assert "403" in caught.value.message and "s3cret" not in str(caught.value)
+
+
+def test_a_proxy_that_cannot_be_used_is_told(monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:1080")
+    with pytest.raises(ServerError, match="kind that is not supported"):
+        load_engine("abdomen", server=RemoteServer("https://gpu.test"))
+
+
+def test_this_computer_and_servers_without_tls_are_reached_directly(monkeypatch, another_computer):
+    with inference_server(NETWORK) as plain, proxied("403 Forbidden") as proxy:
+        for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://{proxy.address}")
+        assert segmented(plain).any()
+        address = RemoteServer(f"http://{another_computer}:{plain.port}")
+        with load_engine("abdomen", server=address) as engine:
+            assert engine.predict(SLICES, "smooth").any()
+        with inference_server(NETWORK, certificate=SERVER) as secure:
+            assert segmented(secure, ca_file=str(AUTHORITY)).any()
+        assert proxy.requests == []
+
+
+def test_labels_from_another_computer_come_packed_and_logits_do_not(another_computer):
+    with inference_server(NETWORK) as server:
+        here = segmented(server)
+        address = RemoteServer(f"http://{another_computer}:{server.port}")
+        with load_engine("abdomen", server=address) as engine:
+            np.testing.assert_array_equal(engine.predict(SLICES, "smooth"), here)
+            engine.scores(SLICES)
+        packed = [one.headers["Accept-Encoding"] for one in server.inferences]
+        assert packed == ["identity", "gzip", "identity"]
+
+
+@pytest.mark.parametrize("fault", [held, stalled])
+def test_closing_ends_a_secure_request_that_waits_without_a_farewell(fault):
+    with inference_server(NETWORK, certificate=SERVER) as server, ThreadPoolExecutor(1) as pool:
+        address = RemoteServer(server.url, ca_file=str(AUTHORITY))
+        engine = load_engine("abdomen", server=address)
+        server.script = [fault]
+        waiting = pool.submit(engine.predict, SLICES, "smooth")
+        assert server.reached.wait(10)
+        engine.close()
+        with pytest.raises(EngineError, match="has been closed"):
+            waiting.result(10)
+
+
+def test_one_connection_serves_one_request_after_the_other(monkeypatch):
+    with inference_server(NETWORK, certificate=SERVER) as server:
+        opened = []
+        count = server.process_request
+        monkeypatch.setattr(
+            server, "process_request", lambda *one: (opened.append(one), count(*one))
+        )
+        with load_engine(
+            "abdomen", server=RemoteServer(server.url, ca_file=str(AUTHORITY))
+        ) as engine:
+            for _ in range(5):
+                engine.predict(SLICES, "smooth")
+        assert len(opened) == 1
