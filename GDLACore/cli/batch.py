@@ -8,10 +8,11 @@ from argparse import Namespace
 from pathlib import Path
 
 from GDLACore.cli.options import server_of
-from GDLACore.cli.progress import Report, progress_bar
+from GDLACore.cli.progress import progress_bar
 from GDLACore.cohort.identity import model_card
+from GDLACore.cohort.local import local_process
 from GDLACore.cohort.plan import PICTURE_SUFFIXES, VOLUME_SUFFIXES, find_studies
-from GDLACore.cohort.run import BatchResult, Process, local_process, run_batch
+from GDLACore.cohort.run import BatchResult, Process, run_batch
 from GDLACore.cohort.settings import BatchSettings
 from GDLACore.errors import GDLAError, OutputError
 from GDLACore.imaging.overlay import check_pillow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from GDLACore.atomic import unwritable
@@ -26,3 +27,14 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unwritable(folder, error) from error
+
+
+def remove_results(folder: Path, name: str, format_: str) -> None:
+    """Remove what there is of the study ``name``; raise OutputError if that fails."""
+    for relative in (segmentation_of(name, format_), picture_of(name)):
+        path = folder / relative
+        try:
+            if os.path.lexists(path):
+                path.unlink()
+        except OSError as error:
+            raise unwritable(path, error) from error

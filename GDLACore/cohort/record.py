@@ -11,7 +11,9 @@ from GDLACore.errors import OutputError
 
 DONE, FAILED = "done", "failed"
 
-DISK_ERROR = "DiskError"  # the kind of an error that is the disk's on which results are written
+# Kinds of errors beside the classes': of the disk on which results are written, and of a process
+# that did not live to tell.
+DISK_ERROR, CRASH = "DiskError", "Crash"
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class StudyRecord:
     and writing took, ``volumes_ml`` how much of every structure was found, ``doubt`` how much of
     what was found is probably wrong, see ``GDLACore.cohort.doubt``, ``warnings`` what should be
     known about the result. Of a failed study ``error`` is a sentence and ``error_kind`` the name of
-    the error's class, or DISK_ERROR; hashes, output and doubt may be None then.
+    the error's class, DISK_ERROR or CRASH; hashes, output and doubt may be None then.
     """
 
     name: str

@@ -7,16 +7,15 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from GDLACore.cohort.files import MANIFEST, PAGE
+from GDLACore.cohort.files import MANIFEST, PAGE, remove_results
 from GDLACore.cohort.hashes import file_hash, input_hash
 from GDLACore.cohort.identity import model_card
 from GDLACore.cohort.manifest import OpenManifest, read_manifest, write_manifest
 from GDLACore.cohort.output_folder import open_output
 from GDLACore.cohort.plan import Study
 from GDLACore.cohort.qc_page import write_page
-from GDLACore.cohort.record import DISK_ERROR, StudyRecord
+from GDLACore.cohort.record import CRASH, DISK_ERROR, StudyRecord
 from GDLACore.cohort.settings import BatchSettings
-from GDLACore.cohort.worker import StudyWorker
 from GDLACore.errors import EngineError, GDLAError, OutputError
 
 # Takes studies one by one as it can do them, and returns their records in any order. It never
@@ -27,7 +26,7 @@ Process = Callable[[Iterable[Study]], Generator[StudyRecord, None, None]]
 Report = Callable[[str, int, int], None]
 
 # What is not wrong with the study. If it does not pass, no study can be done.
-_EVERYONES = frozenset({DISK_ERROR, "ServerError", "DeviceError"})
+_EVERYONES = frozenset({DISK_ERROR, CRASH, "ServerError", "DeviceError"})
 _MOST_IN_A_ROW = 5
 
 
@@ -43,16 +42,6 @@ class BatchResult:
     def failed(self) -> tuple[StudyRecord, ...]:
         """Return the records of the studies that could not be segmented."""
         return tuple(record for record in self.records if not record.done)
-
-
-def local_process(settings: BatchSettings) -> Process:
-    """Return a process that does everything here, in this process, with one engine."""
-
-    def process(studies: Iterable[Study]) -> Generator[StudyRecord, None, None]:
-        with StudyWorker(settings) as worker:
-            yield from worker.run_all(studies)
-
-    return process
 
 
 def run_batch(
@@ -83,6 +72,9 @@ def run_batch(
             report("studies", len(kept), len(plan))
             with closing(_whole(process, todo)) as made:
                 for done, record in enumerate(made, start=len(kept) + 1):
+                    if not record.done:
+                        # What was made of another image would be taken for this one's.
+                        remove_results(folder, record.name, settings.format)
                     manifest.add(record)
                     records[record.name] = record
                     report("studies", done, len(plan))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import TracebackType
 
 from GDLACore.cohort.doubt import study_doubt
@@ -35,8 +34,11 @@ from GDLACore.pipeline import segment_volume_with_confidence
 
 _LOG = logging.getLogger(__name__)
 
-# One core decodes DICOM more slowly than a GPU segments it. Every reader holds a volume.
 _MOST_READERS, _CORES_OF_A_READER = 4, 4
+
+# How many studies are read ahead: one core decodes DICOM more slowly than a GPU segments it. Each
+# is a volume in memory.
+AHEAD = max(1, min(_MOST_READERS, (os.cpu_count() or 1) // _CORES_OF_A_READER))
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +61,7 @@ class StudyWorker:
 
     def __init__(self, settings: BatchSettings) -> None:
         self._settings = settings
+        self._computing = threading.Lock()
         self._engine: Engine = load_engine(
             settings.model,
             device=settings.device,
@@ -81,18 +84,20 @@ class StudyWorker:
         """Segment ``study``, write the result and a picture of it, and return what became of it.
 
         Whatever is wrong with the study is told in the record. Only what ends the program is
-        raised.
+        raised. Of a study that failed, a result may be there, of this run or another. May be called
+        on several threads: one computes, and the others read meanwhile.
         """
-        return self._finished(_read(study))
+        read = _read(study)
+        with self._computing:
+            return self._finished(read)
 
     def run_all(self, studies: Iterable[Study]) -> Generator[StudyRecord, None, None]:
         """Return the records of ``studies`` in their order; some are read while one computes."""
-        readers = max(1, min(_MOST_READERS, (os.cpu_count() or 1) // _CORES_OF_A_READER))
-        with ThreadPoolExecutor(readers, "gdla-read") as pool:
+        with ThreadPoolExecutor(AHEAD, "gdla-read") as pool:
             ahead: deque[Future[_Read]] = deque()
             for study in studies:
                 ahead.append(pool.submit(_read, study))
-                if len(ahead) > readers:
+                if len(ahead) > AHEAD:
                     yield self._finished(ahead.popleft().result())
             while ahead:
                 yield self._finished(ahead.popleft().result())
@@ -133,10 +138,6 @@ class StudyWorker:
             return replace(record, warnings=(*read.warnings, *told))
         except Exception as error:  # of any kind: the next study has done nothing wrong
             _LOG.info("A study failed.", exc_info=error)
-            # What an earlier run made of another image would be taken for this one's.
-            for result in self._results(study):
-                with suppress(OSError):
-                    result.unlink(missing_ok=True)
             return replace(record, error=_sentence(error), error_kind=_kind(error))
 
     def _segmented(self, record: StudyRecord, study: Study, volume: Volume) -> StudyRecord:
@@ -149,7 +150,8 @@ class StudyWorker:
         )
         labels, confidence = segment_volume_with_confidence(volume, self._engine, options)
         segmented = time.perf_counter()
-        path, picture = self._results(study)
+        output = segmentation_of(study.name, settings.format)
+        path, picture = settings.output / output, settings.output / picture_of(study.name)
         make_folder(path.parent)
         write_segmentation(path, labels, volume, card, overwrite=True)
         sha256 = file_hash(path)
@@ -160,7 +162,7 @@ class StudyWorker:
         return replace(
             record,
             status=DONE,
-            output=segmentation_of(study.name, settings.format),
+            output=output,
             output_sha256=sha256,
             seconds={
                 **record.seconds,
@@ -170,11 +172,6 @@ class StudyWorker:
             volumes_ml={row.name: round(row.millilitres, 4) for row in table},
             doubt=round(study_doubt(labels, confidence), 6),
         )
-
-    def _results(self, study: Study) -> tuple[Path, Path]:
-        """Return where the segmentation and the picture of ``study`` go."""
-        folder, format_ = self._settings.output, self._settings.format
-        return folder / segmentation_of(study.name, format_), folder / picture_of(study.name)
 
 
 def _read(study: Study) -> _Read:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,9 @@ import SimpleITK
 from GDLACore.cohort import run, worker
 from GDLACore.cohort.plan import Study, find_studies
 from GDLACore.cohort.record import StudyRecord
-from GDLACore.cohort.run import BatchResult, local_process, run_batch
+from GDLACore.cohort.run import BatchResult, Process, run_batch
 from GDLACore.cohort.settings import BatchSettings
+from GDLACore.cohort.worker import StudyWorker
 from GDLACore.engine.base import SliceEngine
 from GDLACore.model.card import ModelCard
 
@@ -94,12 +95,22 @@ def write_cohort(folder: Path, count: int) -> Path:
     return folder
 
 
+def process_here(settings: BatchSettings) -> Process:
+    """Return a process that does everything in this process, where tests can see into it."""
+
+    def process(studies: Iterable[Study]) -> Generator[StudyRecord, None, None]:
+        with StudyWorker(settings) as at_work:
+            yield from at_work.run_all(studies)
+
+    return process
+
+
 def batch(inputs: Path, output: Path, **settings: object) -> BatchResult:
     """Run a cohort in this process."""
     overwrite = bool(settings.pop("overwrite", False))
     chosen = BatchSettings(output, **settings)
     plan = find_studies([inputs], leave_out=output)
-    return run_batch(plan, chosen, local_process(chosen), overwrite=overwrite)
+    return run_batch(plan, chosen, process_here(chosen), overwrite=overwrite)
 
 
 def timeless(records: Sequence[StudyRecord]) -> list[StudyRecord]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("PIL")
-from cohorts import BrightEngine, use_engine, write_cohort, write_study
+from cohorts import BrightEngine, process_here, use_engine, write_cohort, write_study
 from command_line import run_gdla
 from phantom import make_card
 
@@ -23,6 +23,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> BrightEngine:
     engine = BrightEngine(make_card())
     use_engine(monkeypatch, engine)
     monkeypatch.setattr(command, "model_card", lambda settings: engine.card)
+    monkeypatch.setattr(command, "local_process", process_here)
     return engine
 
 

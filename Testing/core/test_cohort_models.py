@@ -9,14 +9,14 @@ import pytest
 import SimpleITK
 
 pytest.importorskip("PIL")
-from cohorts import batch, timeless
+from cohorts import batch, process_here, timeless
 from command_line import run_gdla
 from exported import small_model
 from model_files import write_safetensors
 
 from GDLACore.cohort.identity import differences, identity, model_card
 from GDLACore.cohort.plan import find_studies
-from GDLACore.cohort.run import local_process, run_batch
+from GDLACore.cohort.run import run_batch
 from GDLACore.cohort.settings import BatchSettings
 from GDLACore.errors import OutputError
 from GDLACore.export.model_file import onnx_model
@@ -89,8 +89,8 @@ def test_a_server_does_the_same_work_and_its_token_stays_in_memory(tmp_path, ct)
         )
         assert token not in repr(settings)
         plan = find_studies([ct])
-        result = run_batch(plan, settings, local_process(settings))
-        again = run_batch(plan, settings, local_process(settings))
+        result = run_batch(plan, settings, process_here(settings))
+        again = run_batch(plan, settings, process_here(settings))
     assert [record.status for record in result.records] == ["done"]
     assert sum(result.records[0].volumes_ml.values()) > 0
     assert (again.kept, timeless(again.records)) == (1, timeless(result.records))
@@ -107,7 +107,7 @@ def test_a_server_that_is_gone_ends_the_run_before_a_folder_is_made(tmp_path, ct
         tmp_path / "out", model="abdomen", server=RemoteServer("http://127.0.0.1:9")
     )
     with pytest.raises(ServerError):
-        run_batch(find_studies([ct]), settings, local_process(settings))
+        run_batch(find_studies([ct]), settings, process_here(settings))
     assert not (tmp_path / "out").exists()
 
 

@@ -98,6 +98,13 @@ def test_a_study_that_is_not_as_recorded_is_done_again_and_no_other(cohort, out,
     assert timeless(batch(cohort, out.with_name("fresh")).records) == timeless(again.records)
 
 
+def test_a_failure_removes_what_an_earlier_run_made_of_the_name(cohort, out, engine):
+    batch(cohort, out)
+    (cohort / "site1/case01.nii.gz").write_bytes(b"damaged")
+    assert len(batch(cohort, out).failed) == 2
+    assert not [name for name in files(out) if "case01" in name]
+
+
 def test_a_new_study_joins_and_a_removed_one_stays_recorded(cohort, out, engine):
     batch(cohort, out)
     write_study(cohort / "site2/new.nii.gz", 7)

@@ -110,14 +110,12 @@ def test_what_happens_in_the_engine_is_told_in_the_record(
     assert (record.status, record.error_kind) == ("failed", kind)
     assert words in record.error
     assert record.input_sha256 == file_hash(path)
-    assert not list((tmp_path / "out").rglob("*.nrrd"))
 
 
 def test_an_error_of_our_own_fails_the_study_and_no_more(tmp_path, at_work, monkeypatch):
     monkeypatch.setattr(worker, "structure_table", be_broken)
     record = at_work.run(study(write_study(tmp_path / "ct.nii.gz")))
     assert "Unexpected KeyError" in record.error
-    assert not list((tmp_path / "out/segmentations").iterdir())
 
 
 def test_unreadable_studies_are_told_in_a_sentence_each(tmp_path, at_work):
@@ -143,14 +141,6 @@ def test_an_image_of_another_kind_fails_without_the_patient_s_name(tmp_path, at_
     folder = write_series(tmp_path / "mr", values(), Modality="MR")
     record = at_work.run(study(folder))
     assert "is a MR image" in record.error and "Secret" not in record.to_line()
-
-
-def test_a_failure_removes_what_an_earlier_run_made_of_the_name(tmp_path, at_work):
-    path = write_study(tmp_path / "ct.nii.gz")
-    assert at_work.run(study(path)).done
-    path.write_bytes(b"damaged")
-    assert not at_work.run(study(path)).done
-    assert [p for p in (tmp_path / "out").rglob("*") if p.is_file()] == []
 
 
 def test_a_disk_that_refuses_is_told_from_a_study_that_is_wrong(tmp_path, engine):
