@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import TypeVar
@@ -18,6 +19,10 @@ from GDLACore.remote.troubles import WrongAnswer
 _log = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
+
+# After so many times what the server's failure took, it is worth trying again: of a hundred frames,
+# each would else wait for a server that says nothing.
+_PAUSE = 10.0
 
 
 class EngineWithFallBack:
@@ -39,21 +44,26 @@ class EngineWithFallBack:
         self._reason = ""
         self._refusal: ServerError | None = None
         self._closed = False
+        self._again_at = 0.0
+        begin = time.monotonic()
         try:
             self._remote = open_remote()
         except WrongAnswer:
             raise
         except ServerError as error:
-            self._go_on_here(error)
+            self._go_on_here(error, begin)
 
     @property
     def card(self) -> ModelCard:
         return self._current.card
 
     @property
-    def has_fallen_back(self) -> bool:
-        """Return whether this computer works, and will from now on."""
-        return self._local is not None
+    def should_be_opened_again(self) -> bool:
+        """Return whether this computer works, and long enough for the server to be back.
+
+        This one will not ask it any more.
+        """
+        return self._local is not None and time.monotonic() >= self._again_at
 
     @property
     def batch_size(self) -> int:
@@ -120,19 +130,21 @@ class EngineWithFallBack:
     def _done(self, work: Callable[[Engine], _Result]) -> _Result:
         if self._local is None:
             assert self._remote is not None
+            begin = time.monotonic()
             try:
                 return work(self._remote)
             except GDLAError as error:
                 if self._local is None:
                     if not isinstance(error, ServerError) or isinstance(error, WrongAnswer):
                         raise
-                    self._go_on_here(error)
+                    self._go_on_here(error, begin)
                 # Else another thread's request has failed, and that ended this one.
         with self._turn:  # local engines are not made for several threads
             return work(self._current)
 
-    def _go_on_here(self, error: ServerError) -> None:
+    def _go_on_here(self, error: ServerError, begin: float) -> None:
         """Open the local engine, if no other thread has; raise ``error`` if that fails, too."""
+        failed = time.monotonic()
         with self._lock:
             if self._closed or self._refusal is not None:
                 raise self._refusal or error
@@ -148,6 +160,7 @@ class EngineWithFallBack:
                 )
                 raise self._refusal from error
             self._reason = "the server failed"
+            self._again_at = failed + _PAUSE * (failed - begin)
             _log.warning("%s Going on on this computer (%s).", error.message, local.describe())
             self._local = local
         if self._remote is not None:

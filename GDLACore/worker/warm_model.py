@@ -50,8 +50,8 @@ class WarmModel:
             self.untold.append(message)
 
     def end_fall_back(self) -> None:
-        """Forget an engine that went on without its server: by now that may be back."""
-        if isinstance(self._engine, EngineWithFallBack) and self._engine.has_fallen_back:
+        """Forget an engine that went on without its server, if that may be back by now."""
+        if isinstance(self._engine, EngineWithFallBack) and self._engine.should_be_opened_again:
             self.close()
 
     def close(self) -> None:
