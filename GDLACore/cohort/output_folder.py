@@ -5,11 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 
 from GDLACore.atomic import unwritable
-from GDLACore.cohort.files import LOCK, MANIFEST, PICTURES, SEGMENTATIONS, SETTINGS, picture_of
-from GDLACore.cohort.files import make_folder as _make
+from GDLACore.cohort.files import (
+    LOCK,
+    MANIFEST,
+    PICTURES,
+    SEGMENTATIONS,
+    SETTINGS,
+    make_folder,
+    picture_of,
+)
 from GDLACore.cohort.identity import (
     Identity,
     differences,
@@ -35,7 +43,7 @@ def open_output(settings: BatchSettings, card: ModelCard, *, overwrite: bool) ->
     folder, if it holds something else, or results of other settings.
     """
     folder = settings.output
-    _make(folder)
+    make_folder(folder)
     try:
         file = (folder / LOCK).open("ab")
     except OSError as error:
@@ -71,17 +79,13 @@ def _agree(folder: Path, now: Identity, *, overwrite: bool) -> None:
             f"{differences(before, now)} changed.",
             "Choose another folder, or allow to replace all results in it (--force).",
         )
-    if before is None and not overwrite and any(not _is_ours(path) for path in folder.iterdir()):
+    if before is None and not overwrite and any(path.name != LOCK for path in folder.iterdir()):
         raise OutputError(
             f"The folder {folder} is not empty, and does not hold results of gdla batch.",
             "Choose another folder, or allow to use this one (--force).",
         )
     _remove_results(folder)
     write_identity(folder / SETTINGS, now)
-
-
-def _is_ours(path: Path) -> bool:
-    return path.name == LOCK
 
 
 def _remove_results(folder: Path) -> None:
@@ -101,8 +105,9 @@ def _remove(folder: Path, below: str, relative: str) -> None:
 
 
 def _clear_parts(folder: Path) -> None:
-    for path in [*folder.glob(".*.part"), *(folder / SEGMENTATIONS).rglob(".*.part"),
-                 *(folder / PICTURES).rglob(".*.part")]:  # fmt: skip
+    found = [folder.glob(".*.part")]
+    found += [(folder / below).rglob(".*.part") for below in (SEGMENTATIONS, PICTURES)]
+    for path in chain.from_iterable(found):
         if _PART.fullmatch(path.name):
             with suppress(OSError):
                 path.unlink()

@@ -99,7 +99,7 @@ class _Search:
     def below(self, folder: Path) -> Iterator[None]:
         """Search ``folder`` and all in it; the caller has its turn after each of them."""
         # Links are followed, for data sets are often made of them; but into no circle.
-        for root, names, files in os.walk(folder, followlinks=True):
+        for root, names, files in os.walk(folder, onerror=self._unreadable, followlinks=True):
             place = Path(root).resolve()
             if place == self._leave_out or place in self._seen:
                 names.clear()
@@ -125,10 +125,14 @@ class _Search:
         lower = name.lower()
         return lower.endswith(self._suffixes) and not lower.endswith(_SEGMENTATION)
 
+    def _unreadable(self, error: OSError) -> None:
+        """Make a study of a folder that cannot be looked into: it fails, and is not forgotten."""
+        self.found.setdefault((Path(os.fsdecode(error.filename)), None), ())
+
     def _add_series(self, folder: Path) -> None:
         try:
             all_series = find_series(folder)
-        except VolumeError:
+        except (OSError, VolumeError):
             # Nobody knows which series it is that lacks an image: reading the folder will say so.
             self.found.setdefault((folder, None), ())
             return

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 from GDLACore import __version__
 from GDLACore.atomic import replacing
@@ -102,15 +103,9 @@ def _swatch(color: tuple[int, int, int] | None) -> str:
 def _picture(name: str, folder: Path, *, inside: bool) -> str:
     relative = picture_of(name)
     if not inside:
-        return f'<p><a href="{escape(_address(relative))}">Picture</a></p>'
+        return f'<p><a href="{escape(quote(relative))}">Picture</a></p>'
     try:
         data = base64.b64encode((folder / relative).read_bytes()).decode("ascii")
     except OSError:
         return '<p class="note">There is no picture.</p>'
     return f'<img alt="{escape(name)}" src="data:image/jpeg;base64,{data}">'
-
-
-def _address(relative: str) -> str:
-    from urllib.parse import quote
-
-    return quote(relative)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 
 import numpy as np
 import pydicom
@@ -152,6 +154,33 @@ def test_a_damaged_dicom_file_spoils_its_folder_and_not_the_search(tmp_path, mon
     monkeypatch.setattr("GDLACore.cohort.worker.load_engine", lambda *_, **__: None)
     record = StudyWorker(BatchSettings(tmp_path / "out")).run(bad)
     assert record.status == "failed" and damaged.name in str(record.error)
+
+
+def test_a_folder_that_cannot_be_looked_into_is_a_study_that_fails(tmp_path, monkeypatch):
+    write_study(tmp_path / "good/ct.nii.gz")
+    (tmp_path / "locked").mkdir()
+    scan = os.scandir
+
+    def refusing(path):
+        if os.fspath(path).endswith("locked"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    assert names(find_studies([tmp_path])) == ["good/ct", "locked"]
+
+
+def test_a_dicom_folder_with_a_file_that_cannot_be_read_is_a_study_that_fails(
+    tmp_path, monkeypatch
+):
+    folder = write_series(tmp_path / "ct", values())
+
+    def refusing(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+    monkeypatch.setattr("GDLACore.cohort.plan.find_series", refusing)
+    (found,) = find_studies([tmp_path])
+    assert (found.path, found.files) == (folder, ())
 
 
 def test_a_series_in_two_folders_is_told(tmp_path, caplog):
