@@ -59,6 +59,12 @@ class ServerEngine(SteppedEngine):
             for _ in range(count):
                 self._waiting.pop().set()
 
+    def let_any(self, random: np.random.Generator) -> None:
+        """Answer one of those that wait, if any does."""
+        with self._changed:
+            if self._waiting:
+                self._waiting.pop(random.integers(len(self._waiting))).set()
+
     def free(self) -> None:
         with self._changed:
             self._held = False

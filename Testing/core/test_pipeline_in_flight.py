@@ -95,6 +95,16 @@ def test_results_come_as_they_arrive_each_with_its_own_labels(engine):
         np.testing.assert_array_equal(found[result.indices[0]], bright[result.indices[0]])
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_no_order_of_arrival_changes_a_voxel(engine, seed):
+    random = np.random.default_rng(seed)
+    engine.in_flight = int(random.integers(2, 9))
+    options = SegmentOptions(focus_slice=int(random.integers(9)), batch_size=seed % 3 + 1)
+    engine.hold()
+    labels = segment_volume(ct(), engine, options, lambda progress: engine.let_any(random))
+    np.testing.assert_array_equal(labels, ct().array > 40)
+
+
 def test_the_focus_comes_first_for_nothing_else_is_asked_before_it_is_there(engine):
     engine.hold()
     events = segment(ct(), engine, SegmentOptions(focus_slice=7))
