@@ -73,8 +73,11 @@ def write_retrained_model(path: Path) -> Path:
 
 
 def export_for_server(model: Path, repository: Path) -> Path:
-    """Write a repository of ``model`` for a server with our own backend, and return it."""
-    command = ["export", str(model), "--triton", str(repository), "--backend", "python"]
+    """Write ``model`` into a repository for a server with our own backend, and return that.
+
+    A model of the same name is replaced.
+    """
+    command = ["export", str(model), "--triton", str(repository), "--backend", "python", "--force"]
     assert main(command) == 0
     return repository
 

@@ -18,6 +18,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -130,27 +131,34 @@ class RunningTriton:
 
 
 def start_triton(
-    repository: Path, tmp: Path, port: int | None = None, host: str = HOST
+    repository: Path,
+    tmp: Path,
+    port: int | None = None,
+    host: str = HOST,
+    options: Sequence[str] = (),
 ) -> RunningTriton:
     """Return a server of the models in ``repository`` that listens at ``host`` and is ready.
 
+    ``options`` are more of its command line.
     ``tmp`` is a folder for its log and its parts; a second server needs another, unless the first
     has ended. ``port`` is any free one if None. The caller stops it. Skips the test where the wheel
     or the models' Python is not installed; raises TritonFailed, with the log, if it does not start.
     """
     if port is not None:
-        return _started(repository, tmp, host, port)
+        return _started(repository, tmp, host, port, options)
     for _ in range(_PORTS - 1):
         try:
-            return _started(repository, tmp, host, free_port())
+            return _started(repository, tmp, host, free_port(), options)
         except TritonFailed as error:
             # Between being found free and being used, a port may go to somebody else.
             if "already in use" not in str(error):
                 raise
-    return _started(repository, tmp, host, free_port())
+    return _started(repository, tmp, host, free_port(), options)
 
 
-def _started(repository: Path, tmp: Path, host: str, port: int) -> RunningTriton:
+def _started(
+    repository: Path, tmp: Path, host: str, port: int, options: Sequence[str]
+) -> RunningTriton:
     programs = find_programs()
     backends = _backends(programs, tmp / "backends")
     server = _executable(programs.server, tmp)
@@ -166,6 +174,7 @@ def _started(repository: Path, tmp: Path, host: str, port: int) -> RunningTriton
         "--allow-grpc=false",
         "--allow-metrics=false",
         "--exit-timeout-secs=2",
+        *options,
     ]
     with log.open("wb") as output:
         process = subprocess.Popen(

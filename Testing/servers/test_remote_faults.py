@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 pytest.importorskip("requests")
 
-from department import Seen, export_for_server, patient, segmented
+from department import Seen, export_for_server, patient, segmented, write_retrained_model
 from link import Link, linked
 from real_triton import RunningTriton, start_triton
 from tiny_model import write_tiny_model
@@ -29,6 +30,7 @@ IMPATIENT_S = 1.0
 NOBODY = 1  # a port where nobody listens
 
 PATIENT = patient(1)
+AMID = 30  # slices, when every thread of a laptop has asked at least once
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +117,31 @@ def test_a_volume_survives_that_its_server_is_killed_and_started_again(
             one.kill()
     assert len(servers) == 2
     assert_whole(seen, whole)
+
+
+def test_a_model_replaced_amid_a_volume_at_a_server_that_goes_on_gets_no_slice_into_it(
+    model: Path, tmp_path: Path
+) -> None:
+    long = patient(3, (60, 70, 92))
+    repository = export_for_server(model, tmp_path / "models")
+    retrained = write_retrained_model(tmp_path / "retrained.onnx")
+    explicit = ("--model-control-mode=explicit", "--load-model=*")
+    with start_triton(repository, tmp_path, options=explicit) as triton:
+        came: list[int] = []
+
+        def replace_when_all_connections_are_open(count: int) -> None:
+            came.append(count)
+            if sum(came[:-1]) < AMID <= sum(came):
+                export_for_server(retrained, repository)
+                load = f"{triton.url}/v2/repository/models/abdomen/load"
+                urllib.request.urlopen(load, b"{}").close()
+
+        server = RemoteServer(triton.url)
+        before = segmented(long, model, server)
+        seen = segmented(long, model, server, at_slices=replace_when_all_connections_are_open)
+        triton.kill()
+    assert_told(seen, before, triton.url)
+    assert len(seen.slices) >= AMID
 
 
 def test_this_computer_goes_on_for_a_server_that_is_gone_where_the_user_allowed_it(
