@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from GDLACore.model.card import ModelCard
 from GDLACore.remote.description import DescribedModel
@@ -50,28 +50,36 @@ class LocalCard:
 def agreed_card(local: LocalCard | None, served: DescribedModel, host: str) -> ModelCard | None:
     """Return the card to use with the model ``served`` by ``host``; None if neither side has one.
 
+    Its ``sha256`` is that of the weights which the server must have, None if it does not tell.
+
     Raises WrongAnswer if the two sides mean different models, or if the served one does not take
     and give what ours do.
     """
-    if local is None:
-        card = served.card
+    if local is None or served.card is None:
+        card = served.card if local is None else local.card
     else:
-        card = local.card
-        _compare(local, served, host)
-    if card is not None and (problem := disagreement(served.metadata, card)):
+        card = _agreed(local, served.card, host)
+    if card is None:
+        return None
+    if problem := disagreement(served.metadata, card):
         raise WrongAnswer(
             f"The model {served.name} of the server {host} is not the model {card.name} "
             f"{card.version}. {problem}",
             "Export the model for the server with `gdla export --triton`.",
         )
+    if card.sha256 is None and local is not None:
+        _log.warning(
+            "Whether the server %s has the weights of version %s of the model %s cannot be "
+            "checked: it does not tell.",
+            host,
+            card.version,
+            card.name,
+        )
     return card
 
 
-def _compare(local: LocalCard, served: DescribedModel, host: str) -> None:
-    card, told = local.card, served.card
-    if told is None:
-        _warn_of_weights(local, served, host)
-        return
+def _agreed(local: LocalCard, told: ModelCard, host: str) -> ModelCard:
+    card = local.card
     facts = _NETWORK if local.is_given else {**_NETWORK, **_FEEDING}
     for words, fact in facts.items():
         here, there = fact(card), fact(told)
@@ -81,26 +89,13 @@ def _compare(local: LocalCard, served: DescribedModel, host: str) -> None:
                 f"{_shown(there)} instead of {_shown(here)}.",
                 _HINT,
             )
-    if card.sha256 is None:
-        return  # its weights are on the server only
-    if told.sha256 is None:
-        _warn_of_weights(local, served, host)
-    elif card.sha256 != told.sha256:
+    if None not in (card.sha256, told.sha256) and card.sha256 != told.sha256:
         raise WrongAnswer(
             f"The model {card.name} {card.version} of the server {host} has other weights "
             f"(SHA-256 {told.sha256[:12]}…) than the one here ({card.sha256[:12]}…).",
             _HINT,
         )
-
-
-def _warn_of_weights(local: LocalCard, served: DescribedModel, host: str) -> None:
-    _log.warning(
-        "The server %s does not tell which weights its model %s has: that they are those of "
-        "version %s cannot be checked.",
-        host,
-        served.name,
-        local.card.version,
-    )
+    return replace(card, sha256=told.sha256)
 
 
 def _shown(fact: object) -> str:

@@ -24,6 +24,8 @@ _IN_FLIGHT = 8
 # Small, so that the first result comes soon and a slow network never has long to send.
 _SLICES = 2
 
+_MARK = contract.WEIGHTS
+
 _Arrays = dict[str, np.ndarray]
 
 
@@ -46,6 +48,8 @@ class RemoteEngine:
         self.batch_size = min(_SLICES, model.most or _SLICES)
         self._client, self._program, self._model = client, program, model
         self._host = client.server.host
+        # Where nobody tells the weights, those of the first answer count.
+        self._mark = {} if card.sha256 is None else {_MARK: contract.weights_mark(card).tobytes()}
         self._inputs = contract.inputs(card)
         self._outputs = {kind.name: kind for kind in contract.outputs(card)}
         client.greet = self._check_unchanged
@@ -135,7 +139,7 @@ class RemoteEngine:
             contract.ROWS: np.zeros((count, height), np.uint8),
             contract.COLUMNS: np.zeros((count, width), np.uint8),
         }
-        kinds = [self._outputs[name] for name in (*wanted, contract.FINITE)]
+        kinds = [self._outputs[name] for name in (*wanted, contract.FINITE, contract.WEIGHTS)]
         shapes = [
             (count, height, width) if kind.name == contract.LABELS else (count, *kind.shape[1:])
             for kind in kinds
@@ -154,6 +158,9 @@ class RemoteEngine:
         return outputs
 
     def _check_values(self, outputs: _Arrays) -> None:
+        marks = {one.tobytes() for one in outputs[contract.WEIGHTS]}
+        if marks != {self._mark.setdefault(_MARK, min(marks))}:  # in one step: there are threads
+            raise self._other_model()
         if not (outputs[contract.FINITE] == 1).all():
             raise WrongAnswer(
                 f"The network's results on the server {self._host} are not finite numbers.",
@@ -184,7 +191,10 @@ class RemoteEngine:
             # A server that has just come back may not have loaded its models yet.
             raise Interruption(error.message, error.hint) from error
         if now.card != model.card or contract.disagreement(now.metadata, self.card):
-            raise WrongAnswer(
-                f"The server {self._host} has another model {model.name} than a moment ago.",
-                "Segment again: what was done before is the former model's.",
-            )
+            raise self._other_model()
+
+    def _other_model(self) -> WrongAnswer:
+        return WrongAnswer(
+            f"The server {self._host} has another model {self._model.name} than it should.",
+            "Segment again: what was done before is of the model that it had.",
+        )

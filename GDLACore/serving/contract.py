@@ -34,6 +34,7 @@ LABELS = "labels"
 MARGIN = "margin"
 LOGITS = "logits"
 FINITE = "finite"
+WEIGHTS = "weights"
 
 # Lengths of axes left open; the first axis always is.
 FREE = -1
@@ -46,6 +47,8 @@ NUMPY_TYPES: Mapping[str, type[np.generic]] = {
     "FP16": np.float16,
     "FP32": np.float32,
 }
+
+_SHA256_BYTES = 32
 
 _LOWEST = -32768  # of int16
 _STEPS = 65535  # between the lowest and the highest int16
@@ -99,6 +102,8 @@ def outputs(card: ModelCard) -> tuple[TensorKind, ...]:
     - logits, FP32 [n, classes, s, s].
     - finite, UINT8 [n, 1]: 1 where all logits of a slice are finite. Where it is 0, the other
       outputs of that slice mean nothing.
+    - weights, UINT8 [n, 32]: see ``weights_mark``. A server may exchange a model at any time; so
+      every answer says by itself whose it is.
     """
     side = card.input_size
     labels = "UINT8" if len(card.labels) <= np.iinfo(np.uint8).max else "UINT16"
@@ -107,7 +112,15 @@ def outputs(card: ModelCard) -> tuple[TensorKind, ...]:
         TensorKind(MARGIN, "FP16", (FREE, side, side)),
         TensorKind(LOGITS, "FP32", (FREE, card.classes, side, side)),
         TensorKind(FINITE, "UINT8", (FREE, 1)),
+        TensorKind(WEIGHTS, "UINT8", (FREE, _SHA256_BYTES)),
     )
+
+
+def weights_mark(card: ModelCard) -> np.ndarray:
+    """Return the SHA-256 of the weights of ``card``, UINT8 [32]; zeros where it is not known."""
+    if card.sha256 is None:
+        return np.zeros(_SHA256_BYTES, np.uint8)
+    return np.frombuffer(bytes.fromhex(card.sha256), np.uint8)
 
 
 def needs_logits(card: ModelCard, shape: tuple[int, int]) -> bool:

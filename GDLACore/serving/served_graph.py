@@ -37,6 +37,7 @@ def served_graph(model: ModelWeights, precision: str = "fp32") -> bytes:
         graph.cast(_margin(graph, logits), "float16"),
         logits,
         _finite(graph, logits),
+        _weights(graph, logits, card),
     )
     for kind, value in zip(contract.outputs(card), results, strict=True):
         graph.output(value, kind.name, _sides(kind), kind.numpy_type.__name__)
@@ -109,3 +110,11 @@ def _finite(graph: Graph, logits: str) -> str:
     left = graph("ReduceSum", graph("Sub", logits, logits), graph.constant([2, 3]), keepdims=0)
     left = graph("ReduceSum", left, graph.constant([1]), keepdims=1)
     return graph.cast(graph("Equal", left, graph.constant(np.float32(0))), "uint8")
+
+
+def _weights(graph: Graph, logits: str, card: ModelCard) -> str:
+    """Return [n, 32]: which weights answer, for every slice."""
+    mark = contract.weights_mark(card)
+    count = graph("Shape", logits, start=0, end=1)
+    shape = graph("Concat", count, graph.constant([len(mark)]), axis=0)
+    return graph("Expand", graph.constant(mark[None]), shape)

@@ -102,6 +102,9 @@ class ServedNetwork:
             outputs[contract.LOGITS] = logits
         if contract.FINITE in wanted:
             outputs[contract.FINITE] = finite[:, None].astype(np.uint8)
+        if contract.WEIGHTS in wanted:
+            mark = contract.weights_mark(self._engine.card)
+            outputs[contract.WEIGHTS] = np.tile(mark, (len(logits), 1))
         return outputs
 
     def _labels(self, logits: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -146,6 +146,7 @@ def _outputs(
         "labels": lambda: np.stack([enlarged_labels(one.copy(), plan, kind) for one in logits]),
         "margin": lambda: np.stack([margin(one) for one in logits]).astype(np.float16),
         "logits": lambda: logits,
+        "weights": lambda: np.tile(contract.weights_mark(card), (len(logits), 1)),
         "finite": lambda: np.isfinite(logits).all(axis=(1, 2, 3))[:, None].astype(np.uint8),
     }
 

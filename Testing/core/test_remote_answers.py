@@ -85,6 +85,9 @@ def add(reply: Reply) -> None:
         (make("margin", with_value(2)), "cannot have"),
         (make("finite", with_value(0)), "not finite numbers"),
         (make("finite", with_value(7)), "not finite numbers"),
+        (make("weights", with_value(7)), "another model abdomen than it should"),
+        (make("weights", lambda a: a[:, :31]), "weights in another type or shape"),
+        (drop("weights"), "the outputs that it was asked for"),
         (drop("finite"), "the outputs that it was asked for"),
         (drop("labels"), "the outputs that it was asked for"),
         (add, "the outputs that it was asked for"),
@@ -231,6 +234,6 @@ def test_a_server_that_comes_back_with_another_model_is_noticed_before_any_slice
         engine.predict(SLICES, "smooth")
         served.card = dataclasses.replace(CARD, sha256="a" * 64)
         server.hang_up()
-        with pytest.raises(WrongAnswer, match="another model abdomen than a moment ago"):
+        with pytest.raises(WrongAnswer, match="another model abdomen than it should"):
             engine.predict(SLICES, "smooth")
         assert len(server.inferences) == 1

@@ -174,9 +174,7 @@ def test_a_model_that_is_not_ready_is_told():
 
 
 @pytest.mark.parametrize("kind", ["name", "file"])
-def test_a_server_that_tells_no_card_is_believed_if_its_tensors_fit_but_not_in_silence(
-    files, kind, caplog
-):
+def test_a_server_that_tells_no_card_is_known_by_its_tensors_and_its_answers(files, kind):
     served = ServedNetwork(SERVED, tells_card=False)
     with inference_server(served) as server:
         server.general["/v2/models/abdomen/config"] = 404  # as of KServe and OpenVINO
@@ -184,11 +182,11 @@ def test_a_server_that_tells_no_card_is_believed_if_its_tensors_fit_but_not_in_s
             with pytest.raises(ServerError, match="does not tell what its model abdomen is"):
                 opened(server, "abdomen")
             return
-        with caplog.at_level(logging.WARNING), opened(server, files["onnx"]) as engine:
+        with opened(server, files["onnx"]) as engine:
             engine.predict(SLICES, "smooth")
-            engine.predict(SLICES, "smooth")
-        (warning,) = caplog.records
-        assert "cannot be checked" in warning.getMessage()
+            served.card = dataclasses.replace(SERVED, sha256="f" * 64)
+            with pytest.raises(WrongAnswer, match="another model abdomen than it should"):
+                engine.predict(SLICES, "smooth")
         served.metadata = {"outputs": []}
         with pytest.raises(WrongAnswer, match="has no output labels"):
             opened(server, files["onnx"])
@@ -219,6 +217,20 @@ def test_a_description_of_another_model_is_refused(metadata):
     with inference_server(ServedNetwork(SERVED, metadata=metadata)) as server:
         with pytest.raises(WrongAnswer, match="does not describe its model abdomen"):
             opened(server, "abdomen")
+
+
+def test_weights_that_cannot_be_compared_are_warned_of_once_and_must_stay_the_same(files, caplog):
+    served = ServedNetwork(CARD)
+    with inference_server(served) as server, caplog.at_level(logging.WARNING):
+        with opened(server, files["onnx"]) as engine:
+            assert engine.card.sha256 is None  # nobody may say that it was these weights
+            engine.predict(SLICES, "smooth")
+            engine.predict(SLICES, "smooth")
+            served.card = SERVED
+            with pytest.raises(WrongAnswer, match="than it should"):
+                engine.predict(SLICES, "smooth")
+    (warning,) = caplog.records
+    assert "cannot be checked" in warning.getMessage()
 
 
 def test_a_server_without_versions_is_asked_without_one():

@@ -26,7 +26,7 @@ def test_a_request_has_what_the_servers_own_client_would_send():
             "abdomen",
             [_input(kind, ours) for kind in contract.inputs(CARD)],
             model_version="1",
-            outputs=[triton.InferRequestedOutput(name) for name in ("labels", "margin", "finite")],
+            outputs=[triton.InferRequestedOutput(one["name"]) for one in ours.head["outputs"]],
             request_id=ours.head["id"],
         )
         witness.close()

@@ -22,7 +22,7 @@ from GDLACore.serving.triton_config import MODEL_FILE
 from GDLACore.serving.triton_model import TritonPythonModel, check_tensors
 
 MODEL = small_model()
-ALL = frozenset({contract.LABELS, contract.MARGIN, contract.LOGITS, contract.FINITE})
+ALL = frozenset(kind.name for kind in contract.outputs(MODEL.card))
 FINAL = 1
 TOLD = "The card that clients are told"
 

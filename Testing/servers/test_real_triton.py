@@ -6,11 +6,10 @@ The client knows nothing of our code, so it is a witness that what is served fol
 from __future__ import annotations
 
 import json
-import sys
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,29 +17,31 @@ import pytest
 pytest.importorskip("tritonclient.http", exc_type=ImportError)
 
 import requests
-from exported import small_model
-from onnx_networks import slices
-from real_triton import SERVER_PYTHON, TritonFailed, find_programs, start_triton
+from real_triton import start_triton
 from tritonclient.http import (
     InferenceServerClient,
-    InferInput,
-    InferRequestedOutput,
-    InferResult,
 )
 from tritonclient.utils import InferenceServerException
+from witness import (
+    DATATYPES,
+    GREY,
+    MANY,
+    MODELS,
+    Picture,
+    asked,
+    expected_labels,
+    expected_logits,
+    named,
+    picture,
+)
 
 from GDLACore.engine.confidence import margin
 from GDLACore.engine.onnx_engine import OnnxEngine
 from GDLACore.export.model_file import onnx_model
-from GDLACore.model.card import ModelCard
 from GDLACore.serving import contract
 from GDLACore.serving.repository import write_repository
 from GDLACore.serving.served_graph import served_graph
 from GDLACore.serving.triton_config import TritonConfig, largest_batch
-from GDLACore.weights.loading import ModelWeights
-
-ALL = (contract.LABELS, contract.MARGIN, contract.LOGITS, contract.FINITE)
-DATATYPES = {numpy_type: name for name, numpy_type in contract.NUMPY_TYPES.items()}
 
 # Runs the graph that is made for GPUs, in a backend that is here, under the same configuration.
 GRAPH_RUNNER = """
@@ -65,35 +66,6 @@ class TritonPythonModel:
         arrays = self._session.run(names, feed)
         return triton.InferenceResponse([triton.Tensor(*one) for one in zip(names, arrays)])
 """
-
-
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """One request: slices as they travel, and the size of the labels wanted."""
-
-    image: np.ndarray
-    scaling: np.ndarray
-    shape: tuple[int, int]
-
-    @property
-    def network_input(self) -> np.ndarray:
-        return contract.dequantised(self.image, self.scaling)
-
-
-def picture(card: ModelCard, count: int, shape: tuple[int, int], seed: int = 5) -> Picture:
-    side = card.input_size
-    pictures = slices(count, side, side, card.in_channels, seed)
-    return Picture(*contract.quantised(pictures), shape)
-
-
-def named(model: ModelWeights, **fields: object) -> ModelWeights:
-    return replace(model, card=replace(model.card, **fields))
-
-
-GREY = named(small_model(), name="grey")
-COLOUR = named(small_model(in_channels=3), name="colour", resampling="antialias")
-MANY = named(small_model(classes=258), name="many")
-MODELS = {model.card.name: model for model in (GREY, COLOUR, MANY)}
 
 
 @pytest.fixture(scope="module")
@@ -131,37 +103,6 @@ def engines() -> Iterator[dict[str, OnnxEngine]]:
     yield engines
     for engine in engines.values():
         engine.close()
-
-
-def asked(
-    client: InferenceServerClient, model: str, asking: Picture, wanted: tuple[str, ...] = ALL
-) -> InferResult:
-    count, (height, width) = len(asking.image), asking.shape
-    arrays = {
-        contract.IMAGE: asking.image,
-        contract.SCALING: asking.scaling,
-        contract.ROWS: np.zeros((count, height), np.uint8),
-        contract.COLUMNS: np.zeros((count, width), np.uint8),
-    }
-    inputs = []
-    for name, array in arrays.items():
-        inputs.append(InferInput(name, array.shape, DATATYPES[array.dtype.type]))
-        inputs[-1].set_data_from_numpy(array)
-    outputs = [InferRequestedOutput(name) for name in wanted]
-    return client.infer(model, inputs, outputs=outputs)
-
-
-def expected_logits(engine: OnnxEngine, asking: Picture) -> np.ndarray:
-    """Return what ``engine`` computes of the same input, one by one as it does on a CPU."""
-    return np.concatenate([engine.logits(one[None]) for one in asking.network_input])
-
-
-def expected_labels(engine: OnnxEngine, asking: Picture) -> np.ndarray:
-    """Return the labels that ``engine`` gives for the same network's input."""
-    logits = expected_logits(engine, asking)
-    side = engine.card.input_size
-    borders = "published" if asking.shape == (side, side) else "smooth"
-    return engine.labels(logits, asking.shape, borders)
 
 
 @pytest.mark.parametrize("name", [*MODELS, "graph"])
@@ -282,49 +223,6 @@ def test_labels_travel_compressed_where_the_client_asks_for_it(url, engines):
     labels = np.frombuffer(zlib.decompress(sent)[length:], np.uint8).reshape(1, 512, 512)
     assert len(sent) < labels.size / 5
     assert np.array_equal(labels, expected_labels(engines["grey"], asking))
-
-
-def test_a_python_backend_that_reads_wrong_numbers_is_refused_at_the_start(tmp_path, monkeypatch):
-    if np.lib.NumpyVersion(np.__version__) < "2.0.0":
-        pytest.skip("this Python has the numpy that the wheel's Python backend was built for")
-    card = GREY.card
-    write_repository(
-        tmp_path / "m", card, onnx_model(GREY), TritonConfig("python"), overwrite=False
-    )
-    find_programs()  # skips, where the server is not installed
-    monkeypatch.setenv(SERVER_PYTHON, sys.executable)
-    find_programs.cache_clear()
-    try:
-        with pytest.raises(TritonFailed) as caught:
-            start_triton(tmp_path / "m", tmp_path)
-    finally:
-        find_programs.cache_clear()
-    said = f"Python backend reads wrong numbers with numpy {np.__version__}: nothing it answered"
-    assert said in str(caught.value)
-
-
-def test_of_the_configuration_for_gpus_only_the_backend_is_missing_here(tmp_path):
-    write_repository(
-        tmp_path / "m", GREY.card, served_graph(GREY), TritonConfig("onnxruntime"), overwrite=False
-    )
-    with pytest.raises(TritonFailed, match="unable to find backend library for backend 'onnxrun"):
-        start_triton(tmp_path / "m", tmp_path)
-
-
-def test_a_killed_server_comes_back_at_its_address_and_answers_alike(tmp_path, engines):
-    write_repository(
-        tmp_path / "m", GREY.card, onnx_model(GREY), TritonConfig("python", 2), overwrite=False
-    )
-    asking = picture(GREY.card, 3, (90, 70))
-    port = None
-    for _ in range(2):
-        with start_triton(tmp_path / "m", tmp_path, port) as triton:
-            with InferenceServerClient(triton.url.removeprefix("http://")) as client:
-                labels = asked(client, "grey", asking, (contract.LABELS,))
-            triton.kill()
-        given = labels.as_numpy(contract.LABELS)
-        assert np.array_equal(given, expected_labels(engines["grey"], asking))
-        port = triton.port
 
 
 def _request(asking: Picture) -> tuple[bytes, bytes]:
