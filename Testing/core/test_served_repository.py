@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from command_line import run_gdla
 from model_files import CARD, recipe, write_checkpoint
+from triton_definition import parsed
 
 from GDLACore.export.model_file import write_onnx_model
 from GDLACore.model.onnx_file import check_onnx_file
 from GDLACore.serving import contract
-from GDLACore.serving.triton_config import BACKENDS, TritonConfig, config_text, largest_batch
+from GDLACore.serving.triton_config import BACKENDS
 from GDLACore.weights.loading import ModelWeights
 from GDLACore.weights.safetensors_file import weights_sha256
 
@@ -47,20 +46,6 @@ def content(folder: Path) -> dict[str, bytes]:
     }
 
 
-def parsed(text: str):
-    """Return the configuration as Triton's own definition of it reads it."""
-    tritonclient = pytest.importorskip("tritonclient")
-    text_format = pytest.importorskip("google.protobuf.text_format")
-    # Not imported from its package, which would ask for gRPC.
-    path = Path(tritonclient.__path__[0], "grpc", "model_config_pb2.py")
-    spec = importlib.util.spec_from_file_location("model_config_pb2", path)
-    definition = sys.modules.get(spec.name)
-    if definition is None:  # it may be defined once only
-        definition = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(definition)
-    return text_format.Parse(text, definition.ModelConfig())
-
-
 def test_a_server_with_a_gpu_gets_one_graph_and_its_configuration(tmp_path, checkpoint):
     folder = exported(checkpoint, tmp_path / "models")
     assert sorted(content(folder)) == ["1/model.onnx", "config.pbtxt"]
@@ -82,43 +67,6 @@ def test_the_same_model_gives_the_same_files_every_time(tmp_path, checkpoint):
             for number in range(2)
         )
         assert first == second
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_the_configuration_says_what_the_contract_says(backend):
-    odd = replace(CARD, title='Bauch "neu" \\ 腹', sha256=WEIGHTS_HASH)
-    config = parsed(config_text(odd, TritonConfig(backend, 3)))
-    assert (config.name, config.backend) == ("abdomen", backend)
-    for given, kinds in (
-        (config.input, contract.inputs(odd)),
-        (config.output, contract.outputs(odd)),
-    ):
-        assert [(one.name, tuple(one.dims)) for one in given] == [
-            (kind.name, kind.shape[1:]) for kind in kinds
-        ]
-    assert config.max_batch_size == largest_batch(odd)
-    assert config.HasField("dynamic_batching")
-    assert [group.count for group in config.instance_group] == [3]
-    told = {key: {"string_value": one.string_value} for key, one in config.parameters.items()}
-    assert contract.told_card({"name": "abdomen", "parameters": told}) == odd
-    (warm_up,) = config.model_warmup
-    assert set(warm_up.inputs) == {kind.name for kind in contract.inputs(odd)}
-
-
-def test_only_the_graph_for_gpus_asks_for_them():
-    gpu, cpu = (parsed(config_text(CARD, TritonConfig(backend))) for backend in BACKENDS)
-    assert [group.kind for group in gpu.instance_group] == [gpu.instance_group[0].KIND_GPU]
-    assert [group.kind for group in cpu.instance_group] == [cpu.instance_group[0].KIND_CPU]
-    (accelerator,) = gpu.optimization.execution_accelerators.gpu_execution_accelerator
-    assert accelerator.name == "cuda"
-    assert accelerator.parameters["use_tf32"] == "0"
-    assert not cpu.HasField("optimization")
-
-
-def test_large_pictures_are_joined_in_smaller_batches():
-    sizes = [replace(CARD, input_size=side) for side in (64, 512, 4096)]
-    first, *others = [largest_batch(card) for card in sizes]
-    assert first > others[0] > others[1] > 1
 
 
 @pytest.mark.parametrize("options", [(), PYTHON], ids=BACKENDS)
