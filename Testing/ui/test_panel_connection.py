@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 import slicer
 import slicer.util
-from inference_server import AUTHORITY, TLS, ServedNetwork, inference_server
+from inference_server import AUTHORITY, TLS, inference_server
 from model_files import CARD
 from panels import add_ct, segment_voxels, state_of
 from remote_run import name_server
+from served_network import ServedNetwork
 
 from GDLACore.model.catalogue import find
 from GDLACore.remote import ServerReport

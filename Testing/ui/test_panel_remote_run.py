@@ -9,10 +9,11 @@ import pytest
 import qt
 import slicer
 import slicer.util
-from inference_server import ServedNetwork, inference_server
+from inference_server import inference_server
 from model_files import CARD
 from panels import add_slice_view
 from remote_run import SLICES, finish, found_in, name_server
+from served_network import ServedNetwork
 
 from GDLACore.engine import load_engine
 from GDLACore.options import SegmentOptions
