@@ -56,9 +56,9 @@ class _Warning:
 def local_process(settings: BatchSettings, make_worker: MakeWorker = StudyWorker) -> Process:
     """Return a process that does everything on this computer, with one engine in a process.
 
-    A study with which that process dies twice is a failed one. ``make_worker`` makes the worker
-    there; it can be pickled. Raises what ``make_worker`` raises, and EngineError if the process
-    dies before its first study.
+    When it dies, each study that it had begun is given to another one, alone: a study of which
+    that dies, too, is a failed one. ``make_worker`` makes the worker there and can be pickled.
+    Raises what ``make_worker`` raises, and EngineError if the process dies before its first study.
     """
 
     def process(studies: Iterable[Study]) -> Generator[StudyRecord, None, None]:
@@ -88,7 +88,7 @@ def _alone(
             FAILED,
             str(study.path),
             study.series,
-            error=f"The process that segmented it {_ended(death)}, twice.",
+            error=f"The process that segmented it, and nothing else, {_ended(death)}.",
             error_kind=CRASH,
         )
 

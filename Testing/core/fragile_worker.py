@@ -21,7 +21,7 @@ _READ = worker.read_volume
 
 
 def fragile_worker(settings: BatchSettings) -> StudyWorker:
-    """Return a worker that dies of studies called deadly, and once of those called frail."""
+    """Return a worker that dies of studies called deadly, and never ends with endless ones."""
     monkeypatch = pytest.MonkeyPatch()
     use_engine(monkeypatch, BrightEngine(make_card()))
     monkeypatch.setattr(worker, "read_volume", _read)
@@ -31,11 +31,6 @@ def fragile_worker(settings: BatchSettings) -> StudyWorker:
 def _read(path: Path) -> Volume:
     if path.name.startswith("deadly"):
         os.kill(os.getpid(), signal.SIGKILL)
-    if path.name.startswith("frail"):
-        died_before = path.with_name("died")
-        if not died_before.exists():
-            died_before.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
     if path.name.startswith("endless"):
         path.with_name("pid").write_text(str(os.getpid()))
         path.with_name("pid").rename(path.with_name("reading"))

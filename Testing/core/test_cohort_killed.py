@@ -18,7 +18,7 @@ from phantom import make_card
 from GDLACore.cohort.manifest import read_manifest
 
 HERE = Path(__file__).resolve().parent
-STUDIES, RUNS = 5, 5
+STUDIES, RUNS = 4, 4
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
 
@@ -59,7 +59,7 @@ def test_killed_at_random_moments_and_resumed_is_the_same_as_never_killed(tmp_pa
         now = {one.name for one in read_manifest(out / "manifest.jsonl").values() if one.done}
         assert done <= now, "a study was lost"
         done = now
-    assert killed >= 3
+    assert killed >= 2
     final = batch(inputs, out)
     assert final.kept == len(done)
     assert timeless(final.records) == timeless(calm.records)

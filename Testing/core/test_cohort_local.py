@@ -37,8 +37,8 @@ def settings(tmp_path: Path) -> BatchSettings:
     return BatchSettings(tmp_path / "out")
 
 
-def test_only_the_study_that_kills_twice_fails(tmp_path, settings, monkeypatch, caplog):
-    for number, name in enumerate(("a", "deadly", "frail", "strange", "z")):
+def test_only_the_study_that_kills_fails(tmp_path, settings, monkeypatch, caplog):
+    for number, name in enumerate(("a", "deadly", "strange", "z")):
         write_study(tmp_path / f"in/{name}.nii.gz", number)
     strange = SimpleITK.Abs(SimpleITK.ReadImage(str(tmp_path / "in/strange.nii.gz")))
     SimpleITK.WriteImage(strange, str(tmp_path / "in/strange.nii.gz"))
@@ -49,7 +49,7 @@ def test_only_the_study_that_kills_twice_fails(tmp_path, settings, monkeypatch, 
     found = {record.name: record for record in records}
     deadly = found.pop("deadly")
     assert (deadly.status, deadly.error_kind) == ("failed", CRASH)
-    assert "was killed" in deadly.error and "twice" in deadly.error
+    assert "was killed" in deadly.error
     # What is warned of there is told here.
     assert "strange shows neither air nor fat" in caplog.text
 
