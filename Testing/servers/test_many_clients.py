@@ -9,9 +9,8 @@ import pytest
 
 pytest.importorskip("requests")
 
-from department import at_once, export_for_server, patient, segmented
-from real_triton import start_triton
-from tiny_model import write_tiny_model
+from department import at_once, patient, segmented
+from real_triton import RunningTriton
 
 from GDLACore.remote import RemoteServer
 
@@ -20,19 +19,17 @@ LAPTOPS = 10
 SHAPES = ((24, 70, 92), (24, 64, 80))
 
 
-def test_ten_laptops_at_once_get_their_own_labels_and_advance_alike(tmp_path: Path) -> None:
-    model = write_tiny_model(tmp_path / "tiny.onnx")
-    repository = export_for_server(model, tmp_path / "models")
+def test_ten_laptops_at_once_get_their_own_labels_and_advance_alike(
+    tiny_model: Path, triton: RunningTriton
+) -> None:
     patients = [patient(seed, SHAPES[seed % 2]) for seed in range(LAPTOPS)]
-    with start_triton(repository, tmp_path) as triton:
-        server = RemoteServer(triton.url)
-        alone = [segmented(patient, model, server) for patient in patients]
-        together, advance = at_once(patients, model, server)
-        triton.kill()  # faster than an end in order
+    server = RemoteServer(triton.url)
+    alone = [segmented(patient, tiny_model, server) for patient in patients]
+    together, advance = at_once(patients, tiny_model, server)
     assert len({seen.checksum for seen in alone}) == LAPTOPS
     for seen, expected in zip(together, alone, strict=True):
         assert expected.error is None and seen.error is None, seen.sentence
         assert seen.checksum == expected.checksum
-    local = segmented(patients[0], model, None)
+    local = segmented(patients[0], tiny_model, None)
     assert np.mean(local.labels == alone[0].labels) > 0.999
     assert min(advance) >= max(advance) / 4, advance

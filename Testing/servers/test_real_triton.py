@@ -127,6 +127,8 @@ def test_labels_are_bit_for_bit_the_engine_s(client, engines, name, shape):
     margins = np.stack([margin(one) for one in logits]).astype(np.float16)
     assert np.array_equal(given.as_numpy(contract.MARGIN), margins)
     assert given.as_numpy(contract.FINITE).tolist() == [[1]] * 3
+    mark = contract.weights_mark(engines[name].card)
+    assert np.array_equal(given.as_numpy(contract.WEIGHTS), np.stack([mark] * 3))
     for kind in contract.outputs(engines[name].card):
         assert given.as_numpy(kind.name).dtype == kind.numpy_type
 
@@ -147,6 +149,7 @@ def test_the_graph_for_gpus_answers_alike_under_its_own_configuration(client, en
         wrong = np.count_nonzero(given.as_numpy(contract.LABELS) != expected)
         assert wrong <= expected.size / 10_000
         assert given.as_numpy(contract.FINITE).tolist() == [[1], [1]]
+        assert given.as_numpy(contract.WEIGHTS).tolist() == [[0x5C] * 32] * 2
 
 
 def test_only_what_is_asked_for_is_sent(client):

@@ -14,7 +14,6 @@ pytest.importorskip("requests")
 from department import Seen, export_for_server, patient, segmented, write_retrained_model
 from link import Link, linked
 from real_triton import RunningTriton, start_triton
-from tiny_model import write_tiny_model
 
 from GDLACore.errors import ServerError
 from GDLACore.remote import RemoteServer
@@ -34,26 +33,9 @@ AMID = 30  # slices, when every thread of a laptop has asked at least once
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.onnx")
-
-
-@pytest.fixture(scope="module")
-def repository(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_for_server(model, tmp_path_factory.mktemp("repository") / "models")
-
-
-@pytest.fixture(scope="module")
-def triton(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTriton]:
-    triton = start_triton(repository, tmp_path_factory.mktemp("triton"))
-    yield triton
-    triton.kill()  # faster than an end in order
-
-
-@pytest.fixture(scope="module")
-def whole(model: Path, triton: RunningTriton) -> Seen:
+def whole(tiny_model: Path, triton: RunningTriton) -> Seen:
     """What a laptop gets of PATIENT when nothing goes wrong."""
-    seen = segmented(PATIENT, model, RemoteServer(triton.url))
+    seen = segmented(PATIENT, tiny_model, RemoteServer(triton.url))
     assert seen.error is None and sorted(seen.slices) == list(range(len(PATIENT.array)))
     return seen
 
@@ -83,24 +65,24 @@ def assert_told(seen: Seen, whole: Seen, url: str, *words: str) -> None:
         np.testing.assert_array_equal(seen.labels[came], whole.labels[came])
 
 
-def test_a_server_finds_what_the_laptop_would_find(model: Path, whole: Seen) -> None:
-    alone = segmented(PATIENT, model, None)
+def test_a_server_finds_what_the_laptop_would_find(tiny_model: Path, whole: Seen) -> None:
+    alone = segmented(PATIENT, tiny_model, None)
     assert len(np.unique(whole.labels)) > 1
     assert (alone.labels == whole.labels).mean() > 0.999
 
 
 def test_a_server_killed_amid_a_volume_is_told_in_a_sentence(
-    model: Path, repository: Path, whole: Seen, tmp_path: Path
+    tiny_model: Path, repository: Path, whole: Seen, tmp_path: Path
 ) -> None:
     with start_triton(repository, tmp_path) as triton:
         server = RemoteServer(triton.url, timeout_s=IMPATIENT_S)
-        seen = segmented(PATIENT, model, server, triton.kill)
+        seen = segmented(PATIENT, tiny_model, server, triton.kill)
     assert seen.slices
     assert_told(seen, whole, triton.url)
 
 
 def test_a_volume_survives_that_its_server_is_killed_and_started_again(
-    model: Path, repository: Path, whole: Seen, tmp_path: Path
+    tiny_model: Path, repository: Path, whole: Seen, tmp_path: Path
 ) -> None:
     servers = [start_triton(repository, tmp_path)]
     port = servers[0].port
@@ -111,7 +93,7 @@ def test_a_volume_survives_that_its_server_is_killed_and_started_again(
 
     try:
         server = RemoteServer(servers[0].url, timeout_s=PATIENT_S)
-        seen = segmented(PATIENT, model, server, restart)
+        seen = segmented(PATIENT, tiny_model, server, restart)
     finally:
         for one in servers:
             one.kill()
@@ -120,10 +102,10 @@ def test_a_volume_survives_that_its_server_is_killed_and_started_again(
 
 
 def test_a_model_replaced_amid_a_volume_at_a_server_that_goes_on_gets_no_slice_into_it(
-    model: Path, tmp_path: Path
+    tiny_model: Path, tmp_path: Path
 ) -> None:
     long = patient(3, (60, 70, 92))
-    repository = export_for_server(model, tmp_path / "models")
+    repository = export_for_server(tiny_model, tmp_path / "models")
     retrained = write_retrained_model(tmp_path / "retrained.onnx")
     explicit = ("--model-control-mode=explicit", "--load-model=*")
     with start_triton(repository, tmp_path, options=explicit) as triton:
@@ -137,22 +119,22 @@ def test_a_model_replaced_amid_a_volume_at_a_server_that_goes_on_gets_no_slice_i
                 urllib.request.urlopen(load, b"{}").close()
 
         server = RemoteServer(triton.url)
-        before = segmented(long, model, server)
-        seen = segmented(long, model, server, at_slices=replace_when_all_connections_are_open)
+        before = segmented(long, tiny_model, server)
+        seen = segmented(long, tiny_model, server, at_slices=replace_when_all_connections_are_open)
         triton.kill()
     assert_told(seen, before, triton.url)
     assert len(seen.slices) >= AMID
 
 
 def test_this_computer_goes_on_for_a_server_that_is_gone_where_the_user_allowed_it(
-    model: Path, link: Link, whole: Seen
+    tiny_model: Path, link: Link, whole: Seen
 ) -> None:
     def gone() -> None:
         link.target = NOBODY
         link.hang_up()
 
     server = RemoteServer(link.url, timeout_s=IMPATIENT_S, fall_back=True)
-    seen = segmented(PATIENT, model, server, gone)
+    seen = segmented(PATIENT, tiny_model, server, gone)
     assert seen.error is None and sorted(seen.slices) == sorted(whole.slices)
     assert (seen.labels == whole.labels).mean() > 0.999
     (warning,) = seen.warnings
@@ -162,48 +144,50 @@ def test_this_computer_goes_on_for_a_server_that_is_gone_where_the_user_allowed_
 @pytest.mark.parametrize("how", ["reset", "half_close"])
 @pytest.mark.parametrize("after", [0, 100, 1500], ids=["before", "in the head of", "in"])
 def test_a_connection_that_breaks_before_or_in_an_answer_loses_no_slice(
-    model: Path, link: Link, whole: Seen, how: str, after: int
+    tiny_model: Path, link: Link, whole: Seen, how: str, after: int
 ) -> None:
     server = RemoteServer(link.url, timeout_s=PATIENT_S)
-    seen = segmented(PATIENT, model, server, lambda: link.break_after(after, how))
+    seen = segmented(PATIENT, tiny_model, server, lambda: link.break_after(after, how))
     assert link.broken.is_set()
     assert_whole(seen, whole)
 
 
 def test_all_connections_breaking_at_once_lose_no_slice(
-    model: Path, link: Link, whole: Seen
+    tiny_model: Path, link: Link, whole: Seen
 ) -> None:
     server = RemoteServer(link.url, timeout_s=PATIENT_S)
-    seen = segmented(PATIENT, model, server, link.hang_up)
+    seen = segmented(PATIENT, tiny_model, server, link.hang_up)
     assert_whole(seen, whole)
 
 
 def test_a_connection_that_falls_silent_is_given_up_and_loses_no_slice(
-    model: Path, link: Link, whole: Seen
+    tiny_model: Path, link: Link, whole: Seen
 ) -> None:
     server = RemoteServer(link.url, timeout_s=IMPATIENT_S)
-    seen = segmented(PATIENT, model, server, lambda: link.break_after(100, "stall"))
+    seen = segmented(PATIENT, tiny_model, server, lambda: link.break_after(100, "stall"))
     assert link.broken.is_set()
     assert_whole(seen, whole)
 
 
-def test_a_slow_link_only_takes_longer(model: Path, link: Link, whole: Seen) -> None:
+def test_a_slow_link_only_takes_longer(tiny_model: Path, link: Link, whole: Seen) -> None:
     link.delay_s, link.bytes_per_s = 0.02, 1e6
-    assert_whole(segmented(PATIENT, model, RemoteServer(link.url)), whole)
+    assert_whole(segmented(PATIENT, tiny_model, RemoteServer(link.url)), whole)
 
 
-def test_a_link_to_a_server_that_is_not_there_is_told(model: Path, link: Link, whole: Seen) -> None:
+def test_a_link_to_a_server_that_is_not_there_is_told(
+    tiny_model: Path, link: Link, whole: Seen
+) -> None:
     link.target = NOBODY
-    seen = segmented(PATIENT, model, RemoteServer(link.url, timeout_s=IMPATIENT_S))
+    seen = segmented(PATIENT, tiny_model, RemoteServer(link.url, timeout_s=IMPATIENT_S))
     assert_told(seen, whole, link.url)
 
 
 def test_a_server_that_vouches_for_itself_is_used(
-    model: Path, triton: RunningTriton, whole: Seen
+    tiny_model: Path, triton: RunningTriton, whole: Seen
 ) -> None:
     with linked(triton.port, TLS / "server.pem") as link:
         server = RemoteServer(link.url, token="secret", ca_file=str(TLS / "authority.pem"))
-        assert_whole(segmented(PATIENT, model, server), whole)
+        assert_whole(segmented(PATIENT, tiny_model, server), whole)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +201,7 @@ def test_a_server_that_vouches_for_itself_is_used(
     ids=["expired", "for another host", "of another authority", "of one nobody knows"],
 )
 def test_a_server_with_a_wrong_certificate_gets_neither_a_slice_nor_the_token(
-    model: Path,
+    tiny_model: Path,
     triton: RunningTriton,
     whole: Seen,
     certificate: str,
@@ -231,7 +215,7 @@ def test_a_server_with_a_wrong_certificate_gets_neither_a_slice_nor_the_token(
             ca_file=authority and str(authority),
             timeout_s=IMPATIENT_S,
         )
-        seen = segmented(PATIENT, model, server)
+        seen = segmented(PATIENT, tiny_model, server)
         assert link.up == 0
         assert_told(seen, whole, link.url, words)
         assert "secret" not in seen.sentence

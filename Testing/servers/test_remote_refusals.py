@@ -18,7 +18,6 @@ from department import Seen, patient, segmented
 from inference_server import InferenceServer, inference_server, whole
 from served_network import Reply, ServedNetwork, bright
 from server_faults import altered, status
-from tiny_model import write_tiny_model
 
 from GDLACore.errors import ServerError
 from GDLACore.model.card import ModelCard
@@ -29,14 +28,9 @@ PATIENT = patient(2)
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.onnx")
-
-
-@pytest.fixture(scope="module")
-def card(model: Path) -> ModelCard:
+def card(tiny_model: Path) -> ModelCard:
     """What a server tells of the model, with the hash of its weights."""
-    return load_identified(model, None).card
+    return load_identified(tiny_model, None).card
 
 
 @pytest.fixture
@@ -46,10 +40,10 @@ def server(card: ModelCard) -> Iterator[InferenceServer]:
 
 
 @pytest.fixture(scope="module")
-def right(model: Path, card: ModelCard) -> Seen:
+def right(tiny_model: Path, card: ModelCard) -> Seen:
     """What comes of PATIENT when nothing goes wrong."""
     with inference_server(ServedNetwork(card)) as server:
-        seen = segmented(PATIENT, model, RemoteServer(server.url))
+        seen = segmented(PATIENT, tiny_model, RemoteServer(server.url))
     assert seen.sentence == "nothing" and len(np.unique(seen.labels)) > 2
     return seen
 
@@ -101,69 +95,69 @@ def assert_told(seen: Seen, right: Seen, server: InferenceServer) -> None:
     ids=lambda change: change.__name__,
 )
 def test_a_wrong_answer_amid_a_volume_ends_it_with_a_sentence_and_no_wrong_slice(
-    model: Path, server: InferenceServer, right: Seen, change: Callable[[Reply], object]
+    tiny_model: Path, server: InferenceServer, right: Seen, change: Callable[[Reply], object]
 ) -> None:
     server.script = [*[whole] * 6, altered(change)]
-    seen = segmented(PATIENT, model, RemoteServer(server.url))
+    seen = segmented(PATIENT, tiny_model, RemoteServer(server.url))
     assert_told(seen, right, server)
 
 
 @pytest.mark.parametrize("change", [nan, other_version], ids=lambda change: change.__name__)
 def test_a_wrong_answer_is_no_reason_for_this_computer_to_go_on(
-    model: Path, server: InferenceServer, right: Seen, change: Callable[[Reply], object]
+    tiny_model: Path, server: InferenceServer, right: Seen, change: Callable[[Reply], object]
 ) -> None:
     server.script = [*[whole] * 6, altered(change)]
-    seen = segmented(PATIENT, model, RemoteServer(server.url, fall_back=True))
+    seen = segmented(PATIENT, tiny_model, RemoteServer(server.url, fall_back=True))
     assert_told(seen, right, server)
 
 
 def test_a_server_that_is_busy_for_a_while_only_takes_longer(
-    model: Path, server: InferenceServer, right: Seen
+    tiny_model: Path, server: InferenceServer, right: Seen
 ) -> None:
     server.script = [whole, *[status(503)] * 5, whole, status(503)]
-    seen = segmented(PATIENT, model, RemoteServer(server.url))
+    seen = segmented(PATIENT, tiny_model, RemoteServer(server.url))
     assert seen.sentence == "nothing"
     assert seen.checksum == right.checksum
 
 
 def test_a_server_that_stays_busy_is_told(
-    model: Path, server: InferenceServer, right: Seen
+    tiny_model: Path, server: InferenceServer, right: Seen
 ) -> None:
     server.script = [whole] * 4 + [status(503)] * 10_000
-    seen = segmented(PATIENT, model, RemoteServer(server.url, timeout_s=1.0))
+    seen = segmented(PATIENT, tiny_model, RemoteServer(server.url, timeout_s=1.0))
     assert_told(seen, right, server)
 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 500])
 def test_a_refusal_is_told_and_not_asked_for_without_end(
-    model: Path, server: InferenceServer, right: Seen, code: int
+    tiny_model: Path, server: InferenceServer, right: Seen, code: int
 ) -> None:
     server.script = [whole] * 4 + [status(code)] * 10_000
-    seen = segmented(PATIENT, model, RemoteServer(server.url, token="secret"))
+    seen = segmented(PATIENT, tiny_model, RemoteServer(server.url, token="secret"))
     assert_told(seen, right, server)
     assert "secret" not in seen.sentence
     assert len(server.inferences) < 200
 
 
 def test_a_model_that_is_taken_away_amid_a_volume_is_told(
-    model: Path, server: InferenceServer, right: Seen
+    tiny_model: Path, server: InferenceServer, right: Seen
 ) -> None:
-    seen = segmented(PATIENT, model, RemoteServer(server.url), server.networks.clear)
+    seen = segmented(PATIENT, tiny_model, RemoteServer(server.url), server.networks.clear)
     assert_told(seen, right, server)
 
 
 def test_a_server_that_lacks_the_model_is_told_with_what_it_has(
-    model: Path, card: ModelCard, right: Seen
+    tiny_model: Path, card: ModelCard, right: Seen
 ) -> None:
     other = dataclasses.replace(card, name="thorax")
     with inference_server(ServedNetwork(other)) as server:
-        seen = segmented(PATIENT, model, RemoteServer(server.url))
+        seen = segmented(PATIENT, tiny_model, RemoteServer(server.url))
         assert_told(seen, right, server)
     assert "abdomen" in seen.sentence and "thorax" in seen.sentence
 
 
 def test_a_model_of_other_structures_under_the_same_name_is_told(
-    model: Path, card: ModelCard, right: Seen
+    tiny_model: Path, card: ModelCard, right: Seen
 ) -> None:
     swapped = [
         dataclasses.replace(label, value=value)
@@ -171,13 +165,13 @@ def test_a_model_of_other_structures_under_the_same_name_is_told(
     ]
     other = dataclasses.replace(card, labels=tuple(swapped))
     with inference_server(ServedNetwork(other)) as server:
-        seen = segmented(PATIENT, model, RemoteServer(server.url))
+        seen = segmented(PATIENT, tiny_model, RemoteServer(server.url))
         assert_told(seen, right, server)
     assert not seen.slices
 
 
 def test_a_server_that_comes_back_with_other_weights_gets_no_slice_into_the_volume(
-    model: Path, card: ModelCard, right: Seen
+    tiny_model: Path, card: ModelCard, right: Seen
 ) -> None:
     with inference_server(ServedNetwork(card)) as server:
 
@@ -186,6 +180,6 @@ def test_a_server_that_comes_back_with_other_weights_gets_no_slice_into_the_volu
             server.networks[card.name] = ServedNetwork(other, logits=lambda i: bright(-i))
             server.hang_up()
 
-        seen = segmented(PATIENT, model, RemoteServer(server.url), retrained)
+        seen = segmented(PATIENT, tiny_model, RemoteServer(server.url), retrained)
         assert_told(seen, right, server)
     assert seen.slices and "another model" in seen.sentence
