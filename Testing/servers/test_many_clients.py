@@ -5,10 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
-
-pytest.importorskip("requests")
-
 from department import at_once, patient, segmented
 from real_triton import RunningTriton
 

@@ -8,9 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip("requests")
-
 from department import Seen, export_for_server, patient, segmented, write_retrained_model
 from link import Link, linked
 from real_triton import RunningTriton, start_triton

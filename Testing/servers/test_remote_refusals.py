@@ -11,9 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip("requests")
-
 from department import Seen, patient, segmented
 from inference_server import InferenceServer, inference_server, whole
 from served_network import Reply, ServedNetwork, bright
