@@ -41,11 +41,6 @@ class Study:
     series: str | None = None
     files: tuple[str, ...] = ()
 
-    @property
-    def is_dicom(self) -> bool:
-        """Return whether the study is a DICOM series."""
-        return bool(self.files) or self.path.is_dir() or is_dicom(self.path)
-
 
 def find_studies(
     inputs: Sequence[Path],
