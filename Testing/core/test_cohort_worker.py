@@ -19,7 +19,7 @@ from phantom import make_card
 from GDLACore.cohort import worker
 from GDLACore.cohort.doubt import study_doubt
 from GDLACore.cohort.hashes import file_hash
-from GDLACore.cohort.plan import Study
+from GDLACore.cohort.plan import Study, find_studies
 from GDLACore.cohort.record import DISK_ERROR
 from GDLACore.cohort.settings import BatchSettings
 from GDLACore.cohort.worker import StudyWorker
@@ -202,3 +202,31 @@ def test_doubt_is_a_share_that_knows_nothing_found_and_nothing_known():
     labels[0] = 1
     assert study_doubt(labels, sure * 0) == pytest.approx(12 / (12 + 12))
     assert study_doubt(labels, sure * 0.5) < study_doubt(labels, sure * 0.25)
+
+
+def test_each_series_of_a_folder_becomes_a_dicom_segmentation_of_that_series(tmp_path, engine):
+    pytest.importorskip("highdicom")
+    import pydicom
+    from dicom_objects import write_images
+    from pydicom.uid import generate_uid
+
+    folder = write_images(tmp_path / "exam")
+    other = write_images(
+        tmp_path / "other", SeriesInstanceUID=generate_uid(), SeriesNumber=9, SliceThickness=2
+    )
+    for path in sorted(other.iterdir()):
+        image = pydicom.dcmread(path)
+        image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        image.save_as(folder / f"other-{path.name}")
+        path.unlink()
+    at_work = StudyWorker(BatchSettings(tmp_path / "out", format="dcm"))
+    plan = find_studies([folder])
+    assert [one.name for one in plan] == ["exam/series-1", "exam/series-2"]
+    for one, record in zip(plan, at_work.run_all(plan), strict=True):
+        assert record.done, record.error
+        source = {pydicom.dcmread(folder / name).SOPInstanceUID for name in one.files}
+        written = pydicom.dcmread(tmp_path / "out" / record.output)
+        assert written.Modality == "SEG"
+        (series,) = written.ReferencedSeriesSequence
+        referred = {item.ReferencedSOPInstanceUID for item in series.ReferencedInstanceSequence}
+        assert referred and referred <= source
