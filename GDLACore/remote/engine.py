@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 
@@ -14,13 +15,12 @@ from GDLACore.model.card import ModelCard
 from GDLACore.remote.client import Ask, ServerClient
 from GDLACore.remote.description import DescribedModel, ServerProgram, described_model
 from GDLACore.remote.message import Question, outputs_of, request_of
+from GDLACore.remote.pace import Pace
 from GDLACore.remote.slice_input import network_input
 from GDLACore.remote.troubles import Interruption, Refused, WrongAnswer
 from GDLACore.remote.way_back import WayBack
 from GDLACore.serving import contract
 
-# One request is on its way while others are computed, and servers join what waits.
-_IN_FLIGHT = 8
 # Small, so that the first result comes soon and a slow network never has long to send.
 _SLICES = 2
 
@@ -39,8 +39,6 @@ class RemoteEngine:
     it is not what was asked for, or the network's results are not finite numbers.
     """
 
-    in_flight = _IN_FLIGHT
-
     def __init__(
         self, client: ServerClient, program: ServerProgram, model: DescribedModel, card: ModelCard
     ) -> None:
@@ -48,11 +46,17 @@ class RemoteEngine:
         self.batch_size = min(_SLICES, model.most or _SLICES)
         self._client, self._program, self._model = client, program, model
         self._host = client.server.host
+        self._pace = Pace(client.server.timeout_s)
         # Where nobody tells the weights, those of the first answer count.
         self._mark = {} if card.sha256 is None else {_MARK: contract.weights_mark(card).tobytes()}
         self._inputs = contract.inputs(card)
         self._outputs = {kind.name: kind for kind in contract.outputs(card)}
         client.greet = self._check_unchanged
+
+    @property
+    def in_flight(self) -> int:
+        """Return how many batches the server is given at a time, now."""
+        return self._pace.in_flight
 
     def predict(self, slices: np.ndarray, borders: str) -> np.ndarray:
         """Return the labels of ``slices``; see ``Engine.predict``."""
@@ -149,10 +153,11 @@ class RemoteEngine:
         headers, body = request_of(question, self._inputs)
         if contract.LOGITS not in wanted and not self._client.server.is_local:
             headers["Accept-Encoding"] = "gzip"  # labels become a hundred times smaller
+        model, begin = self._model, time.monotonic()
         answer = self._client.ask(
-            "POST", f"{self._model.path}/infer", headers, body, question.longest_answer
+            "POST", f"{model.path}/infer", headers, body, question.longest_answer
         )
-        model = self._model
+        self._pace.answered_after(time.monotonic() - begin)
         outputs = outputs_of(answer, question, model.name, model.version, self._host)
         self._check_values(outputs)
         return outputs
