@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from GDLACore.cli import commands
 from GDLACore.cli.options import (
