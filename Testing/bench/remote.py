@@ -47,7 +47,7 @@ def main() -> None:
                 serving(folder / "models", folder / str(rate), SERVER, link.server) as url,
             ):
                 found = _run(arguments, "--server", url, "--cable", prefix=link.client)
-                places[f"server, {rate} Mbit/s"] = found | _overheads(found, link, arguments.depth)
+                places[f"server, {rate} Mbit/s"] = found | overheads(found, link, arguments.depth)
     result["places"] = places
     publish(arguments, result, _lines(result), PAGE)
 
@@ -88,7 +88,7 @@ def _run(arguments: argparse.Namespace, *server: str, prefix: Sequence[str] = ()
     )
 
 
-def _overheads(found: dict[str, Any], link: ShapedLink, depth: int) -> dict[str, list[float]]:
+def overheads(found: dict[str, Any], link: ShapedLink, depth: int) -> dict[str, list[float]]:
     """Return what a slice costs beyond the network's time on the server and the cable's, seconds.
 
     Of single slices one after another, all that is left of the clock. Of a volume, whose slices

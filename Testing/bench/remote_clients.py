@@ -34,35 +34,55 @@ def main() -> None:
         with serving(folder / "models", folder / "loopback", "127.0.0.1") as url:
             alone = [_laptops(arguments, url, [number])[0] for number in numbers]
             together = _laptops(arguments, url, numbers)
+            looks = _looking(arguments, url)
     pairs = list(zip(alone, together, strict=True))
     mixed_up = sum(one["checksum"] != other["checksum"] for one, other in pairs)
     assert len({one["checksum"] for one in alone}) == arguments.laptops
-    result |= {"alone": alone, "together": together, "mixed_up": mixed_up}
+    result |= {"alone": alone, "together": together, "mixed_up": mixed_up, "looks": looks}
     publish(arguments, result, _lines(result), PAGE)
 
 
 def _laptops(arguments: argparse.Namespace, url: str, numbers: Sequence[int]) -> list[Any]:
     """Return what laptops with these numbers measured that began together."""
+    laptops = [_laptop(arguments, url, number) for number in numbers]
+    _begin(laptops)
+    return [json.loads(laptop.communicate()[0]) for laptop in laptops]
+
+
+def _looking(arguments: argparse.Namespace, url: str) -> list[float]:
+    """Return how long single slices took while all laptops but one were segmenting volumes."""
+    looking = _laptop(arguments, url, 0, "--look")
+    laptops = [_laptop(arguments, url, number) for number in range(1, arguments.laptops)]
+    _begin([looking, *laptops])
+    volumes = [json.loads(laptop.communicate()[0]) for laptop in laptops]
+    looks = json.loads(looking.communicate()[0])["looks"]
+    begin = max(volume["arrivals"][0] for volume in volumes)
+    end = min(volume["arrivals"][-1] for volume in volumes)
+    return [seconds for when, seconds in looks if begin <= when < end]
+
+
+def _laptop(
+    arguments: argparse.Namespace, url: str, number: int, *more: str
+) -> subprocess.Popen[str]:
     settings = ("--model", arguments.model, "--depth", str(arguments.depth), "--server", url)
-    processes = [
-        subprocess.Popen(
-            [
-                *(sys.executable, str(BENCH / "remote_client_run.py")),
-                *(*settings, "--number", str(number)),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment(),
-        )
-        for number in numbers
-    ]
-    for process in processes:
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    return [json.loads(process.communicate()[0]) for process in processes]
+    return subprocess.Popen(
+        [
+            *(sys.executable, str(BENCH / "remote_client_run.py")),
+            *(*settings, "--number", str(number), *more),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+
+
+def _begin(laptops: Sequence[subprocess.Popen[str]]) -> None:
+    for laptop in laptops:
+        assert laptop.stdout.readline() == "ready\n"
+    for laptop in laptops:
+        laptop.stdin.write("go\n")
+        laptop.stdin.flush()
 
 
 def _lines(result: dict[str, Any]) -> list[str]:
@@ -73,6 +93,7 @@ def _lines(result: dict[str, Any]) -> list[str]:
     ]
     together = result["together"]
     end = min(one["arrivals"][-1] for one in together)
+    looks = result["looks"]
     counts = [sum(arrival <= end for arrival in one["arrivals"]) for one in together]
     return [
         f"`{settings['model']}`, {settings['laptops']} patients of {settings['depth']} slices:",
@@ -93,6 +114,10 @@ def _lines(result: dict[str, Any]) -> list[str]:
         f"Labels that are another's, or otherwise not those of the laptop alone: "
         f"{result['mixed_up']} of {settings['laptops']} volumes. When the first laptop had all its "
         f"{settings['depth']} slices, the others had {min(counts)} to {max(counts)}.",
+        "",
+        f"A laptop that looks at single slices while the other {settings['laptops'] - 1} segment "
+        f"volumes waits {statistics.median(looks):.2f} s for each (median of {len(looks)}; longest "
+        f"{max(looks):.2f} s).",
     ]
 
 

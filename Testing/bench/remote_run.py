@@ -10,9 +10,9 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable
+from urllib.request import urlopen
 
 import numpy as np
-import requests
 from shaped_link import cable_bytes
 
 from GDLACore.engine import load_engine
@@ -104,7 +104,7 @@ class Served:
 
     def _now(self) -> dict[str, float]:
         up, down = cable_bytes() if self._on_a_cable else (0, 0)
-        (stats,) = requests.get(self._address, timeout=10).json()["model_stats"]
+        (stats,) = json.loads(urlopen(self._address).read())["model_stats"]
         batches = stats.get("batch_stats", ())
         parts = {
             part: _NS * sum(int(batch[key]["ns"]) for batch in batches)
