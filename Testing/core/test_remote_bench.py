@@ -9,8 +9,8 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "bench"))
 
-from remote import overheads  # noqa: E402
-from shaped_link import ShapedLink  # noqa: E402
+from remote import overheads
+from shaped_link import ShapedLink
 
 CABLE = ShapedLink(100, (), ())
 
