@@ -125,8 +125,10 @@ def certificate(name: str, authority: Path) -> Callable[[Setting], Outcome]:
 
 
 def answered(behaviours: list[Behaviour]) -> Callable[[Setting], Outcome]:
-    """Return what happens when a server of our own, which takes bands of grey for structures,
-    answers with ``behaviours`` after four right answers."""
+    """Return what happens when a server answers with ``behaviours`` after four right answers.
+
+    It is one of our own, which takes bands of grey for structures.
+    """
 
     def bring_about(setting: Setting) -> Outcome:
         with inference_server(ServedNetwork(_card(setting))) as server:
