@@ -11,7 +11,6 @@ import time
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 
 from GDLACore import __version__
 from GDLACore.errors import DownloadError, ServerError
@@ -68,16 +67,15 @@ class Connection:
         self._server = server
         self._wire: socket.socket | None = None
         self._hung_up = False
+        self._context = context
         self._patience_s = min(server.timeout_s, _LONGEST_CONNECTING_S)
-        make = http.client.HTTPConnection
-        proxy = None
-        if context is not None:
-            make = partial(http.client.HTTPSConnection, context=context)
-            proxy = _proxy(server)
+        proxy = _proxy(server) if context is not None else None
         where = (proxy.host, proxy.port) if proxy else (server.hostname, server.port)
-        self._http = make(*where, timeout=self._patience_s)
-        # So that a wait for the connection, too, can be ended.
+        self._http = http.client.HTTPConnection(*where, timeout=self._patience_s)
+        # Its own ways to connect cannot be ended from another thread, TLS's handshake neither.
         self._http._create_connection = self._connected
+        if context is not None:
+            self._http.default_port = http.client.HTTPS_PORT
         if proxy:
             self._http.set_tunnel(server.hostname, server.port, proxy.headers)
         self._through = f"{server.host} through the proxy {where[0]}:{where[1]}" if proxy else ""
@@ -87,10 +85,8 @@ class Connection:
         host = self._through or self._server.host
         with troubles(host, self._patience_s, connecting=True):
             self._http.connect()
-        # From now on it is this that is to be shut down: TLS wraps the socket.
-        self._wire = self._http.sock
-        if self._hung_up:
-            self.hang_up()
+            if self._context is not None:
+                self._secure(self._context)
 
     def ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes, most: int
@@ -144,6 +140,17 @@ class Connection:
         """Give the socket back; nobody may be using it."""
         self._hung_up = True
         self._http.close()
+
+    def _secure(self, context: ssl.SSLContext) -> None:
+        name = self._server.hostname
+        wire = context.wrap_socket(
+            self._http.sock, server_hostname=name, do_handshake_on_connect=False
+        )
+        # It is this that is to be shut down from now on.
+        self._http.sock = self._wire = wire
+        if self._hung_up:
+            self.hang_up()
+        wire.do_handshake()
 
     def _received(
         self, response: http.client.HTTPResponse, wire: socket.socket, end: float, most: int

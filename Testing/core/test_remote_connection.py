@@ -188,6 +188,18 @@ def test_closing_ends_a_secure_request_that_waits_without_a_farewell(fault):
             waiting.result(10)
 
 
+def test_closing_ends_a_handshake_that_is_not_answered():
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        client = ServerClient(RemoteServer(url, ca_file=str(AUTHORITY)))
+        waiting = pool.submit(client.ask, "GET", "")
+        with listener.accept()[0] as wire:
+            assert wire.recv(1)  # the client's greeting
+            client.close()
+            with pytest.raises(EngineError, match="has been closed"):
+                waiting.result(8)
+
+
 def test_one_connection_serves_one_request_after_the_other(monkeypatch):
     with inference_server(NETWORK, certificate=SERVER) as server:
         opened = []
