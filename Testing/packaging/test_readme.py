@@ -13,7 +13,9 @@ from GDLACore.installation.builds import BUILDS, CUDA_LIBRARIES
 from GDLACore.worker.death import death
 
 # Headings of groups, and what every window has.
-_NO_CONTROLS = {"Inputs", "What to segment", "Review", "Advanced", "Environment", "Log"}
+_NO_CONTROLS = {
+    *("Inputs", "What to segment", "Review", "Advanced", "Remote server", "Environment", "Log")
+}
 _OF_SLICER = {
     *("GDLA Segmenter", "GDLASegmenter", "View > Extensions Manager", "Undo", "OK"),
     *("Segmentation > GDLA Segmenter", "File > Download Sample Data", "File > Save Data"),
@@ -23,7 +25,7 @@ _PYTHON = (3, 12)  # of Slicer
 
 ORDER = [
     *("Install", "Five-minute tutorial", "Every control", "Models"),
-    *("Learn from your corrections", "Hospitals without internet"),
+    *("Learn from your corrections", "A department", "Hospitals without internet"),
     *("Troubleshooting", "Removing downloaded data", "Limits", "Cite", "Develop", "Licence"),
 ]
 
