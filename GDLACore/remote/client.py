@@ -24,6 +24,9 @@ MOST_TEXT = 8 << 20
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
+# Firewalls forget connections that are silent for minutes, and tell neither side: a request on one
+# would wait for its time-out. Another connection takes milliseconds.
+_LONGEST_REST_S = 20.0
 
 
 class Ask(Protocol):
@@ -50,7 +53,7 @@ class ServerClient:
         self.greet: Callable[[Ask], None] | None = None
         self._context = trusted_certificates(server)
         self._lock = threading.Lock()
-        self._idle: list[Connection] = []
+        self._idle: list[tuple[Connection, float]] = []  # and since when
         self._busy: set[Connection] = set()
         self._closed = threading.Event()
 
@@ -97,7 +100,7 @@ class ServerClient:
             idle, self._idle = self._idle, []
             for connection in self._busy:
                 connection.hang_up()
-        for connection in idle:
+        for connection, _ in idle:
             connection.close()
 
     @contextmanager
@@ -113,7 +116,7 @@ class ServerClient:
             self._busy.discard(connection)
             keep = not self._closed.is_set()
             if keep:
-                self._idle.append(connection)
+                self._idle.append((connection, time.monotonic()))
         if not keep:
             connection.close()
 
@@ -122,9 +125,9 @@ class ServerClient:
             with self._lock:
                 if not self._idle:
                     return None
-                connection = self._idle.pop()
+                connection, since = self._idle.pop()
                 self._busy.add(connection)
-            if connection.is_idle:
+            if connection.is_idle and time.monotonic() - since < _LONGEST_REST_S:
                 return connection
             self._forget(connection)
 

@@ -52,6 +52,7 @@ class Link:
         self._certificate = certificate
         self._free_at = {"up": 0.0, "down": 0.0}
         self._open: set[asyncio.StreamWriter] = set()
+        self._silent: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="link", daemon=True)
         self._listening = threading.Event()
@@ -79,6 +80,10 @@ class Link:
     def hang_up(self) -> None:
         """Reset every connection there is."""
         self._in_loop(lambda: [_reset(writer) for writer in self._open])
+
+    def stall_all(self) -> None:
+        """Let nothing more pass on the connections there are, and tell nobody."""
+        self._in_loop(lambda: self._silent.update(self._open))
 
     def _in_loop(self, work: Callable[[], object]) -> None:
         done = threading.Event()
@@ -159,6 +164,8 @@ class Link:
                 await asyncio.sleep(early)
             if not data:
                 break
+            if sink in self._silent:
+                await self._stopped.wait()
             if name == "down":
                 data, fault = self._before_the_break(data)
                 self.down += len(data)

@@ -110,6 +110,20 @@ def test_all_connections_can_be_hung_up(link: Link) -> None:
                 client.recv(1)
 
 
+def test_connections_can_fall_silent_while_others_work(link: Link) -> None:
+    with connect(link) as old:
+        old.sendall(b"a")
+        assert old.recv(1) == b"a"
+        link.stall_all()
+        old.sendall(b"b")
+        with connect(link) as new:
+            new.sendall(b"c")
+            assert new.recv(1) == b"c"
+        old.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            old.recv(1)
+
+
 def test_a_link_to_nowhere_refuses() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         port = server.getsockname()[1]

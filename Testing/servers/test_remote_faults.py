@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from department import Seen, export_for_server, patient, segmented, write_retrai
 from link import Link, linked
 from real_triton import RunningTriton, start_triton
 
+from GDLACore.engine import load_engine
 from GDLACore.errors import ServerError
 from GDLACore.remote import RemoteServer
 
@@ -164,6 +166,23 @@ def test_a_connection_that_falls_silent_is_given_up_and_loses_no_slice(
     seen = segmented(PATIENT, tiny_model, server, lambda: link.break_after(100, "stall"))
     assert link.broken.is_set()
     assert_whole(seen, whole)
+
+
+def test_connections_that_a_firewall_forgot_meanwhile_keep_nobody_waiting(
+    tiny_model: Path, link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = np.zeros((1, 1, 70, 92), np.float32)
+    with load_engine(tiny_model, server=RemoteServer(link.url, timeout_s=PATIENT_S)) as engine:
+        engine.predict(image, "smooth")
+        before = link.connections
+        engine.predict(image, "smooth")
+        assert link.connections == before
+        link.stall_all()
+        monkeypatch.setattr("GDLACore.remote.client._LONGEST_REST_S", 0.0)
+        begin = time.monotonic()
+        engine.predict(image, "smooth")
+        assert time.monotonic() - begin < PATIENT_S
+    assert link.connections == before + 1
 
 
 def test_a_slow_link_only_takes_longer(tiny_model: Path, link: Link, whole: Seen) -> None:
