@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import logging
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -28,8 +30,11 @@ def connected(address: str) -> Iterator[Any]:
     ray = _module()
     if address != "auto":
         _check_address(ray, address)
+    ending = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        if threading.current_thread() is threading.main_thread() and ending is not None:
+            signal.signal(signal.SIGTERM, ending)  # Ray has put its own there
     except Exception as error:  # of many kinds
         raise WorkerError(
             f"The Ray cluster ({address}) cannot be used: {_first_line(error)}.",

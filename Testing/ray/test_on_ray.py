@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +15,7 @@ pytest.importorskip("PIL")
 pytest.importorskip("onnxruntime")
 import ray
 from cohorts import batch, files, timeless, write_cohort, write_study
-from troubled_workers import DeadlyWorker, MeetingWorker
+from troubled_workers import DeadlyWorker, MeetingWorker, StillbornWorker
 
 import GDLACore
 from GDLACore.cli import main
@@ -117,6 +118,7 @@ def test_a_study_that_kills_its_workers_takes_no_other_with_it(
 
 def test_no_more_studies_are_taken_than_workers_can_hold(cluster, tmp_path, settings):
     plan = plan_of(tmp_path / "in", 9)
+    ending = signal.getsignal(signal.SIGTERM)
     received = 0
     open_ones = []
 
@@ -129,6 +131,7 @@ def test_no_more_studies_are_taken_than_workers_can_hold(cluster, tmp_path, sett
         for _ in range(4):
             assert next(records).done
             received += 1
+            assert signal.getsignal(signal.SIGTERM) is ending
     assert max(open_ones) == 3  # one is computed, one is read, one is next
     # Stopped in the middle, nothing is left of it.
     assert not ray.is_initialized()
@@ -148,6 +151,14 @@ def test_nodes_with_another_version_are_refused(cluster, tmp_path, settings, mon
         list(ray_process(settings, cluster.address)(plan_of(tmp_path / "in", 1)))
     assert "same version on all nodes" in raised.value.hint
     assert not ray.is_initialized()
+
+
+def test_workers_that_all_end_while_they_load_end_the_run(cluster, tmp_path, settings, monkeypatch):
+    monkeypatch.setattr(ray_pool, "NodeWorker", StillbornWorker)
+    monkeypatch.setattr(ray_pool, "_MOST_ENDS", 2)
+    with pytest.raises(WorkerError, match="end while they load the model") as raised:
+        list(ray_process(settings, cluster.address)(plan_of(tmp_path / "in", 1)))
+    assert "installed on all nodes" in raised.value.hint
 
 
 def load(settings: BatchSettings, release: str, *seen: Path, **other: str) -> None:

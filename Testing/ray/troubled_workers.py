@@ -48,3 +48,11 @@ class DeadlyWorker(NodeWorker):
         if "deadly" in study.name:
             os._exit(1)
         return super().run(study)
+
+
+class StillbornWorker(NodeWorker):
+    """Dies while it loads."""
+
+    def load(self, *arguments: object) -> str:
+        """Die."""
+        os._exit(1)
