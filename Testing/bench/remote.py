@@ -138,8 +138,8 @@ def _lines(result: dict[str, Any]) -> list[str]:
     kept = "within" if worst <= _ALLOWED_S else "NOT within"
     return [
         f"`{settings['model']}`, CT of 512 x 512 x {settings['depth']} (int16), through a warm "
-        f"worker; {places['server, loopback']['device']}; medians of {settings['rounds']} volumes "
-        f"and {settings['slices']} single slices:",
+        f"worker; {_program(places['server, loopback']['device'])}; medians of "
+        f"{settings['rounds']} volumes and {settings['slices']} single slices:",
         "",
         *table(
             [
@@ -171,6 +171,11 @@ def _lines(result: dict[str, Any]) -> list[str]:
         "",
         f"The overhead is {kept} {1e3 * _ALLOWED_S:.0f} ms a slice.",
     ]
+
+
+def _program(device: str) -> str:
+    """Return what runs on the server: ``device`` without the address of this one run."""
+    return device.partition(" (")[2].removesuffix(")")
 
 
 def _parts(found: dict[str, Any]) -> list[float]:
