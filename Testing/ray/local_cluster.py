@@ -18,6 +18,12 @@ class LocalCluster:
             "object_store_memory": _STORE,
             "include_dashboard": False,
             "node_ip_address": "127.0.0.1",
+            # So that a killed node is soon known to be dead: until then workers are sent there.
+            "_system_config": {
+                "health_check_initial_delay_ms": 500,
+                "health_check_period_ms": 300,
+                "health_check_failure_threshold": 3,
+            },
         }
         self._cluster = Cluster(initialize_head=True, head_node_args=head)
         for _ in range(nodes):
