@@ -11,10 +11,12 @@ import time
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from GDLACore import __version__
 from GDLACore.errors import DownloadError, ServerError
 from GDLACore.remote.server import RemoteServer
+from GDLACore.remote.timed_response import timed_response
 from GDLACore.remote.troubles import Interruption, WrongAnswer, refused, troubles
 from GDLACore.storage.proxy import Proxy, proxy_for
 from GDLACore.storage.trust import tls_context
@@ -107,10 +109,11 @@ class Connection:
             if wire is None:
                 raise http.client.RemoteDisconnected
             wire.settimeout(server.timeout_s)
+            self._http.response_class = partial(timed_response, end)
             self._http.request(method, f"{server.path}/v2{path}", body or None, sent | headers)
             with self._http.getresponse() as response:
                 told = {name.lower(): value for name, value in response.headers.items()}
-                packed = self._received(response, wire, end, most)
+                packed = self._received(response, most)
         answer = Answer(told, _unpacked(packed, told, most, server.host))
         if response.status != _SUCCESS:
             raise _refused(response.status, answer, server)
@@ -152,20 +155,11 @@ class Connection:
             self.hang_up()
         wire.do_handshake()
 
-    def _received(
-        self, response: http.client.HTTPResponse, wire: socket.socket, end: float, most: int
-    ) -> bytes:
-        """Return the answer's body, all of which must come until ``end``."""
+    def _received(self, response: http.client.HTTPResponse, most: int) -> bytes:
+        """Return the answer's body."""
         pieces: list[bytes] = []
         size = 0
-        while True:
-            left = end - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            wire.settimeout(left)
-            piece = response.read1(_PIECE)
-            if not piece:
-                break
+        while piece := response.read1(_PIECE):
             pieces.append(piece)
             size += len(piece)
             if size > most:

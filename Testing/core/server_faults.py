@@ -81,6 +81,17 @@ def stalled(handler: Handler, _: Answer) -> None:
     handler.close_connection = True
 
 
+def dripping(handler: Handler, _: Answer) -> None:
+    """Answer byte by byte, so slowly that a header takes hours."""
+    handler.send_response(200)
+    handler.flush_headers()
+    handler.wfile.write(b"X-Long: ")
+    while not handler.server.released.wait(0.02):
+        handler.wfile.write(b"x")
+        handler.wfile.flush()
+    handler.close_connection = True
+
+
 def _begin(handler: Handler) -> None:
     handler.send_response(200)
     handler.send_header("Content-Length", "1000")

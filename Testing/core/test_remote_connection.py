@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from file_server import proxied
-from inference_server import AUTHORITY, TLS, InferenceServer, inference_server
+from inference_server import AUTHORITY, TLS, Handler, InferenceServer, inference_server
 from onnx_networks import slices
 from phantom import make_card
-from served_network import ServedNetwork
+from served_network import Reply, ServedNetwork
 from server_faults import held, stalled
 
 from GDLACore.engine import load_engine
@@ -198,6 +199,23 @@ def test_closing_ends_a_handshake_that_is_not_answered():
             client.close()
             with pytest.raises(EngineError, match="has been closed"):
                 waiting.result(8)
+
+
+def hangs_up_after_it(handler: Handler, reply: Callable[[], Reply]) -> None:
+    handler.protocol_version = "HTTP/1.0"
+    handler.close_connection = True
+    handler.send_reply(reply())
+
+
+@pytest.mark.parametrize("certificate", [None, SERVER])
+def test_a_server_that_hangs_up_after_each_answer_is_called_again(certificate):
+    with inference_server(NETWORK, certificate=certificate) as server:
+        address = RemoteServer(server.url, ca_file=str(AUTHORITY))
+        with load_engine("abdomen", server=address) as engine:
+            server.script = [hangs_up_after_it] * 2
+            several = [engine.predict(SLICES, "smooth") for _ in range(3)]
+        np.testing.assert_array_equal(several[0], several[2])
+        assert len(server.inferences) == 3  # none of which had to be repeated
 
 
 def test_one_connection_serves_one_request_after_the_other(monkeypatch):

@@ -15,7 +15,7 @@ from onnx_networks import slices
 from phantom import make_card
 from remote_engines import remote_engine
 from served_network import ServedNetwork
-from server_faults import cut, garbage, hang_up, held, silent, stalled, status
+from server_faults import cut, dripping, garbage, hang_up, held, silent, stalled, status
 
 from GDLACore.engine import load_engine
 from GDLACore.errors import EngineError, ServerError
@@ -43,7 +43,7 @@ def test_a_connection_that_breaks_is_made_anew(fault):
         np.testing.assert_array_equal(engine.predict(SLICES, "smooth"), right)
 
 
-@pytest.mark.parametrize("fault", [silent, stalled])
+@pytest.mark.parametrize("fault", [silent, stalled, dripping])
 def test_a_server_that_falls_silent_is_asked_once_more(fault):
     with remote_engine(NETWORK, timeout_s=0.2) as (engine, server):
         server.script = [fault]
