@@ -90,7 +90,7 @@ def _process(arguments: Namespace, settings: BatchSettings) -> Process:
         return local_process(settings)
     from GDLACore.cohort.on_ray import ray_process
 
-    return ray_process(settings, arguments.ray)
+    return ray_process(settings, arguments.ray, most_workers=arguments.ray_workers)
 
 
 def _summary(result: BatchResult, settings: BatchSettings) -> dict[str, object]:

@@ -12,6 +12,7 @@ from GDLACore.cli.options import (
     add_labelling,
     add_server_options,
     named_path,
+    positive_number,
 )
 
 # That of GDLACore.cohort, which it would take too long to import for --help.
@@ -70,6 +71,12 @@ def add_batch(subparsers: argparse._SubParsersAction, common: argparse.ArgumentP
         "--ray",
         metavar="ADDRESS",
         help="have a Ray cluster do the work; FOLDER and IN must be the same on all its nodes",
+    )
+    parser.add_argument(
+        "--ray-workers",
+        metavar="N",
+        type=positive_number,
+        help="of the cluster take no more than N workers (default: as many as find a place)",
     )
     add_labelling(parser)
     parser.add_argument(
