@@ -284,5 +284,5 @@ ALL = (
     Fault("certificate of another authority", "TLS", certificate("server.pem", _OTHERS)),
     Fault("expired certificate", "TLS", certificate("expired.pem", _OURS)),
     Fault("certificate of another host", "TLS", certificate("other_host.pem", _OURS)),
-    Fault("cancelled while the server hangs", "in the panel", cancelled),
+    Fault("cancelled while the server hangs", "nothing passes any more", cancelled),
 )
