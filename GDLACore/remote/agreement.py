@@ -22,12 +22,12 @@ _NETWORK: Mapping[str, _Fact] = {
     "number of channels": lambda card: card.in_channels,
     "input size": lambda card: card.input_size,
     "number of classes": lambda card: card.classes,
-    "list of structures": lambda card: tuple(label.name for label in card.labels),
     "resampling": lambda card: card.resampling,
 }
 
-# How images are fed, which is done here: a card given by the user may say otherwise.
-_FEEDING: Mapping[str, _Fact] = {
+# How images are fed and what is found is called, here: a card given by the user may say otherwise.
+_USE: Mapping[str, _Fact] = {
+    "list of structures": lambda card: tuple(label.name for label in card.labels),
     "intensity profile": lambda card: card.intensity,
     "slice axis": lambda card: card.slice_axis,
     "view": lambda card: card.view,
@@ -80,7 +80,7 @@ def agreed_card(local: LocalCard | None, served: DescribedModel, host: str) -> M
 
 def _agreed(local: LocalCard, told: ModelCard, host: str) -> ModelCard:
     card = local.card
-    facts = _NETWORK if local.is_given else {**_NETWORK, **_FEEDING}
+    facts = _NETWORK if local.is_given else {**_NETWORK, **_USE}
     for words, fact in facts.items():
         here, there = fact(card), fact(told)
         if here != there:

@@ -98,7 +98,7 @@ def test_a_card_file_goes_into_the_export(files: dict[str, Path], tmp_path: Path
     card, out = write_card(tmp_path / "mycard.json", CALIBRATED), tmp_path / "new.onnx"
     export = ("export", files["safetensors"], "-o", out, "--quiet", "--card", card)
     assert run_gdla(*export) == 0
-    assert read_card(out) == CALIBRATED
+    assert replace(read_card(out), sha256=None) == CALIBRATED
 
 
 @each_kind

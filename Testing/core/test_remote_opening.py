@@ -123,14 +123,16 @@ def test_a_model_of_the_same_name_that_is_another_is_refused(files, words, chang
     assert isinstance(error, WrongAnswer) and words in error.message and "export" in error.hint
 
 
-def test_a_card_that_the_user_gives_may_feed_images_otherwise(files, tmp_path):
-    fed = dataclasses.replace(CARD, intensity=IntensityProfile("ct_window", -100, 300))
+def test_a_card_that_the_user_gives_may_feed_images_and_name_structures_otherwise(files, tmp_path):
+    fed = dataclasses.replace(
+        CARD, intensity=IntensityProfile("ct_window", -100, 300), labels=_SWAPPED
+    )
     path = tmp_path / "own.json"
     path.write_text(fed.to_json(), "utf-8")
     with inference_server(ServedNetwork(SERVED)) as server:
         for model in (files["onnx"], "abdomen"):
             with opened(server, model, card=path) as engine:
-                assert engine.card.intensity == fed.intensity
+                assert engine.card == dataclasses.replace(fed, sha256=SHA256)
     other = dataclasses.replace(SERVED, version="7")
     assert "version is 7" in refusal(other, "abdomen", card=path).message
 
