@@ -92,7 +92,7 @@ $(VENV)/.test-ready: $(VENV)/.demo-ready
 	@echo "==> Installing PyTorch, and what training and the tests need"
 	$(INSTALL) torch safetensors pyyaml huggingface_hub
 	$(INSTALL) --no-deps timm
-	$(INSTALL) h5py lightning monai --editable '.[cpu,cli,dicom,ray,remote,dev]'
+	$(INSTALL) h5py lightning monai --editable '.[cpu,cli,dicom,ray,dev]'
 	$(INSTALL) --no-deps $(TRITON)
 	@touch $@
 

@@ -75,7 +75,6 @@ def test_an_exported_model_has_an_identity_too(tmp_path):
 
 
 def test_a_server_does_the_same_work_and_its_token_stays_in_memory(tmp_path, ct):
-    pytest.importorskip("requests")
     from inference_server import inference_server
     from phantom import make_card
     from served_network import ServedNetwork
@@ -99,7 +98,6 @@ def test_a_server_does_the_same_work_and_its_token_stays_in_memory(tmp_path, ct)
 
 
 def test_a_server_that_is_gone_ends_the_run_before_a_folder_is_made(tmp_path, ct):
-    pytest.importorskip("requests")
     from GDLACore.errors import ServerError
     from GDLACore.remote import RemoteServer
 
