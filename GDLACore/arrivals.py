@@ -13,6 +13,8 @@ _Result = TypeVar("_Result")
 # half a second.
 TICK_S = 0.2
 
+_thread = threading.local()
+
 
 def arrivals(
     tasks: Iterator[Callable[[], _Result]], in_flight: Callable[[], int], tick_s: float = TICK_S
@@ -45,13 +47,19 @@ def arrivals(
         crew.dismiss()
 
 
+def is_awaited() -> bool:
+    """Return whether anybody wants what this thread does: not if ``arrivals`` ended meanwhile."""
+    crew = getattr(_thread, "crew", None)
+    return crew is None or not crew.dismissed
+
+
 class _Crew(Generic[_Result]):
     """As many threads as there are tasks at a time; everything is called on one other thread."""
 
     def __init__(self) -> None:
         self.outstanding = 0
+        self.dismissed = False
         self._threads = 0
-        self._dismissed = False
         self._waiting: SimpleQueue[Callable[[], _Result] | None] = SimpleQueue()
         self._arrived: SimpleQueue[tuple[_Result | None, BaseException | None]] = SimpleQueue()
 
@@ -75,12 +83,13 @@ class _Crew(Generic[_Result]):
 
     def dismiss(self) -> None:
         """Let the threads end, each with what it is doing."""
-        self._dismissed = True
+        self.dismissed = True
         for _ in range(self._threads):
             self._waiting.put(None)
 
     def _work(self) -> None:
-        while (task := self._waiting.get()) is not None and not self._dismissed:
+        _thread.crew = self
+        while (task := self._waiting.get()) is not None and not self.dismissed:
             try:
                 found = task(), None
             except BaseException as error:  # of any kind: nobody else would hear of it

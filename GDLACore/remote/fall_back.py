@@ -6,11 +6,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from types import TracebackType
 from typing import TypeVar
 
 import numpy as np
 
+from GDLACore.arrivals import is_awaited
 from GDLACore.engine.protocol import Engine
 from GDLACore.errors import GDLAError, ServerError
 from GDLACore.model.card import ModelCard
@@ -24,30 +26,41 @@ _Result = TypeVar("_Result")
 # each would else wait for a server that says nothing.
 _PAUSE = 10.0
 
+_SAME_MODEL = "Segment again when the server works, or put its model on this computer."
+
 
 class EngineWithFallBack:
     """The remote engine that ``open_remote`` gives, and then the local one; see ``Engine``.
 
     Once a server has failed, everything goes on with ``open_local``'s engine, which is opened only
-    then, and a warning says so. Both must be of the same weights. Only failures count: an answer
-    that is wrong, or results that are not numbers, are errors here as they are without this.
+    then, and a warning says so. Its card must have the hash of the server's weights; ``sha256`` is
+    that hash where the server tells none. Only failures count: an answer that is wrong, or results
+    that are not numbers, are errors here as they are without this, and who does not wait for the
+    result any more (see ``is_awaited``) needs no other engine.
 
     Raises what ``open_remote`` raises, and ServerError with both reasons if neither can be used.
     """
 
-    def __init__(self, open_remote: Callable[[], Engine], open_local: Callable[[], Engine]) -> None:
+    def __init__(
+        self,
+        open_remote: Callable[[], Engine],
+        open_local: Callable[[], Engine],
+        sha256: str | None = None,
+    ) -> None:
         self._open_local = open_local
+        self._sha256: str | None = None
         self._lock = threading.Lock()
         self._turn = threading.Lock()
         self._remote: Engine | None = None
         self._local: Engine | None = None
-        self._reason = ""
+        self._warning = ""
         self._refusal: ServerError | None = None
         self._closed = False
         self._again_at = 0.0
         begin = time.monotonic()
         try:
             self._remote = open_remote()
+            self._sha256 = self._remote.card.sha256 or sha256
         except WrongAnswer:
             raise
         except ServerError as error:
@@ -56,6 +69,11 @@ class EngineWithFallBack:
     @property
     def card(self) -> ModelCard:
         return self._current.card
+
+    @property
+    def warning(self) -> str:
+        """Return the warning that this computer works now, and why; "" while the server does."""
+        return "" if self._local is None else self._warning
 
     @property
     def should_be_opened_again(self) -> bool:
@@ -101,7 +119,7 @@ class EngineWithFallBack:
         """Return who works now, and why it is not the server."""
         if self._local is None:
             return self._current.describe()
-        return f"{self._reason}: running on {self._local.describe()}"
+        return f"the server failed: running on {self._local.describe()}"
 
     def close(self) -> None:
         """Give the memory back and end all requests; see ``Engine.close``."""
@@ -133,9 +151,11 @@ class EngineWithFallBack:
             begin = time.monotonic()
             try:
                 return work(self._remote)
+            except WrongAnswer:
+                raise
             except GDLAError as error:
                 if self._local is None:
-                    if not isinstance(error, ServerError) or isinstance(error, WrongAnswer):
+                    if not isinstance(error, ServerError):
                         raise
                     self._go_on_here(error, begin)
                 # Else another thread's request has failed, and that ended this one.
@@ -146,22 +166,39 @@ class EngineWithFallBack:
         """Open the local engine, if no other thread has; raise ``error`` if that fails, too."""
         failed = time.monotonic()
         with self._lock:
-            if self._closed or self._refusal is not None:
+            if self._closed or self._refusal is not None or not is_awaited():
                 raise self._refusal or error
             if self._local is not None:
                 return
             try:
-                local = self._open_local()
-                if self._remote is not None:
-                    local.use_card(self._remote.card)
+                local = self._opened_local()
             except GDLAError as other:
                 self._refusal = ServerError(
                     error.message, f"This computer cannot go on instead: {other}"
                 )
                 raise self._refusal from error
-            self._reason = "the server failed"
             self._again_at = failed + _PAUSE * (failed - begin)
-            _log.warning("%s Going on on this computer (%s).", error.message, local.describe())
+            self._warning = f"{error.message} Going on on this computer ({local.describe()})."
             self._local = local
+            # Now, for ``close`` waits for no lock: it has either seen this engine, or is seen here.
+            if self._closed:
+                local.close()
+                raise error
+            _log.warning("%s", self._warning)
         if self._remote is not None:
             self._remote.close()
+
+    def _opened_local(self) -> Engine:
+        """Return the local engine; raise a GDLAError if there is none with the server's weights."""
+        with ExitStack() as unless_it_fits:
+            local = self._open_local()
+            unless_it_fits.callback(local.close)
+            if self._sha256 not in (None, local.card.sha256):
+                raise ServerError(
+                    "The model here is not the server's any more: it has other weights.",
+                    _SAME_MODEL,
+                )
+            if self._remote is not None:
+                local.use_card(self._remote.card)
+            unless_it_fits.pop_all()
+        return local

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from GDLACore.engine.loading import load_engine
 from GDLACore.engine.protocol import Engine
 from GDLACore.errors import ServerError
+from GDLACore.model.catalogue import model_file
 from GDLACore.remote.agreement import LocalCard, agreed_card
 from GDLACore.remote.client import Ask, ServerClient
 from GDLACore.remote.description import (
@@ -22,6 +26,7 @@ from GDLACore.remote.fall_back import EngineWithFallBack
 from GDLACore.remote.local_card import local_card
 from GDLACore.remote.server import RemoteServer
 from GDLACore.remote.troubles import Refused
+from GDLACore.weights.identified import load_identified
 
 # Enough for a connection that breaks by chance; who has mistyped an address wants to know it soon.
 _PATIENCE_S = 0.5
@@ -50,7 +55,20 @@ def open_remote_engine(
     if not server.fall_back:
         return open_remote()
     choice = {"device": device, "runtime": runtime, "threads": threads}
-    return EngineWithFallBack(open_remote, partial(load_engine, model, card=card, **choice))
+    open_local = partial(_local_engine, model, card, choice)
+    return EngineWithFallBack(open_remote, open_local, None if known is None else known.card.sha256)
+
+
+def _local_engine(model: str | Path, card: str | Path | None, choice: Mapping[str, Any]) -> Engine:
+    """Return this computer's engine, with a card that tells which weights it has."""
+    engine = load_engine(model, card=card, **choice)
+    with ExitStack() as unless_it_is_known:
+        unless_it_is_known.callback(engine.close)
+        if engine.card.sha256 is None:
+            found = load_identified(model_file(model), card).card.sha256
+            engine.use_card(replace(engine.card, sha256=found))
+        unless_it_is_known.pop_all()
+    return engine
 
 
 def _remote_engine(name: str, known: LocalCard | None, server: RemoteServer) -> RemoteEngine:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from inference_server import inference_server, whole
-from model_files import CARD, recipe, write_safetensors
+from model_files import CARD, recipe, write_checkpoint, write_safetensors
 from onnx_networks import slices
 from served_network import ServedNetwork
 from server_faults import altered, hang_up, silent, status
@@ -95,6 +95,25 @@ def test_a_card_given_since_feeds_the_local_engine_too(model, network):
         server.script = [status(503)] * 1000
         engine.predict(SLICES[:1], "smooth")
         assert engine.card.title == "Belly"
+
+
+def test_a_model_file_replaced_since_is_not_gone_on_with(network, tmp_path, caplog):
+    path = write_safetensors(tmp_path / "model.safetensors", recipe())
+    with inference_server(network) as server, opened(server.url, path) as engine:
+        path.unlink()
+        write_safetensors(path, {name: tensor * 2 for name, tensor in recipe().items()})
+        server.script = [status(503)] * 1000
+        with pytest.raises(ServerError, match="503") as caught:
+            engine.predict(SLICES[:1], "smooth")
+    assert "The model here is not the server's any more" in caught.value.hint
+    assert warnings(caplog) == []
+
+
+def test_what_goes_on_here_tells_which_weights_it_has(network, tmp_path):
+    unnamed = dataclasses.replace(CARD, sha256=None)
+    path = write_checkpoint(tmp_path / "model.ckpt", recipe(), unnamed)
+    with opened(nowhere(), path) as engine:
+        assert engine.card.sha256 == SERVED.sha256
 
 
 def nan(reply) -> None:
