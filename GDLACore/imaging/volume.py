@@ -118,11 +118,16 @@ def ras_from_sitk(image: SimpleITK.Image | SimpleITK.ImageFileReader) -> np.ndar
 
 
 def check_geometry(matrix: np.ndarray, name: str) -> None:
-    """Raise VolumeError unless ``matrix`` is a 4x4 affine map with three independent axes."""
+    """Raise VolumeError unless ``matrix`` is a 4x4 affine map with three independent axes.
+
+    The volume of a voxel is a number that can be written, too.
+    """
     if matrix.shape != (4, 4) or not np.array_equal(matrix[3:], [[0.0, 0.0, 0.0, 1.0]]):
         raise VolumeError(f"The geometry of {name} is not a 4x4 affine matrix of mm.")
     lengths = np.linalg.norm(matrix[:3, :3], axis=0)
-    usable = np.isfinite(matrix).all() and lengths.min() > 0
+    with np.errstate(all="ignore"):
+        voxel = np.linalg.det(matrix[:3, :3])
+    usable = np.isfinite(matrix).all() and np.isfinite(voxel) and lengths.min() > 0
     # The determinant of the unit columns is their box's volume: 0 where two axes coincide.
     if not usable or abs(np.linalg.det(matrix[:3, :3] / lengths)) < 1e-3:
         raise VolumeError(

@@ -78,6 +78,7 @@ def test_an_array_that_is_no_image_is_refused(array, word):
         np.diag([1.0, np.inf, 1.0, 1.0]),
         np.eye(3),
         np.diag([1.0, 1.0, 1.0, 2.0]),
+        np.diag([1e150, 1e150, 1e150, 1.0]),
     ],
 )
 def test_a_geometry_that_does_not_span_space_is_refused(matrix):
