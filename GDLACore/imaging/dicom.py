@@ -8,7 +8,6 @@ RGB.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -16,7 +15,14 @@ import numpy as np
 import SimpleITK
 
 from GDLACore.errors import VolumeError
-from GDLACore.imaging.dicom_header import Header, is_dicom, read_header
+from GDLACore.imaging.dicom_header import Header, read_header
+from GDLACore.imaging.dicom_series import (
+    chosen_series,
+    headers_below,
+    headers_in,
+    headers_of,
+    series_among,
+)
 from GDLACore.imaging.frames import frame_of
 from GDLACore.imaging.pixels import load, open_header, pixels, reader_of
 from GDLACore.imaging.slice_stack import (
@@ -52,16 +58,13 @@ def read_dicom_folder(folder: Path, series: str | None, frame: int | None) -> Vo
     ``series`` chooses by number in the list of the error message, or by SeriesInstanceUID. Raises
     VolumeError if there is no DICOM image, several series and no choice, or no volume in a series.
     """
-    headers = _headers(_files(folder)) or _headers(_files_below(folder))
+    headers = headers_in(folder) or headers_below(folder)
     if not headers:
         raise VolumeError(
             f"The folder {folder.name} contains no DICOM images.",
             "Give the folder of a DICOM series, or the image file itself.",
         )
-    chosen = _choose(_series(headers), series, folder.name)
-    if len(chosen) == 1:
-        return _read_one(chosen[0], frame, folder.name)
-    return _read_stack(chosen, frame, folder.name)
+    return _read_series(chosen_series(headers, series, folder.name), frame, folder.name)
 
 
 def find_series(folder: Path) -> list[list[Header]]:
@@ -69,81 +72,30 @@ def find_series(folder: Path) -> list[list[Header]]:
 
     Raises VolumeError if the folder or one of the files cannot be read.
     """
-    return _series(_headers(_files(folder)))
+    return series_among(headers_in(folder))
 
 
 def read_dicom_series(files: Iterable[Path], name: str) -> Volume:
-    """Read one series of which ``files`` are all; raise VolumeError as ``read_dicom_folder``."""
-    headers = _headers(files)
-    if not headers:
-        raise VolumeError(f"The series {name} contains no DICOM images.", "Export it again.")
-    return (
-        _read_one(headers[0], None, name) if len(headers) == 1 else _read_stack(headers, None, name)
-    )
+    """Read one series of which ``files`` are all; raise VolumeError as ``read_dicom_folder``.
+
+    That is also where one of them is not, or no longer, an image of the series.
+    """
+    return _read_series(headers_of(files, name), None, name)
 
 
-def _files(folder: Path) -> list[Path]:
-    try:
-        return sorted(path for path in folder.iterdir() if path.is_file())
-    except OSError as error:
-        raise VolumeError(
-            f"The folder {folder.name} cannot be read.", "Check its permissions."
-        ) from error
-
-
-def _files_below(folder: Path) -> list[Path]:
-    return sorted(Path(root, name) for root, _, names in os.walk(folder) for name in names)
-
-
-def _headers(paths: Iterable[Path]) -> list[Header]:
-    headers = []
-    for path in paths:
-        if path.stat().st_size == 0 or not is_dicom(path):
-            continue
-        header = read_header(path)
-        if header is None:
-            _LOG.info("%s holds no image and is left out", path.name)
-        else:
-            headers.append(header)
-    return headers
-
-
-def _series(headers: list[Header]) -> list[list[Header]]:
-    """Return the files of each series; a file of many frames is a series of its own."""
-    groups: dict[tuple[int, str, str, str], list[Header]] = {}
-    for header in headers:
-        film = str(header.path) if header.frames > 1 else ""
-        key = (header.series_number, header.series_uid, header.modality or "", film)
-        groups.setdefault(key, []).append(header)
-    return [groups[key] for key in sorted(groups)]
-
-
-def _choose(all_series: list[list[Header]], series: str | None, name: str) -> list[Header]:
-    if series is None and len(all_series) == 1:
-        return all_series[0]
-    for number, headers in enumerate(all_series, start=1):
-        if series is not None and series in (str(number), headers[0].series_uid):
-            return headers
-    listing = "; ".join(
-        f"{number}: {_described(headers)}" for number, headers in enumerate(all_series, start=1)
-    )
-    problem = f"{len(all_series)} DICOM series" if series is None else f"no series {series!r}"
-    raise VolumeError(
-        f"The folder {name} contains {problem}. There are: {listing}.",
-        "Choose one by its number with series=N (--series N on the command line).",
-    )
-
-
-def _described(headers: list[Header]) -> str:
-    first = headers[0]
-    files = f"{len(headers)} file{'s' if len(headers) > 1 else ''}"
-    frames = f" of {first.frames} frames" if first.frames > 1 else ""
-    size = f"{first.shape[1]}x{first.shape[0]}"
-    description = f' "{first.description}"' if first.description else ""
-    return f"{first.modality or 'unknown modality'}{description}, {files}{frames}, {size}"
+def _read_series(headers: list[Header], frame: int | None, name: str) -> Volume:
+    if len(headers) == 1:
+        return _read_one(headers[0], frame, name)
+    return _read_stack(headers, frame, name)
 
 
 def _read_one(header: Header, frame: int | None, name: str) -> Volume:
+    if header.rescales > 1:
+        # GDCM would apply the first frame's to all.
+        raise VolumeError(
+            f"The frames of {header.path.name} have rescale slopes and intercepts of their own.",
+            "Export the series as one file per image.",
+        )
     reader = open_header(header.path, _GDCM)
     matrix = ras_from_sitk(reader)
     array = _values(reader, header)
@@ -161,7 +113,7 @@ def _read_one(header: Header, frame: int | None, name: str) -> Volume:
 
 
 def _read_stack(headers: list[Header], frame: int | None, name: str) -> Volume:
-    headers = _without_copies(headers)
+    headers = _without_copies(headers, name)
     shapes = sorted({header.shape for header in headers})
     if len(shapes) > 1:
         sizes = ", ".join(f"{columns}x{rows}" for rows, columns in shapes)
@@ -196,14 +148,31 @@ def _one_per_position(groups: list[list[int]], frame: int | None, name: str) -> 
     return [group[chosen] for group in groups]
 
 
-def _without_copies(headers: list[Header]) -> list[Header]:
-    """Drop second copies of the same image. Empty identifiers say nothing and are all kept."""
+def _without_copies(headers: list[Header], name: str) -> list[Header]:
+    """Drop second copies of the same image. Empty identifiers say nothing and are all kept.
+
+    Raises VolumeError if different images have the same identifier.
+    """
     kept: dict[str, Header] = {}
     for header in headers:
-        kept.setdefault(header.instance_uid or str(header.path), header)
+        first = kept.setdefault(header.instance_uid or str(header.path), header)
+        if first is not header and not _same_image(first, header):
+            raise VolumeError(
+                f"Different images of {name} have the same UID: {first.path.name} and "
+                f"{header.path.name}, among others.",
+                "Export the series again, with a SOPInstanceUID for each image.",
+            )
     if len(kept) < len(headers):
         _LOG.warning("%d copies of images in the folder are left out", len(headers) - len(kept))
     return list(kept.values())
+
+
+def _same_image(first: Header, second: Header) -> bool:
+    if (first.shape, first.order) != (second.shape, second.order):
+        return False
+    places = [[plane.position for plane in header.planes] for header in (first, second)]
+    values = [_values(reader_of(header.path, _GDCM), header) for header in (first, second)]
+    return np.array_equal(*places) and np.array_equal(*values, equal_nan=True)
 
 
 def _unplaced(header: Header) -> np.ndarray:

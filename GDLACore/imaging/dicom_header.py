@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from GDLACore.errors import VolumeError
+from GDLACore.imaging.dicom_silence import quiet
 
 if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
+    from pydicom.dataset import Dataset, FileDataset
 
 _MAGIC = b"DICM"
 _PREAMBLE = 128
@@ -28,6 +31,7 @@ _FRAME_TAGS = (
     "SliceThickness",
     "SpacingBetweenSlices",
 )
+_GEOMETRY_MACROS = ("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence")
 # Images at one position are told apart in this order: phase, echo, weighting, then as numbered.
 _FRAME_ORDER_TAGS = (
     "TemporalPositionIdentifier",
@@ -37,10 +41,13 @@ _FRAME_ORDER_TAGS = (
     "AcquisitionNumber",
     "InstanceNumber",
 )
+_PATIENT_TAGS = ("PatientID", "PatientName", "PatientBirthDate")
 _TAGS = [
     *_FRAME_TAGS,
     *_FRAME_ORDER_TAGS,
+    *_PATIENT_TAGS,
     "Columns",
+    "FrameOfReferenceUID",
     "Modality",
     "Rows",
     "SOPClassUID",
@@ -48,6 +55,7 @@ _TAGS = [
     "SeriesDescription",
     "SeriesInstanceUID",
     "SeriesNumber",
+    "StudyInstanceUID",
 ]
 
 
@@ -64,17 +72,25 @@ class Plane:
 
 @dataclass(frozen=True)
 class Header:
-    """One DICOM file with an image: ``planes`` has one entry per frame, or is empty if unknown."""
+    """One DICOM file with an image: ``planes`` has one entry per frame, or is empty if unknown.
+
+    ``patient`` differs between patients, and is a hash of what does. ``rescales`` is how many
+    different rescale slopes and intercepts the frames of an enhanced file have.
+    """
 
     path: Path
     modality: str | None
     description: str
+    patient: str = field(repr=False)
+    study_uid: str = field(repr=False)
     series_uid: str
     series_number: int
+    frame_of_reference_uid: str = field(repr=False)
     instance_uid: str
     order: tuple[float, ...]
     shape: tuple[int, int]
     frames: int
+    rescales: int
     planes: tuple[Plane, ...]
 
 
@@ -98,14 +114,25 @@ def read_header(path: Path) -> Header | None:
             "Install it with: pip install pydicom.",
         ) from error
     try:
-        dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS, force=True)
-        if "Rows" not in dataset or dataset.get("Modality") == "SEG":
-            return None
-        return _header(path, dataset)
+        with quiet():
+            dataset = pydicom.dcmread(
+                path, stop_before_pixels=True, specific_tags=_TAGS, force=True
+            )
+            if "Rows" not in dataset:
+                _check_no_image(dataset)
+                return None
+            return None if dataset.get("Modality") == "SEG" else _header(path, dataset)
     except Exception as error:  # pydicom reports damage by many exception types
         raise VolumeError(
             f"The DICOM header of {path.name} is damaged.", "Export the image again."
         ) from error
+
+
+def _check_no_image(dataset: FileDataset) -> None:
+    """Raise ValueError if ``dataset``, which ends before it comes to an image, was to have one."""
+    kind = dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID")
+    if not kind or "Image Storage" in kind.name:
+        raise ValueError("The header is cut off.")
 
 
 def _header(path: Path, dataset: Dataset) -> Header:
@@ -114,14 +141,34 @@ def _header(path: Path, dataset: Dataset) -> Header:
         path=path,
         modality=str(dataset.get("Modality") or "") or None,
         description=str(dataset.get("SeriesDescription") or "").strip(),
+        patient=_patient(dataset),
+        study_uid=str(dataset.get("StudyInstanceUID") or ""),
         series_uid=str(dataset.get("SeriesInstanceUID") or ""),
         series_number=int(dataset.get("SeriesNumber") or 0),
+        frame_of_reference_uid=str(dataset.get("FrameOfReferenceUID") or ""),
         instance_uid=str(dataset.get("SOPInstanceUID") or ""),
         order=tuple(float(dataset.get(tag) or 0) for tag in _FRAME_ORDER_TAGS),
         shape=(int(dataset.Rows), int(dataset.Columns)),
         frames=frames,
+        rescales=_rescales(dataset, frames),
         planes=_planes(dataset, frames),
     )
+
+
+def _patient(dataset: Dataset) -> str:
+    # As they stand in the file: what cannot be decoded tells patients apart, too.
+    items = [dataset.get_item(tag) for tag in _PATIENT_TAGS]
+    values = [b"" if item is None else bytes(item.value or b"").strip(b" \0") for item in items]
+    return hashlib.sha256(b"\0".join(values)).hexdigest()
+
+
+def _rescales(dataset: Dataset, frames: int) -> int:
+    def of(frame: int) -> tuple[float, float]:
+        macros = frame_macros(dataset, frame, ("PixelValueTransformationSequence",))
+        macro = macros[0] if macros else {}
+        return float(macro.get("RescaleSlope") or 1), float(macro.get("RescaleIntercept") or 0)
+
+    return len({of(frame) for frame in range(frames)})
 
 
 def _planes(dataset: Dataset, frames: int) -> tuple[Plane, ...]:
@@ -137,23 +184,25 @@ def _planes(dataset: Dataset, frames: int) -> tuple[Plane, ...]:
     return tuple(planes)
 
 
-def frame_macros(dataset: Dataset, index: int) -> list[Dataset]:
-    """Return where the geometry of frame ``index``, from 0, stands: its own items, then the shared.
+def frame_macros(
+    dataset: Dataset, index: int, names: Sequence[str] = _GEOMETRY_MACROS
+) -> list[Dataset]:
+    """Return what ``names`` say of frame ``index``, from 0: its own items, then the shared.
 
-    Empty for a file of one image, which has it in itself.
+    Those that tell its geometry, unless others are named. Empty for a file of one image, which has
+    it in itself.
     """
     return [
-        *_group(dataset, "PerFrameFunctionalGroupsSequence", index),
-        *_group(dataset, "SharedFunctionalGroupsSequence", 0),
+        *_group(dataset, "PerFrameFunctionalGroupsSequence", index, names),
+        *_group(dataset, "SharedFunctionalGroupsSequence", 0, names),
     ]
 
 
-def _group(dataset: Dataset, keyword: str, index: int) -> list[Dataset]:
-    """Return the macros (plane position, plane orientation, pixel measures) of one frame."""
+def _group(dataset: Dataset, keyword: str, index: int, names: Sequence[str]) -> list[Dataset]:
+    """Return the macros ``names`` of one frame."""
     groups = dataset.get(keyword) or []
     if index >= len(groups):
         return []
-    names = ("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence")
     return [groups[index].get(name)[0] for name in names if groups[index].get(name)]
 
 

@@ -26,7 +26,8 @@ from GDLACore.imaging.dicom_codes import (
     highdicom_module,
     long_string,
 )
-from GDLACore.imaging.dicom_source import put, quiet, source_frames
+from GDLACore.imaging.dicom_silence import quiet
+from GDLACore.imaging.dicom_source import put, source_frames
 from GDLACore.imaging.measure import StructureRow
 from GDLACore.imaging.volume import Volume
 from GDLACore.model.card import Code, Label, ModelCard

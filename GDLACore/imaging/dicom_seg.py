@@ -26,7 +26,8 @@ from GDLACore.imaging.dicom_codes import (
     long_string,
     segment_description,
 )
-from GDLACore.imaging.dicom_source import SourceFrame, put, quiet, source_frames
+from GDLACore.imaging.dicom_silence import quiet
+from GDLACore.imaging.dicom_source import SourceFrame, put, source_frames
 from GDLACore.imaging.volume import Volume
 from GDLACore.model.card import ModelCard
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +11,7 @@ import numpy as np
 
 from GDLACore.errors import OutputError
 from GDLACore.imaging.dicom_header import frame_macros
+from GDLACore.imaging.dicom_silence import quiet
 from GDLACore.imaging.slice_stack import grid_step
 from GDLACore.imaging.volume import DicomFrame, Volume
 
@@ -22,7 +21,10 @@ if TYPE_CHECKING:
 _OTHER_FORMAT = "Write another format, such as .seg.nrrd."
 
 # What one object can refer to: all images must agree on it.
-_SHARED = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
+_SHARED = (
+    *("PatientID", "PatientName", "PatientBirthDate"),
+    *("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"),
+)
 # What an object repeats of its images, empty where they leave it out.
 _REPEATED = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "AccessionNumber"),
@@ -70,25 +72,6 @@ def put(dataset: Dataset, keyword: str, value: object) -> None:
     from pydicom.datadict import dictionary_VR
 
     dataset.add_new(keyword, dictionary_VR(keyword), value)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep pydicom and highdicom from saying what they think of values, which name the patient."""
-    import logging
-    import warnings
-
-    loggers = [logging.getLogger(name) for name in ("highdicom", "pydicom")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
 
 
 def _read(path: Path, volume: Volume) -> Dataset:

@@ -10,7 +10,8 @@ import SimpleITK
 
 from GDLACore.errors import VolumeError
 from GDLACore.imaging.completeness import is_complete
-from GDLACore.imaging.dicom import is_dicom, read_dicom_file, read_dicom_folder
+from GDLACore.imaging.dicom import read_dicom_file, read_dicom_folder
+from GDLACore.imaging.dicom_header import is_dicom
 from GDLACore.imaging.frames import frame_of
 from GDLACore.imaging.nifti import is_nifti, read_nifti_header, with_non_finite
 from GDLACore.imaging.pixels import damaged, load, open_header, pixels

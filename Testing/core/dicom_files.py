@@ -27,6 +27,16 @@ SERIES = generate_uid(entropy_srcs=["series"])
 NAME = "Secret^Patient"
 
 
+# What tells patients, studies and places from each other, and values that are another's.
+IDENTIFIERS = {
+    "PatientID": "4711.5",
+    "PatientName": "Secret^Twin",
+    "PatientBirthDate": "20010101",
+    "StudyInstanceUID": "1.2.4711.5",
+    "FrameOfReferenceUID": "1.2.4711.6",
+}
+
+
 STRAIGHT = ((1, 0, 0), (0, 1, 0))
 
 

@@ -43,7 +43,8 @@ def test_without_any_identifier_the_folder_is_one_series(tmp_path):
 def test_other_files_in_the_folder_do_not_matter(tmp_path):
     folder = write_series(tmp_path / "ct", values())
     (folder / "readme.txt").write_text("not DICOM")
-    (folder / "empty.dcm").touch()
+    (folder / "empty").touch()
+    (folder / "._34.dcm").write_text("of another file")
     shutil.copy(get_testdata_file("test-SR.dcm"), folder)
     shutil.copy(get_testdata_file("dicomdirtests/DICOMDIR"), folder / "DICOMDIR")
     assert read_volume(folder).shape == (5, 6, 7)

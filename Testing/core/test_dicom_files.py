@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from dicom_files import dataset, enhanced, placed, refusal, save, values
 from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -106,6 +108,32 @@ def test_frames_at_one_position_are_frames_of_a_4d_image(tmp_path):
     path = save(enhanced(stored, [30, 33, 36, 39, 42] * 2), tmp_path / "mr.dcm")
     assert "2 volumes" in refusal(path).message
     np.testing.assert_array_equal(read_volume(path, frame=1).array, values(1))
+
+
+def _rescaled(slope: float, intercept: float) -> Sequence:
+    macro = Dataset()
+    macro.RescaleSlope, macro.RescaleIntercept, macro.RescaleType = slope, intercept, "HU"
+    return Sequence([macro])
+
+
+def test_frames_with_the_same_rescale_hold_its_values(tmp_path):
+    image = enhanced(values(), [30, 33, 36, 39, 42])
+    for groups in image.PerFrameFunctionalGroupsSequence:
+        groups.PixelValueTransformationSequence = _rescaled(2, -1024)
+    scan = read_volume(save(image, tmp_path / "ct.dcm"))
+    np.testing.assert_array_equal(scan.array, values().astype(int) * 2 - 1024)
+
+
+@pytest.mark.parametrize("change", [(2, -1024), (1, 0), None])
+def test_frames_with_a_rescale_each_are_refused(tmp_path, change):
+    image = enhanced(values(), [30, 33, 36, 39, 42])
+    for index, groups in enumerate(image.PerFrameFunctionalGroupsSequence):
+        if index != 3:
+            groups.PixelValueTransformationSequence = _rescaled(1, -1024)
+        elif change:
+            groups.PixelValueTransformationSequence = _rescaled(*change)
+    error = refusal(save(image, tmp_path / "pet.dcm"))
+    assert "pet.dcm have rescale slopes" in error.message
 
 
 def test_two_films_in_a_folder_are_listed_as_two(tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from dicom_files import placed, save, write_series
+from dicom_files import IDENTIFIERS, placed, save, write_series
 from dicom_files import values as stored_values
 from dicom_objects import labels_of, write_images
 from phantom import make_card, make_labels, make_volume
@@ -81,14 +81,14 @@ def test_images_without_a_frame_of_reference_have_no_place(tmp_path):
 
 
 @pytest.mark.usefixtures("needs_highdicom")
-@pytest.mark.parametrize("keyword", ["PatientID", "StudyInstanceUID", "FrameOfReferenceUID"])
-def test_images_of_two_patients_or_studies_are_not_one(tmp_path, keyword):
-    write_images(tmp_path / "ct")
-    file = sorted((tmp_path / "ct").iterdir())[3]
+@pytest.mark.parametrize("keyword", IDENTIFIERS)
+def test_images_that_became_those_of_two_patients_or_studies_are_not_one(tmp_path, keyword):
+    volume = read_volume(write_images(tmp_path / "ct"))
+    file = volume.frames[3].path
     image = pydicom.dcmread(file)
-    setattr(image, keyword, "4711.5")
+    setattr(image, keyword, IDENTIFIERS[keyword])
     save(image, file)
-    error = refusal(read_volume(tmp_path / "ct"), tmp_path / "seg.dcm")
+    error = refusal(volume, tmp_path / "seg.dcm")
     assert "one patient, study, series" in error.message
 
 
