@@ -50,9 +50,16 @@ class WarmModel:
             self.untold.append(message)
 
     def end_fall_back(self) -> None:
-        """Forget an engine that went on without its server, if that may be back by now."""
-        if isinstance(self._engine, EngineWithFallBack) and self._engine.should_be_opened_again:
+        """Forget an engine that went on without its server, if that may be back by now.
+
+        If it stays, so does its warning: whose work failed may have stopped listening before.
+        """
+        if not isinstance(self._engine, EngineWithFallBack):
+            return
+        if self._engine.should_be_opened_again:
             self.close()
+        elif warning := self._engine.warning:
+            self.keep(warning)
 
     def close(self) -> None:
         """Give the model's memory back."""

@@ -21,7 +21,7 @@ from worker_conversation import (
 from GDLACore.errors import ServerError
 from GDLACore.remote import RemoteServer, fall_back
 from GDLACore.worker import warm_model
-from GDLACore.worker.events import PreviewDone
+from GDLACore.worker.events import PreviewDone, Warned
 from GDLACore.worker.messages import Greeting, Preview, SegmentFinished
 
 REMOTE = replace(MODEL, server=RemoteServer("https://gpu.hospital.org", fall_back=True))
@@ -69,3 +69,47 @@ def test_a_server_that_failed_is_tried_again_after_a_while_and_not_with_every_vo
     worker.hear_until(PreviewDone)
     assert len(models.engines) == 2  # who scrolls does not wait for a server that may be silent
     assert device(6, 60) == "CPU (test)"
+
+
+GONE = "The server gpu.hospital.org is gone. Going on on this computer (CPU (test))."
+
+
+class Local(SteppedEngine):
+    """This computer's."""
+
+    def use_card(self, card: object) -> None:
+        assert card == self.card
+
+
+class Gone(SteppedEngine):
+    """A server that fails as soon as it is asked."""
+
+    def predict(self, slices: object, borders: str) -> object:
+        raise ServerError("The server gpu.hospital.org is gone.", "Try again.")
+
+
+def warnings(reports: list[object]) -> list[str]:
+    return [report.message for report in reports if isinstance(report, Warned)]
+
+
+def test_every_volume_that_this_computer_does_instead_says_so_once(
+    worker: Conversation, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fall_back.EngineWithFallBack, "should_be_opened_again", False)
+    models.load = lambda: fall_back.EngineWithFallBack(Gone, Local)
+    for job in (1, 2, 3):
+        worker.say(replace(segment_command(tmp_path, bright_volume(), job), model=REMOTE))
+        assert warnings(worker.hear_until(SegmentFinished)) == [GONE]
+    assert len(models.engines) == 1
+
+
+def test_a_volume_is_told_that_the_preview_before_it_has_fallen_back(
+    worker: Conversation, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fall_back.EngineWithFallBack, "should_be_opened_again", False)
+    models.load = lambda: fall_back.EngineWithFallBack(Gone, Local)
+    command = replace(segment_command(tmp_path, bright_volume(), 2), model=REMOTE)
+    worker.say(Preview(1, REMOTE, command.volume, (2,), "smooth"))
+    worker.hear_until(PreviewDone)
+    worker.say(command)
+    assert warnings(worker.hear_until(SegmentFinished)) == [GONE]
