@@ -137,7 +137,6 @@ class ServerClient:
             self._busy.add(connection)
         try:
             self._check_open()
-            connection.open()
             if self.greet is not None:
                 self.greet(_asking(connection))
         except BaseException:

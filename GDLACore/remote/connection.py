@@ -74,30 +74,28 @@ class Connection:
         proxy = _proxy(server) if context is not None else None
         where = (proxy.host, proxy.port) if proxy else (server.hostname, server.port)
         self._http = http.client.HTTPConnection(*where, timeout=self._patience_s)
-        # Its own ways to connect cannot be ended from another thread, TLS's handshake neither.
+        # Its own ways to connect cannot be ended from another thread, TLS's handshake neither. And
+        # it would do without TLS, which it knows nothing of, if it connected by itself.
         self._http._create_connection = self._connected
+        self._http.auto_open = 0
         if context is not None:
             self._http.default_port = http.client.HTTPS_PORT
         if proxy:
             self._http.set_tunnel(server.hostname, server.port, proxy.headers)
         self._through = f"{server.host} through the proxy {where[0]}:{where[1]}" if proxy else ""
 
-    def open(self) -> None:
-        """Connect; raise ServerError if that fails."""
-        host = self._through or self._server.host
-        with troubles(host, self._patience_s, connecting=True):
-            self._http.connect()
-            if self._context is not None:
-                self._secure(self._context)
-
     def ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes, most: int
     ) -> Answer:
         """Send a request for ``path``, which counts from "/v2", and return the answer, a success.
 
-        At most ``most`` bytes are taken. Raises ServerError, after which this is closed.
+        At most ``most`` bytes are taken. Connects first where there is no connection: at first, and
+        after an answer with which the server has hung up. Raises ServerError; after any but a
+        refusal nothing else can be asked.
         """
         server = self._server
+        if self._http.sock is None:
+            self._open()
         sent = {"User-Agent": f"GDLASegmenter/{__version__}", "Accept-Encoding": "identity"}
         if body or method == "POST":
             sent["Content-Length"] = str(len(body))
@@ -105,10 +103,7 @@ class Connection:
             sent["Authorization"] = f"Bearer {server.token}"
         end = time.monotonic() + server.timeout_s
         with troubles(server.host, server.timeout_s):
-            wire = self._http.sock
-            if wire is None:
-                raise http.client.RemoteDisconnected
-            wire.settimeout(server.timeout_s)
+            self._http.sock.settimeout(server.timeout_s)
             self._http.response_class = partial(timed_response, end)
             self._http.request(method, f"{server.path}/v2{path}", body or None, sent | headers)
             with self._http.getresponse() as response:
@@ -121,7 +116,7 @@ class Connection:
 
     @property
     def is_idle(self) -> bool:
-        """Return whether another request can be made: the server has neither spoken nor gone."""
+        """Return whether there is a connection on which the server has neither spoken nor gone."""
         wire = self._http.sock
         if wire is None or self._hung_up:
             return False
@@ -144,8 +139,19 @@ class Connection:
         self._hung_up = True
         self._http.close()
 
+    def _open(self) -> None:
+        host = self._through or self._server.host
+        with troubles(host, self._patience_s, connecting=True):
+            # A proxy answers, too, before there is a way to the server.
+            end = time.monotonic() + self._patience_s
+            self._http.response_class = partial(timed_response, end)
+            self._http.connect()
+            if self._context is not None:
+                self._secure(self._context)
+
     def _secure(self, context: ssl.SSLContext) -> None:
         name = self._server.hostname
+        self._http.sock.settimeout(self._patience_s)  # a proxy's answer has left less
         wire = context.wrap_socket(
             self._http.sock, server_hostname=name, do_handshake_on_connect=False
         )

@@ -155,4 +155,10 @@ def _newest(versions: object) -> str | None:
         return None
     texts = [version for version in versions if isinstance(version, str) and version]
     numbers = [version for version in texts if version.isascii() and version.isdigit()]
-    return max(numbers, key=int) if numbers else (texts[-1] if texts else None)
+    return max(numbers, key=_number) if numbers else (texts[-1] if texts else None)
+
+
+def _number(digits: str) -> tuple[int, str]:
+    """Return what orders numbers of any length, of which Python converts only short ones."""
+    digits = digits.lstrip("0")
+    return len(digits), digits

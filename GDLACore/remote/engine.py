@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from types import TracebackType
 import numpy as np
 
 from GDLACore.engine.protocol import label_type
+from GDLACore.errors import EngineError
 from GDLACore.imaging.slice_resampling import slice_resampling
 from GDLACore.model.card import ModelCard
 from GDLACore.remote.client import Ask, ServerClient
@@ -20,6 +22,8 @@ from GDLACore.remote.slice_input import network_input
 from GDLACore.remote.troubles import Interruption, Refused, WrongAnswer
 from GDLACore.remote.way_back import WayBack
 from GDLACore.serving import contract
+
+_log = logging.getLogger(__name__)
 
 # Small, so that the first result comes soon and a slow network never has long to send.
 _SLICES = 2
@@ -36,7 +40,8 @@ class RemoteEngine:
     sends is checked: name and version of the model, the question's number, types, shapes, ranges.
 
     Raises ServerError where the server cannot be used, WrongAnswer where what it says must not be:
-    it is not what was asked for, or the network's results are not finite numbers.
+    it is not what was asked for, or the network's results are not finite numbers; EngineError for
+    slices without pixels.
     """
 
     def __init__(
@@ -52,6 +57,12 @@ class RemoteEngine:
         self._inputs = contract.inputs(card)
         self._outputs = {kind.name: kind for kind in contract.outputs(card)}
         client.greet = self._check_unchanged
+        if client.server.is_exposed:
+            _log.warning(
+                "Slices travel to the server %s unencrypted, so that others on the way can see "
+                "them: use its https:// address if it has one.",
+                self._host,
+            )
 
     @property
     def in_flight(self) -> int:
@@ -122,6 +133,11 @@ class RemoteEngine:
 
     def _way_back(self, slices: np.ndarray, borders: str) -> WayBack:
         shape = slices.shape[2], slices.shape[3]
+        if 0 in shape:  # which a server may call a failure of its own
+            raise EngineError(
+                f"Slices of {shape[0]} x {shape[1]} pixels cannot be segmented.",
+                "Choose an image that has pixels.",
+            )
         plan = slice_resampling(self.card.resampling, shape, self.card.input_size)
         return WayBack(self.card, plan, borders)
 
@@ -163,8 +179,9 @@ class RemoteEngine:
         return outputs
 
     def _check_values(self, outputs: _Arrays) -> None:
-        marks = {one.tobytes() for one in outputs[contract.WEIGHTS]}
-        if marks != {self._mark.setdefault(_MARK, min(marks))}:  # in one step: there are threads
+        mark, *others = {one.tobytes() for one in outputs[contract.WEIGHTS]}
+        # In one step: there are threads. But never from an answer that is of two models.
+        if others or mark != self._mark.setdefault(_MARK, mark):
             raise self._other_model()
         if not (outputs[contract.FINITE] == 1).all():
             raise WrongAnswer(

@@ -110,7 +110,7 @@ def outputs_of(
 
 def _parts(answer: Answer, host: str) -> tuple[dict[str, Any], memoryview]:
     told = answer.headers.get(_HEAD_LENGTH.lower(), "")
-    if not (told.isascii() and told.isdigit()) or int(told[:12]) > len(answer.body):
+    if not (told.isascii() and told.isdigit()) or len(told) > 12 or int(told) > len(answer.body):
         raise _wrong(host, "gives an answer in another form than it was asked for")
     length = int(told)
     try:

@@ -6,7 +6,7 @@ import ipaddress
 import math
 import re
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from GDLACore.errors import ServerError
 
@@ -39,7 +39,7 @@ class RemoteServer:
     fall_back: bool = False
 
     def __post_init__(self) -> None:
-        parts = _parts(self.url)
+        _check(self.url)
         if not (math.isfinite(self.timeout_s) and self.timeout_s > 0):
             raise ValueError(f"timeout_s must be above 0, not {self.timeout_s}")
         if self.token is None:
@@ -49,7 +49,7 @@ class RemoteServer:
                 "The token holds characters that cannot be sent.",
                 "Copy it again: it is one word of letters, digits and signs.",
             )
-        if parts.scheme == "http" and not self.is_local:
+        if self.is_exposed:
             raise ServerError(
                 f"The token would travel to {self.host} where others can read it.",
                 "Use the server's https:// address, or no token.",
@@ -80,6 +80,11 @@ class RemoteServer:
         return urlsplit(self.url).scheme == "https"
 
     @property
+    def is_exposed(self) -> bool:
+        """Return whether others, between here and the server, can read what is sent."""
+        return not (self.is_secure or self.is_local)
+
+    @property
     def is_local(self) -> bool:
         """Return whether it is this computer, which no network lies before."""
         if self.hostname == "localhost":
@@ -90,7 +95,7 @@ class RemoteServer:
             return False
 
 
-def _parts(url: str) -> SplitResult:
+def _check(url: str) -> None:
     try:
         parts = urlsplit(url)
         usable = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
@@ -108,4 +113,3 @@ def _parts(url: str) -> SplitResult:
         raise ServerError(
             "The server's address has a ? or # in it, which no server of models has.", _EXAMPLE
         )
-    return parts

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from unittest.mock import patch
 
 from inference_server import Behaviour, Handler
 from served_network import Reply
@@ -40,6 +42,13 @@ def body(content: bytes, **headers: str) -> Behaviour:
         handler.send_body(200, content, named)
 
     return behave
+
+
+def unmeasured(handler: Handler, reply: Answer) -> None:
+    """Answer rightly, but say nowhere how long the answer is."""
+    with patch.object(handler, "send_header", partial(_all_but_length, handler.send_header)):
+        handler.send_reply(reply())
+    handler.close_connection = True
 
 
 def held(handler: Handler, reply: Answer) -> None:
@@ -90,6 +99,11 @@ def dripping(handler: Handler, _: Answer) -> None:
         handler.wfile.write(b"x")
         handler.wfile.flush()
     handler.close_connection = True
+
+
+def _all_but_length(send: Callable[[str, str], None], name: str, value: str) -> None:
+    if name != "Content-Length":
+        send(name, value)
 
 
 def _begin(handler: Handler) -> None:

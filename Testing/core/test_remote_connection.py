@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -146,6 +147,29 @@ def test_a_proxy_that_refuses_is_named(monkeypatch):
         assert "403" in caught.value.message and "s3cret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nX-Long: "])
+def test_a_proxy_that_answers_byte_by_byte_is_given_up(monkeypatch, head):
+    released = threading.Event()
+
+    def drip(listener: socket.socket) -> None:
+        with listener.accept()[0] as wire:
+            wire.sendall(head)
+            while not released.wait(0.02):
+                wire.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(2) as pool:
+        pool.submit(drip, listener)
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        client = ServerClient(RemoteServer("https://gpu.test", timeout_s=0.2))
+        waiting = pool.submit(client.ask, "GET", "", patience_s=0.0)
+        try:
+            with pytest.raises(ServerError, match="through the proxy .* within 0.2 s"):
+                waiting.result(10)
+        finally:
+            released.set()
+            client.close()
+
+
 def test_a_proxy_that_cannot_be_used_is_told(monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:1080")
     with pytest.raises(ServerError, match="kind that is not supported"):
@@ -163,6 +187,20 @@ def test_this_computer_and_servers_without_tls_are_reached_directly(monkeypatch,
         with inference_server(NETWORK, certificate=SERVER) as secure:
             assert segmented(secure, ca_file=str(AUTHORITY)).any()
         assert proxy.requests == []
+
+
+def test_slices_that_others_on_the_way_can_see_are_warned_of_once(another_computer, caplog):
+    with inference_server(NETWORK) as server:
+        assert segmented(server).any()
+        assert caplog.records == []
+        address = RemoteServer(f"http://{another_computer}:{server.port}")
+        with load_engine("abdomen", server=address) as engine:
+            for _ in range(2):
+                server.hang_up()
+                engine.predict(SLICES, "smooth")
+    (warning,) = caplog.records
+    assert warning.name.startswith("GDLACore.remote.") and warning.levelname == "WARNING"
+    assert f"server gpu.test:{server.port} unencrypted" in warning.getMessage()
 
 
 def test_labels_from_another_computer_come_packed_and_logits_do_not(another_computer):

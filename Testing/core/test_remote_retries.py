@@ -15,7 +15,17 @@ from onnx_networks import slices
 from phantom import make_card
 from remote_engines import remote_engine
 from served_network import ServedNetwork
-from server_faults import cut, dripping, garbage, hang_up, held, silent, stalled, status
+from server_faults import (
+    cut,
+    dripping,
+    garbage,
+    hang_up,
+    held,
+    silent,
+    stalled,
+    status,
+    unmeasured,
+)
 
 from GDLACore.engine import load_engine
 from GDLACore.errors import EngineError, ServerError
@@ -35,12 +45,13 @@ def test_a_server_that_is_busy_for_a_moment_is_asked_again(code):
         assert len(server.inferences) == 4
 
 
-@pytest.mark.parametrize("fault", [hang_up, cut])
+@pytest.mark.parametrize("fault", [hang_up, cut, unmeasured])
 def test_a_connection_that_breaks_is_made_anew(fault):
     with remote_engine(NETWORK) as (engine, server):
         right = engine.predict(SLICES, "smooth")
         server.script = [fault, fault]
         np.testing.assert_array_equal(engine.predict(SLICES, "smooth"), right)
+        assert len(server.inferences) == 4
 
 
 @pytest.mark.parametrize("fault", [silent, stalled, dripping])
@@ -66,6 +77,14 @@ def test_a_server_that_asks_for_a_longer_pause_than_anyone_waits_is_given_up_at_
     with remote_engine(NETWORK) as (engine, server):
         server.script = [status(503, Retry_After="3600")] * 2
         with pytest.raises(ServerError, match="cannot do its work now"):
+            engine.predict(SLICES, "smooth")
+        assert len(server.inferences) == 1
+
+
+def test_a_server_that_fails_is_not_waited_for_as_long_as_one_that_is_busy():
+    with remote_engine(NETWORK) as (engine, server):
+        server.script = [status(500, Retry_After="3")]
+        with pytest.raises(ServerError, match="failed .500 Internal Server Error: no"):
             engine.predict(SLICES, "smooth")
         assert len(server.inferences) == 1
 

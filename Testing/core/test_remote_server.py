@@ -25,6 +25,7 @@ def test_an_address_is_understood_in_its_parts(url, host, port, path):
     server = RemoteServer(url)
     assert (server.host, server.port, server.path) == (host, port, path)
     assert server.is_secure == url.startswith("https")
+    assert server.is_exposed == (url == "http://server/v2/")
 
 
 NO_ADDRESSES = [
