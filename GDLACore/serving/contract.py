@@ -8,6 +8,7 @@ that travels; the server does the network and the labels.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -50,6 +51,10 @@ NUMPY_TYPES: Mapping[str, type[np.generic]] = {
 
 _SHA256_BYTES = 32
 
+# To make labels a server enlarges the logits of all classes, of all slices that it runs together:
+# for large photographs it would need gigabytes.
+_MOST_PIXELS = 1024 * 1024
+
 _LOWEST = -32768  # of int16
 _STEPS = 65535  # between the lowest and the highest int16
 
@@ -80,7 +85,8 @@ def inputs(card: ModelCard) -> tuple[TensorKind, ...]:
 
     - image, INT16 [n, c, s, s], and scaling, FP32 [n, 2]: see ``dequantised``.
     - rows, UINT8 [n, h], and columns, UINT8 [n, w]: zeros, whose numbers h and w are the size of
-      the labels wanted. h = w = s asks for the network's own grid, without interpolation.
+      the labels wanted, ``most_pixels`` at most. h = w = s asks for the network's own grid, without
+      interpolation.
     """
     side = card.input_size
     return (
@@ -117,19 +123,31 @@ def outputs(card: ModelCard) -> tuple[TensorKind, ...]:
 
 
 def weights_mark(card: ModelCard) -> np.ndarray:
-    """Return the SHA-256 of the weights of ``card``, UINT8 [32]; zeros where it is not known."""
-    if card.sha256 is None:
-        return np.zeros(_SHA256_BYTES, np.uint8)
-    return np.frombuffer(bytes.fromhex(card.sha256), np.uint8)
+    """Return what tells the weights of ``card``, and their use by a server, from others.
+
+    UINT8 [32], the SHA-256 of a line of text: the contract, the weights' own SHA-256 ("None" where
+    it is not known), and what else decides what a server computes, each after a space.
+    """
+    kind = card.architecture
+    sizes = (card.in_channels, card.input_size, card.classes)
+    facts = (CONTRACT, card.sha256, kind.encoder, kind.mixer, *sizes, card.resampling)
+    line = " ".join(map(str, facts))
+    return np.frombuffer(hashlib.sha256(line.encode("ascii")).digest(), np.uint8)
+
+
+def most_pixels(card: ModelCard) -> int:
+    """Return the pixels h x w of the largest labels that a server makes."""
+    return max(_MOST_PIXELS, card.input_size**2)
 
 
 def needs_logits(card: ModelCard, shape: tuple[int, int]) -> bool:
     """Return whether labels of ``shape`` (h, w) cannot be had from the server, only logits.
 
-    So it is for photographs smaller than the network's square: reducing logits needs the filter
-    against aliasing that the published protocol has.
+    So it is for photographs smaller than the network's square, where reducing logits needs the
+    filter against aliasing that the published protocol has; and for more than ``most_pixels``.
     """
-    return card.resampling == "antialias" and min(shape) < card.input_size
+    is_reduced = card.resampling == "antialias" and min(shape) < card.input_size
+    return is_reduced or shape[0] * shape[1] > most_pixels(card)
 
 
 def quantised(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -63,13 +63,11 @@ def _dequantised(graph: Graph, image: str, scaling: str) -> str:
 
 
 def _labels(graph: Graph, logits: str, rows: str, columns: str, card: ModelCard) -> str:
-    size = graph(
-        "Concat",
-        graph("Shape", logits, start=0, end=2),
-        graph("Shape", rows, start=1, end=2),
-        graph("Shape", columns, start=1, end=2),
-        axis=0,
-    )
+    sides = [graph("Shape", one, start=1, end=2) for one in (rows, columns)]
+    # A graph cannot refuse. Labels of 1 x 1 pixel nobody takes for those that he asked for.
+    fits = graph("LessOrEqual", graph("Mul", *sides), graph.constant([contract.most_pixels(card)]))
+    shape = graph("Where", fits, graph("Concat", *sides, axis=0), graph.constant([1, 1]))
+    size = graph("Concat", graph("Shape", logits, start=0, end=2), shape, axis=0)
     enlarged = graph(
         "Resize",
         logits,
@@ -113,7 +111,7 @@ def _finite(graph: Graph, logits: str) -> str:
 
 
 def _weights(graph: Graph, logits: str, card: ModelCard) -> str:
-    """Return [n, 32]: which weights answer, for every slice."""
+    """Return [n, 32]: which network answers, for every slice."""
     mark = contract.weights_mark(card)
     count = graph("Shape", logits, start=0, end=1)
     shape = graph("Concat", count, graph.constant([len(mark)]), axis=0)

@@ -15,9 +15,6 @@ from GDLACore.engine.protocol import label_type
 from GDLACore.errors import EngineError
 from GDLACore.serving import contract
 
-# A request of a few bytes must not ask for more labels than there is memory.
-_LONGEST_SIDE = 16_384
-
 # On a GPU, one request goes through the network while the labels of another are made.
 _GPU_REQUESTS_AT_A_TIME = 3
 
@@ -60,11 +57,12 @@ class ServedNetwork:
         """
         if not len(question.image):
             raise EngineError("No slices are asked for.", "Send at least one.")
-        sides = question.shape
-        if not all(1 <= side <= _LONGEST_SIDE for side in sides):
+        sides, most = question.shape, contract.most_pixels(self._engine.card)
+        # A request of a few bytes must not ask for more labels than there is memory.
+        if not 1 <= sides[0] * sides[1] <= most:
             raise EngineError(
                 f"Labels of {sides[0]} x {sides[1]} pixels are asked for.",
-                f"A side may have 1 to {_LONGEST_SIDE} pixels.",
+                f"They may have 1 to {most} pixels. Make larger ones from the logits.",
             )
         with np.errstate(invalid="ignore", over="ignore"):  # told by the output "finite"
             images = contract.dequantised(question.image, question.scaling)

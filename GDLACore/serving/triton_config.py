@@ -12,12 +12,14 @@ from GDLACore.serving import contract
 BACKENDS = ("onnxruntime", "python")
 MODEL_FILE = "model.onnx"  # the name that Triton looks for
 
-# Requests are joined up to so many slices, as far as so many bytes go; a GPU needs about 1500 for
-# every pixel of a slice.
+# Requests are joined up to so many slices, as far as so many bytes go. A GPU needs about 1500 for
+# every pixel of a slice, and 10 for every class of every pixel of its labels: 5 are used, of memory
+# that is taken in powers of two.
 _LARGEST_BATCH = 32
-_SMALLEST_BATCH = 4
+_SMALLEST_BATCH = 2
 _GPU_BYTES = 4 << 30
 _GPU_BYTES_PER_PIXEL = 1500
+_GPU_BYTES_PER_CLASS = 10
 
 _BATCHING = (
     "# Requests that wait are joined, if their labels are to have the same size. Give it no",
@@ -39,8 +41,9 @@ class TritonConfig:
 
 def largest_batch(card: ModelCard) -> int:
     """Return how many slices, those of all requests it joins together, a server takes at a time."""
-    fitting = _GPU_BYTES // (_GPU_BYTES_PER_PIXEL * card.input_size**2)
-    return max(_SMALLEST_BATCH, min(_LARGEST_BATCH, fitting))
+    network = _GPU_BYTES_PER_PIXEL * card.input_size**2
+    labels = _GPU_BYTES_PER_CLASS * card.classes * contract.most_pixels(card)
+    return max(_SMALLEST_BATCH, min(_LARGEST_BATCH, _GPU_BYTES // (network + labels)))
 
 
 def config_text(card: ModelCard, config: TritonConfig) -> str:

@@ -50,12 +50,12 @@ class TritonPythonModel:
 
     def execute(self, requests: list[Any]) -> None:
         """Answer ``requests``, each as soon as its slices are done."""
+        final = self._triton.TRITONSERVER_RESPONSE_COMPLETE_FINAL
         for request, outputs in [(request, self._asked(request)) for request in requests]:
-            sender = request.get_response_sender()
-            sender.send(
-                self._response(outputs),
-                flags=self._triton.TRITONSERVER_RESPONSE_COMPLETE_FINAL,
-            )
+            try:
+                request.get_response_sender().send(self._response(outputs), flags=final)
+            except Exception as error:  # of this request; the others are to be answered
+                print(f"An answer was not sent: {type(error).__name__}: {error}", flush=True)
 
     def finalize(self) -> None:
         """Give the model's memory back."""
@@ -84,12 +84,12 @@ class TritonPythonModel:
         triton = self._triton
         try:
             tensors = [triton.Tensor(name, array) for name, array in outputs().items()]
+            return triton.InferenceResponse(tensors)
         except GDLAError as error:
             return triton.InferenceResponse(error=triton.TritonError(str(error)))
-        except Exception as error:  # of this request; the others are to be answered
+        except Exception as error:
             text = f"The model failed: {type(error).__name__}: {error}"
             return triton.InferenceResponse(error=triton.TritonError(text))
-        return triton.InferenceResponse(tensors)
 
 
 def check_tensors(triton: ModuleType) -> None:

@@ -107,6 +107,8 @@ def right_reply(networks: dict[str, ServedNetwork], request: Request) -> Reply:
     if not 0 < len(images) <= network.most:
         raise Refused(f"batch-size must be <= {network.most}")
     logits = network.logits(images).astype(np.float32)
+    if shape[0] * shape[1] > contract.most_pixels(network.card):
+        raise Refused("labels of too many pixels are asked for")
     made = _outputs(network.card, logits, shape)
     asked = request.head["outputs"]
     if any(one["parameters"] != {"binary_data": True} for one in asked):

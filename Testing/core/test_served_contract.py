@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import hashlib
 import json
 from typing import Any
 
@@ -91,6 +92,44 @@ def test_only_photographs_smaller_than_the_network_need_logits():
     assert contract.needs_logits(photograph, (side - 1, 500))
     assert not contract.needs_logits(photograph, (side, 500))
     assert not contract.needs_logits(CARD, (side - 1, 20))
+
+
+def test_labels_of_large_pictures_are_made_from_logits():
+    for card in (CARD, dataclasses.replace(CARD, resampling="antialias")):
+        assert not contract.needs_logits(card, (1024, 1024))
+        assert not contract.needs_logits(card, (64, 16_384))
+        assert contract.needs_logits(card, (1024, 1025))
+    # Of a network with so large a square there are as many logits.
+    large = dataclasses.replace(CARD, input_size=2048)
+    assert not contract.needs_logits(large, (2048, 2048))
+    assert contract.needs_logits(large, (2048, 2049))
+
+
+def test_a_mark_is_that_of_weights_and_of_all_that_a_server_does_with_them():
+    known = dataclasses.replace(CARD, sha256="5c" * 32)
+    line = f"1 {'5c' * 32} b0 gdla 1 64 4 spline3"
+    assert contract.weights_mark(known).tobytes() == hashlib.sha256(line.encode()).digest()
+    others = [
+        dataclasses.replace(known, **change)
+        for change in (
+            {"sha256": None},
+            {"sha256": "5d" * 32},
+            {"architecture": dataclasses.replace(CARD.architecture, encoder="b1")},
+            {"architecture": dataclasses.replace(CARD.architecture, mixer="softmax")},
+            {"in_channels": 3},
+            {"input_size": 96},
+            {"labels": CARD.labels[:2]},
+            {"resampling": "antialias"},
+        )
+    ]
+    marks = {contract.weights_mark(card).tobytes() for card in (known, *others)}
+    assert len(marks) == len(others) + 1
+
+
+def test_how_images_are_fed_is_the_client_s_business_and_in_no_mark():
+    mark = contract.weights_mark(CARD).tobytes()
+    for change in ({"title": "Bauch"}, {"view": "transpose"}, {"slice_axis": "auto"}):
+        assert contract.weights_mark(dataclasses.replace(CARD, **change)).tobytes() == mark
 
 
 def test_the_card_survives_the_way_through_a_configuration():

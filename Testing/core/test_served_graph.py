@@ -72,6 +72,18 @@ def test_the_network_s_own_grid_is_given_without_interpolation():
     assert np.array_equal(given["labels"], given["logits"].argmax(axis=1))
 
 
+def test_labels_that_would_need_too_much_memory_are_not_made():
+    model = model_for("spline3")
+    image, scaling = contract.quantised(slices(COUNT, 64, 64))
+    graph = served_graph(model)
+    most = contract.most_pixels(model.card)
+    assert asked(graph, image[:1], scaling[:1], (most // 64, 64))["labels"].size == most
+    for shape in ((most // 64 + 1, 64), (100_000, 100_000)):
+        given = asked(graph, image, scaling, shape)
+        assert given["labels"].shape == (COUNT, 1, 1)
+        assert given["finite"].tolist() == [[1]] * COUNT
+
+
 def test_one_slice_s_scaling_is_not_another_s():
     model = model_for("spline3")
     pictures = slices(COUNT, 64, 64) * np.array([1, 3, 0.2], np.float32)[:, None, None, None]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 
@@ -16,6 +17,7 @@ from onnx_networks import slices
 from GDLACore.engine.onnx_engine import OnnxEngine
 from GDLACore.errors import EngineError, ModelFileError
 from GDLACore.export.model_file import onnx_model
+from GDLACore.model.card import ModelCard
 from GDLACore.serving import contract, triton_model
 from GDLACore.serving.served_network import Question, ServedNetwork
 from GDLACore.serving.triton_config import MODEL_FILE
@@ -24,7 +26,6 @@ from GDLACore.serving.triton_model import TritonPythonModel, check_tensors
 MODEL = small_model()
 ALL = frozenset(kind.name for kind in contract.outputs(MODEL.card))
 FINAL = 1
-TOLD = "The card that clients are told"
 
 
 class Tensor:
@@ -128,21 +129,36 @@ def network() -> Iterator[ServedNetwork]:
 
 
 @pytest.fixture
-def model(tmp_path, monkeypatch) -> Iterator[TritonPythonModel]:
-    """Return what Triton would run, initialized in a folder like that of an exported model."""
+def start(tmp_path, monkeypatch) -> Iterator[Callable[[ModelCard], TritonPythonModel]]:
+    """Return what starts, with a card that clients are told, what Triton would run.
+
+    That is in a folder like that of an exported model.
+    """
     (tmp_path / MODEL_FILE).write_bytes(onnx_model(MODEL))
     monkeypatch.setattr(triton_model, "HERE", tmp_path)
     monkeypatch.setitem(sys.modules, "triton_python_backend_utils", backend())
-    parameters = contract.parameters(replace(MODEL.card, title=TOLD))
-    config = {
-        "name": "abdomen",
-        "instance_group": [{"count": 2}],
-        "parameters": {key: {"string_value": text} for key, text in parameters.items()},
-    }
-    model = TritonPythonModel()
-    model.initialize({"model_config": json.dumps(config)})
-    yield model
-    model.finalize()
+    started = []
+
+    def model_that_tells(card: ModelCard) -> TritonPythonModel:
+        parameters = contract.parameters(card)
+        config = {
+            "name": "abdomen",
+            "instance_group": [{"count": 2}],
+            "parameters": {key: {"string_value": text} for key, text in parameters.items()},
+        }
+        model = TritonPythonModel()
+        model.initialize({"model_config": json.dumps(config)})
+        started.append(model)
+        return model
+
+    yield model_that_tells
+    for model in started:
+        model.finalize()
+
+
+@pytest.fixture
+def model(start) -> TritonPythonModel:
+    return start(MODEL.card)
 
 
 def test_a_backend_that_hands_over_what_it_was_given_is_taken():
@@ -172,12 +188,56 @@ def test_every_request_gets_its_own_answer_once(model, network):
 
 def test_a_bad_request_is_told_so_and_leaves_the_others_alone(model):
     good, huge, odd, after = (request(seed) for seed in range(4))
-    huge.inputs[contract.ROWS] = np.zeros((2, 20_000), np.uint8)
+    huge.inputs[contract.ROWS] = np.zeros((2, 1024 * 1024 // 80 + 1), np.uint8)
     del odd.inputs[contract.SCALING]
     model.execute([good, huge, odd, after])
     assert good.response.error is after.response.error is None
-    assert str(huge.response.error).startswith("Labels of 20000 x 80 pixels are asked for.")
+    assert str(huge.response.error) == (
+        "Labels of 13108 x 80 pixels are asked for. They may have 1 to 1048576 pixels. Make larger "
+        "ones from the logits."
+    )
     assert str(odd.response.error) == "The model failed: KeyError: 'scaling'"
+
+
+def test_an_answer_that_cannot_be_sent_leaves_the_others_alone(model, capsys):
+    class Gone(Request):
+        def send(self, response: Response, flags: int) -> None:
+            raise RuntimeError("the client is gone")
+
+    first, gone, after = request(0), Gone(request(1).inputs), request(2)
+    model.execute([first, gone, after])
+    assert first.response.error is after.response.error is None
+    assert "An answer was not sent: RuntimeError: the client is gone\n" in capsys.readouterr().out
+
+
+def test_an_answer_that_cannot_be_made_is_told_and_leaves_the_others_alone(model, monkeypatch):
+    def response(tensors: Sequence[Tensor] = (), error: Exception | None = None) -> Response:
+        if any(len(tensor.as_numpy()) > 2 for tensor in tensors):
+            raise MemoryError("no shared memory")
+        return Response(tensors, error)
+
+    monkeypatch.setattr(model._triton, "InferenceResponse", response)
+    large, after = request(0, count=3), request(1)
+    model.execute([large, after])
+    assert str(large.response.error) == "The model failed: MemoryError: no shared memory"
+    assert after.response.error is None
+
+
+def test_the_network_is_used_as_the_card_says_that_clients_are_told(tmp_path, start):
+    own = replace(MODEL.card, resampling="spline3")
+    (tmp_path / MODEL_FILE).write_bytes(onnx_model(replace(MODEL, card=own)))
+    told = replace(own, resampling="antialias")
+    one = request(0, shape=(150, 201))
+    started = start(told)
+    started.execute([one])
+    given = one.response.arrays()
+    labels = []
+    for card in (told, own):
+        with closing(ServedNetwork(OnnxEngine(onnx_model(MODEL), card, "cpu"), 2)) as served:
+            labels.append(served.ask(question(one))()[contract.LABELS])
+    assert not np.array_equal(*labels)
+    assert np.array_equal(given[contract.LABELS], labels[0])
+    assert np.array_equal(given[contract.WEIGHTS], [contract.weights_mark(told)] * 2)
 
 
 def test_what_fails_while_it_is_computed_is_told(model):

@@ -49,3 +49,10 @@ def test_large_pictures_are_joined_in_smaller_batches():
     sizes = [replace(CARD, input_size=side) for side in (64, 512, 4096)]
     first, *others = [largest_batch(card) for card in sizes]
     assert first > others[0] > others[1] > 1
+
+
+def test_many_classes_are_joined_in_smaller_batches():
+    few, many = CARD, make_card(tuple(f"structure {number}" for number in range(104)))
+    assert largest_batch(few) == 32
+    # As many as have place in 4 GB with the largest labels.
+    assert largest_batch(many) == 3
