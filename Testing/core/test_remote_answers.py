@@ -131,14 +131,21 @@ RIGHT = json.dumps({"model_name": "abdomen", "model_version": "1", "id": "x", "o
         (b"\xff\xfe", {HEAD_LENGTH: "2"}),
         (b"[]", {HEAD_LENGTH: "2"}),
         (b"{}", {HEAD_LENGTH: "2", "Content-Encoding": "br"}),
+        (b"{}", {HEAD_LENGTH: "0" * 5000}),
         (b"{}", {HEAD_LENGTH: "2", "Content-Encoding": "gzip"}),
-        (gzip.compress(b"{}")[:-4], {HEAD_LENGTH: "2", "Content-Encoding": "gzip"}),
         (gzip.compress(bytes(50 << 20), 1), {"Content-Encoding": "gzip"}),
         (bytes(1 << 20), {}),
     ],
 )
 def test_what_is_no_answer_of_a_server_of_models_is_refused(content, headers):
     assert isinstance(refusal(body(content, **headers)), WrongAnswer)
+
+
+@pytest.mark.parametrize("damaged", [lambda packed: packed[:-4], lambda packed: packed + b"more"])
+def test_a_packed_answer_that_does_not_end_where_it_should_is_refused(damaged):
+    packed = damaged(gzip.compress(b"{}"))
+    error = refusal(body(packed, **{HEAD_LENGTH: "2", "Content-Encoding": "gzip"}))
+    assert isinstance(error, WrongAnswer) and "is damaged: it is cut" in error.message
 
 
 def outputs(change: Callable[[list], object]) -> Callable:
@@ -228,11 +235,26 @@ def test_a_server_with_a_token_works_for_who_has_it():
             engine.predict(SLICES, "smooth")
 
 
-def test_a_server_that_comes_back_with_another_model_is_noticed_before_any_slice():
+def test_another_use_of_the_same_weights_is_noticed_on_a_connection_that_is_kept():
     served = ServedNetwork(CARD)
     with remote_engine(served) as (engine, server):
         engine.predict(SLICES, "smooth")
-        served.card = dataclasses.replace(CARD, sha256="a" * 64)
+        told = len(server.requests)
+        served.card = dataclasses.replace(CARD, resampling="antialias")
+        with pytest.raises(WrongAnswer, match="another model abdomen than it should"):
+            engine.predict(SLICES, "smooth")
+        assert len(server.requests) == told + 1  # the answer alone told it
+
+
+@pytest.mark.parametrize(
+    "change", [{"card": dataclasses.replace(CARD, sha256="a" * 64)}, {"metadata": {"inputs": []}}]
+)
+def test_a_server_that_comes_back_with_another_model_is_noticed_before_any_slice(change):
+    served = ServedNetwork(CARD)
+    with remote_engine(served) as (engine, server):
+        engine.predict(SLICES, "smooth")
+        for name, value in change.items():
+            setattr(served, name, value)
         server.hang_up()
         with pytest.raises(WrongAnswer, match="another model abdomen than it should"):
             engine.predict(SLICES, "smooth")

@@ -58,6 +58,17 @@ def test_labels_are_those_of_a_local_engine_that_sees_the_same(card, shape, bord
     assert len(np.unique(labels)) > 2
 
 
+def test_of_a_large_picture_only_the_network_s_logits_are_asked_for():
+    served = network(COLOUR)
+    for shape, name in (((1024, 1024), "labels"), ((1024, 1025), "logits")):
+        picture = slices(1, *shape, channels=3)
+        with remote_engine(served) as (engine, server):
+            labels = engine.predict(picture, "smooth")
+            (question,) = server.inferences
+            assert question.head["outputs"][0]["name"] == name
+        np.testing.assert_array_equal(labels, expected(served, picture, "smooth")[0])
+
+
 def test_a_real_network_finds_on_a_server_what_it_finds_here():
     with make_engine(threads=1) as local:
         several = slices(2, 90, 110)
@@ -130,11 +141,28 @@ def test_another_card_of_the_same_network_may_feed_it_but_no_other_networks():
                 engine.use_card(other)
 
 
-def test_the_newest_of_a_models_versions_is_asked_for_by_its_number():
-    served = ServedNetwork(make_card(), version="10", metadata={"versions": ["9", "10", "2"]})
+LONG = "9" * 5000  # more digits than Python makes a number of
+
+
+@pytest.mark.parametrize(
+    ("versions", "newest"),
+    [(["9", "10", "2"], "10"), (["009", "10", "0002"], "10"), (["7", LONG, "8"], LONG)],
+)
+def test_the_newest_of_a_models_versions_is_asked_for_by_its_number(versions, newest):
+    served = ServedNetwork(make_card(), version=newest, metadata={"versions": versions})
     with remote_engine(served) as (engine, server):
         engine.predict(slices(1, 64, 64), "smooth")
-        assert server.inferences[0].path == "/v2/models/abdomen/versions/10/infer"
+        assert server.inferences[0].path == f"/v2/models/abdomen/versions/{newest}/infer"
+
+
+@pytest.mark.parametrize("shape", [(0, 10), (10, 0)])
+@pytest.mark.parametrize("card", [make_card(), COLOUR], ids=["spline3", "antialias"])
+def test_slices_without_pixels_are_told_and_no_server_is_asked(card, shape):
+    empty = np.zeros((1, card.in_channels, *shape), np.float32)
+    with remote_engine(network(card), fall_back=True) as (engine, server):
+        with pytest.raises(EngineError, match=f"Slices of {shape[0]} x {shape[1]} pixels cannot"):
+            engine.predict(empty, "smooth")
+        assert server.inferences == []
 
 
 def test_a_server_behind_a_path_is_asked_there():
