@@ -21,7 +21,7 @@ from GDLACore.cohort.record import DISK_ERROR, DONE, FAILED, StudyRecord
 from GDLACore.cohort.settings import BatchSettings
 from GDLACore.cohort.told_warnings import warnings_of_this_thread
 from GDLACore.engine import Engine, load_engine
-from GDLACore.errors import GDLAError, OutputError, VolumeError
+from GDLACore.errors import GDLAError, OutputError, ServerError, VolumeError
 from GDLACore.imaging.dicom import read_dicom_series
 from GDLACore.imaging.dicom_seg import check_dicom_source
 from GDLACore.imaging.measure import structure_table
@@ -31,6 +31,8 @@ from GDLACore.imaging.writing import write_segmentation
 from GDLACore.model.card import ModelCard
 from GDLACore.options import SegmentOptions
 from GDLACore.pipeline import segment_volume_with_confidence
+from GDLACore.remote.fall_back import EngineWithFallBack
+from GDLACore.remote.troubles import Refused, WrongAnswer
 
 _LOG = logging.getLogger(__name__)
 
@@ -56,29 +58,21 @@ class _Read:
 class StudyWorker:
     """Segments studies as ``settings`` say. Loads the model once; close it, or use ``with``.
 
+    A server's is loaded again where that may help: it went on to another version, or failed some
+    time ago. All studies are done with the same weights and the same card.
+
     Raises what ``load_engine`` raises.
     """
 
     def __init__(self, settings: BatchSettings) -> None:
         self._settings = settings
         self._computing = threading.Lock()
-        self._engine: Engine = load_engine(
-            settings.model,
-            device=settings.device,
-            card=settings.card,
-            runtime=settings.runtime,
-            threads=settings.threads,
-            server=settings.server,
-        )
-
-    @property
-    def card(self) -> ModelCard:
-        """Return the card of the model in use."""
-        return self._engine.card
+        self._engine: Engine | None = _loaded(settings)
+        self.card: ModelCard = self._engine.card
 
     def describe(self) -> str:
-        """Return the device in use in words."""
-        return self._engine.describe()
+        """Return the device in use in words; raise what ``load_engine`` raises."""
+        return self._ready_engine().describe()
 
     def run(self, study: Study) -> StudyRecord:
         """Segment ``study``, write the result and a picture of it, and return what became of it.
@@ -104,7 +98,9 @@ class StudyWorker:
 
     def close(self) -> None:
         """Give the model's memory back."""
-        self._engine.close()
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.close()
 
     def __enter__(self) -> StudyWorker:
         return self
@@ -135,9 +131,13 @@ class StudyWorker:
             assert read.volume is not None
             with warnings_of_this_thread() as told:
                 record = self._segmented(record, study, read.volume)
+            if (fallen_back := self._fall_back_warning()) and fallen_back not in told:
+                told.append(fallen_back)
             return replace(record, warnings=(*read.warnings, *told))
         except Exception as error:  # of any kind: the next study has done nothing wrong
             _LOG.info("A study failed.", exc_info=error)
+            if isinstance(error, (Refused, WrongAnswer)):
+                self.close()  # it may be of a version that the server has no more
             return replace(record, error=_sentence(error), error_kind=_kind(error))
 
     def _segmented(self, record: StudyRecord, study: Study, volume: Volume) -> StudyRecord:
@@ -148,7 +148,8 @@ class StudyWorker:
         options = SegmentOptions(
             borders=settings.borders, largest_component=settings.largest_component
         )
-        labels, confidence = segment_volume_with_confidence(volume, self._engine, options)
+        engine = self._ready_engine()
+        labels, confidence = segment_volume_with_confidence(volume, engine, options)
         segmented = time.perf_counter()
         output = segmentation_of(study.name, settings.format)
         path, picture = settings.output / output, settings.output / picture_of(study.name)
@@ -172,6 +173,41 @@ class StudyWorker:
             volumes_ml={row.name: round(row.millilitres, 4) for row in table},
             doubt=round(study_doubt(labels, confidence), 6),
         )
+
+    def _ready_engine(self) -> Engine:
+        """Return the engine, loaded again if it was given up or its server may be back."""
+        if isinstance(self._engine, EngineWithFallBack) and self._engine.should_be_opened_again:
+            self.close()
+        if self._engine is None:
+            engine = _loaded(self._settings)
+            if not _is_same_model(engine.card, self.card):
+                engine.close()
+                raise ServerError(
+                    f"The model {self.card.name} is not the one that the run began with any more.",
+                    "Have the server's model back, or begin the run anew (--force).",
+                )
+            engine.use_card(self.card)
+            self._engine = engine
+        return self._engine
+
+    def _fall_back_warning(self) -> str:
+        return self._engine.warning if isinstance(self._engine, EngineWithFallBack) else ""
+
+
+def _loaded(settings: BatchSettings) -> Engine:
+    return load_engine(
+        settings.model,
+        device=settings.device,
+        card=settings.card,
+        runtime=settings.runtime,
+        threads=settings.threads,
+        server=settings.server,
+    )
+
+
+def _is_same_model(card: ModelCard, before: ModelCard) -> bool:
+    same_weights = None in (card.sha256, before.sha256) or card.sha256 == before.sha256
+    return same_weights and card.version == before.version
 
 
 def _read(study: Study) -> _Read:
@@ -200,6 +236,8 @@ def _volume(study: Study) -> Volume:
 def _kind(error: Exception) -> str:
     if isinstance(error, OutputError) and isinstance(error.__cause__, OSError):
         return DISK_ERROR
+    if isinstance(error, ServerError):
+        return ServerError.__name__  # of whatever kind: it is no study's fault
     return type(error).__name__
 
 

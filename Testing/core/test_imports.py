@@ -50,7 +50,7 @@ DIRECTION = {
     "remote": {"remote", "serving", "storage", "engine", "imaging", "weights"},
     "review": {"review", "engine", "imaging"},
     "worker": {"worker", "review", "remote", "pipeline", "engine", "imaging"},
-    "cohort": {"cohort", "review", "pipeline", "engine", "weights", "imaging"},
+    "cohort": {"cohort", "review", "remote", "pipeline", "engine", "weights", "imaging"},
     "network": {"network", "weights"},
     "training_set": {"training_set", "imaging"},
     "training": {
