@@ -11,10 +11,11 @@ from GDLACore.cli.options import server_of
 from GDLACore.cli.progress import progress_bar
 from GDLACore.cohort.identity import model_card
 from GDLACore.cohort.local import local_process
+from GDLACore.cohort.output_folder import check_inputs
 from GDLACore.cohort.plan import PICTURE_SUFFIXES, VOLUME_SUFFIXES, find_studies
 from GDLACore.cohort.run import BatchResult, Process, run_batch
 from GDLACore.cohort.settings import BatchSettings
-from GDLACore.errors import GDLAError, OutputError
+from GDLACore.errors import GDLAError
 from GDLACore.imaging.overlay import check_pillow
 from GDLACore.model.card import ModelCard
 
@@ -26,7 +27,7 @@ def run(arguments: Namespace) -> None:
     """Segment as ``arguments`` say; raise GDLAError if that fails, or if a study did."""
     check_pillow()
     settings = _settings(arguments)
-    _check_place(settings.output, arguments.inputs)
+    check_inputs(settings.output, arguments.inputs)
     card = model_card(settings)
     with progress_bar(quiet=arguments.quiet) as report:
         report("searching", 0, None)
@@ -72,12 +73,6 @@ def _settings(arguments: Namespace) -> BatchSettings:
 def _absolute(named: str) -> str:
     """Return a file's path as it is understood elsewhere, and a model's name as it is."""
     return os.path.abspath(named) if Path(named).is_file() else named
-
-
-def _check_place(output: Path, inputs: list[Path]) -> None:
-    for path in inputs:
-        if path.resolve() == output.resolve():
-            raise OutputError(f"{output} is an input.", "Choose another folder for the results.")
 
 
 def _suffixes(card: ModelCard) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePath
@@ -25,19 +26,25 @@ def with_names(found: Found, inputs: Sequence[Path], study: Maker[T]) -> list[T]
 
     A name is the path from the folder that all ``inputs`` have in common, or from the one input
     that is a folder, without the ending of an image's file. Where that is the same for two, if only
-    upper and lower case differ, the ending stays; where that does not help, they are numbered.
+    upper and lower case differ, or how accents are stored, the ending stays; where that does not
+    help, they are numbered.
     """
     top = _top(inputs)
     keys = sorted(found, key=lambda key: (key[0].parts, int(key[1] or 0)))
     short = [_name(path, series, top, whole=False) for path, series in keys]
     long = [_name(path, series, top, whole=True) for path, series in keys]
-    times = Counter(map(str.casefold, short))
+    times = Counter(map(key_of, short))
     taken: set[str] = set()
     made = []
     for (path, series), brief, full in zip(keys, short, long, strict=True):
-        name = _free(brief if times[brief.casefold()] == 1 else full, taken)
+        name = _free(brief if times[key_of(brief)] == 1 else full, taken)
         made.append((name, path, series, found[path, series]))
     return [study(*one) for one in made]
+
+
+def key_of(name: str) -> str:
+    """Return what is the same for two names that are one file on some file systems."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def _top(inputs: Sequence[Path]) -> Path | None:
@@ -71,8 +78,8 @@ def _without_suffix(text: str) -> str:
 
 def _free(name: str, taken: set[str]) -> str:
     number, free = 1, name
-    while free.casefold() in taken:
+    while key_of(free) in taken:
         number += 1
         free = f"{name}-{number}"
-    taken.add(free.casefold())
+    taken.add(key_of(free))
     return free

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
@@ -34,6 +34,20 @@ from GDLACore.model.card import ModelCard
 _PART = re.compile(r"\.[0-9a-f]{16}\.part")  # what GDLACore.atomic writes to
 
 
+def check_inputs(folder: Path, paths: Iterable[Path]) -> None:
+    """Raise OutputError if one of ``paths`` is ``folder``, or lies in it: it could be replaced."""
+    results = folder.resolve()
+    for path in paths:
+        place = path.resolve()
+        if place == results:
+            raise OutputError(f"{folder} is an input.", "Choose another folder for the results.")
+        if results in place.parents:
+            raise OutputError(
+                f"The input {path} lies in {folder}, where results are replaced.",
+                "Choose another folder for the results.",
+            )
+
+
 @contextmanager
 def open_output(settings: BatchSettings, card: ModelCard, *, overwrite: bool) -> Iterator[Path]:
     """Hold the folder of the results, made if need be, for as long as the ``with`` block lasts.
@@ -56,8 +70,8 @@ def open_output(settings: BatchSettings, card: ModelCard, *, overwrite: bool) ->
                 "cannot lock files: choose a folder on another one.",
             )
         try:
-            _clear_parts(folder)
             _agree(folder, identity(settings, card), overwrite=overwrite)
+            _clear_parts(folder)
         except OSError as error:
             raise unwritable(folder, error) from error
         yield folder
@@ -79,13 +93,18 @@ def _agree(folder: Path, now: Identity, *, overwrite: bool) -> None:
             f"{differences(before, now)} changed.",
             "Choose another folder, or allow to replace all results in it (--force).",
         )
-    if before is None and not overwrite and any(path.name != LOCK for path in folder.iterdir()):
+    if before is None and not overwrite and not all(map(_is_ours, folder.iterdir())):
         raise OutputError(
             f"The folder {folder} is not empty, and does not hold results of gdla batch.",
             "Choose another folder, or allow to use this one (--force).",
         )
     _remove_results(folder)
     write_identity(folder / SETTINGS, now)
+
+
+def _is_ours(path: Path) -> bool:
+    """Return whether ``path`` is there before the settings of the first run are."""
+    return path.name == LOCK or _PART.fullmatch(path.name) is not None
 
 
 def _remove_results(folder: Path) -> None:

@@ -6,9 +6,10 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from GDLACore.cohort.files import MANIFEST, SETTINGS
 from GDLACore.cohort.names import with_names
 from GDLACore.errors import GDLAError, VolumeError
 from GDLACore.imaging.data_files import data_files
@@ -24,6 +25,8 @@ _SEGMENTATION = ".seg.nrrd"
 _HEADERS = (".nhdr", ".mhd", ".hdr")  # of which the pixels may be in files of their own
 _TOLD = 3  # examples in a message
 
+SPREAD = "Other folders hold images of the same DICOM series: this may be a part of it."
+
 
 @dataclass(frozen=True)
 class Study:
@@ -33,13 +36,14 @@ class Study:
     and folders, never of what is in them. ``path`` is absolute: a file, or a folder of DICOM files,
     of which ``files`` are the names of those that make up the series (all of them where empty).
     ``series`` is the series' number as ``gdla segment --series`` takes it; None if it is the only
-    one.
+    one. ``warnings`` belong to what becomes of the study.
     """
 
     name: str
     path: Path
     series: str | None = None
     files: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def find_studies(
@@ -53,8 +57,9 @@ def find_studies(
 
     A file that is named is a study, whatever it is. Of folders, and all folders in them, these are:
     files that end with one of ``suffixes``, and every DICOM series that holds images. What is
-    neither is left out, with a warning; so is, without one, the folder ``leave_out``. The part of a
-    series in one folder is a study: a series that lies in several is told by a warning.
+    neither is left out, with a warning, and so are folders of a cohort's results; without one, all
+    in the folder ``leave_out``. What cannot be read is a study that will fail. The part of a series
+    in one folder is a study: if the series lies in several, that is among its warnings.
     ``on_folder`` is called with the number of studies so far.
 
     Raises VolumeError if an input does not exist, or there is no study.
@@ -72,7 +77,7 @@ def find_studies(
             f"There is no image in {paths[0] if len(paths) == 1 else 'any of the folders'}.",
             f"Give DICOM folders, or files that end with {', '.join(VOLUME_SUFFIXES)}.",
         )
-    return with_names(search.found, paths, Study)
+    return [search.warned(study) for study in with_names(search.found, paths, Study)]
 
 
 class _Search:
@@ -84,6 +89,8 @@ class _Search:
         self._suffixes = suffixes
         self._seen: set[Path] = set()
         self._odd: list[Path] = []
+        self._results: list[Path] = []
+        self._uids: dict[tuple[Path, str | None], str] = {}
         self._folders_of_series: Counter[str] = Counter()
         self._spread: list[Path] = []
 
@@ -96,10 +103,14 @@ class _Search:
         # Links are followed, for data sets are often made of them; but into no circle.
         for root, names, files in os.walk(folder, onerror=self._unreadable, followlinks=True):
             place = Path(root).resolve()
-            if place == self._leave_out or place in self._seen:
+            if self._leave_out in (place, *place.parents) or place in self._seen:
                 names.clear()
                 continue
             self._seen.add(place)
+            if {SETTINGS, MANIFEST} <= set(files):
+                self._results.append(Path(root))
+                names.clear()
+                continue
             names[:] = sorted(name for name in names if not name.startswith("."))
             self._look_into(Path(root), sorted(n for n in files if not n.startswith(".")))
             yield
@@ -109,11 +120,21 @@ class _Search:
         others = [folder / name for name in names if not self._is_image(name)]
         for path in images:
             self.found.setdefault((path, None), ())
-        dicom = [path for path in others if _begins_as_dicom(path)]
-        if dicom:
+        dicom, unreadable = [], []
+        for path in others:
+            try:
+                if is_dicom(path):
+                    dicom.append(path)
+            except OSError:
+                unreadable.append(path)
+        if unreadable:
+            # A series may lack them, and they may be all of one: that must not go unnoticed.
+            names_ = tuple(path.name for path in sorted([*dicom, *unreadable]))
+            self.found.setdefault((folder, None), names_)
+        elif dicom:
             self._add_series(folder)
         belonging = {data for path in images for data in _data_of(path)}
-        known = {*dicom, *belonging}
+        known = {*dicom, *unreadable, *belonging}
         self._odd += [path for path in others if path not in known]
 
     def _is_image(self, name: str) -> bool:
@@ -133,15 +154,24 @@ class _Search:
             return
         for number, headers in enumerate(all_series, start=1):
             only = len(all_series) == 1
-            names = tuple(header.path.name for header in headers)
-            self.found.setdefault((folder, None if only else str(number)), names)
+            key = folder, None if only else str(number)
+            self.found.setdefault(key, tuple(header.path.name for header in headers))
+            self._uids[key] = _uid(headers)
         for uid in {_uid(headers) for headers in all_series} - {""}:
             self._folders_of_series[uid] += 1
             if self._folders_of_series[uid] == 2:
                 self._spread.append(folder)
 
+    def warned(self, study: Study) -> Study:
+        """Return ``study`` with a warning if it may not be whole."""
+        spread = self._folders_of_series[self._uids.get((study.path, study.series), "")] > 1
+        return replace(study, warnings=(SPREAD,)) if spread else study
+
     def warn(self) -> None:
         """Say what was left out, and what may not be whole."""
+        if self._results:
+            count = f"{len(self._results)} folders" if len(self._results) > 1 else "1 folder"
+            _LOG.warning("%s of earlier results left out: %s.", count, _some(self._results))
         if self._odd:
             count = f"{len(self._odd)} files are" if len(self._odd) > 1 else "1 file is"
             _LOG.warning("%s no image and left out: %s.", count, _some(self._odd))
@@ -157,13 +187,6 @@ class _Search:
 def _uid(headers: Sequence[Header]) -> str:
     """Return what tells the series from others; "" for a film, of which each is a series."""
     return "" if headers[0].frames > 1 else headers[0].series_uid
-
-
-def _begins_as_dicom(path: Path) -> bool:
-    try:
-        return is_dicom(path)
-    except OSError:
-        return False
 
 
 def _data_of(path: Path) -> list[Path]:

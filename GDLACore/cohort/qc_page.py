@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -29,19 +30,28 @@ h3, p { overflow-wrap: anywhere } p { margin: .2rem 0 } img { max-width: 100%; b
 """
 
 
-def write_page(path: Path, records: Sequence[StudyRecord], card: ModelCard) -> None:
+def write_page(
+    path: Path,
+    records: Sequence[StudyRecord],
+    card: ModelCard,
+    gone: Sequence[StudyRecord] = (),
+) -> None:
     """Write the page of ``records`` to ``path``, beside which their results lie.
 
     It has no scripts and loads nothing: pictures are inside, those of the least doubtful studies
-    beyond the first 500 are links. Failed studies come first. Raises OutputError if it cannot be
-    written.
+    beyond the first 500 are links. Failed studies come first, and ``gone``, which are no longer
+    among the images, last. Raises OutputError if it cannot be written.
     """
     failed = [record for record in records if not record.done]
     done = sorted(
         (record for record in records if record.done),
         key=lambda record: (any(record.volumes_ml.values()), -(record.doubt or 0.0)),
     )
-    with replacing(path) as part, part.open("w", encoding="utf-8") as file:
+    # Names of files need not be text: what is none is written with backslashes.
+    with (
+        replacing(path) as part,
+        part.open("w", encoding="utf-8", errors="backslashreplace") as file,
+    ):
         file.write(_head(card, len(done), len(failed)))
         if failed:
             file.write("<h2>Failed</h2>\n")
@@ -51,6 +61,15 @@ def write_page(path: Path, records: Sequence[StudyRecord], card: ModelCard) -> N
             file.write("<h2>Segmented, the most doubtful first</h2>\n")
         for number, record in enumerate(done):
             file.write(_study(record, card, path.parent, inside=number < _MOST_PICTURES))
+        if gone:
+            file.write("<h2>Of earlier runs, and no longer among the images</h2>\n")
+        for number, record in enumerate(gone, start=len(done)):
+            inside = number < _MOST_PICTURES
+            file.write(
+                _study(record, card, path.parent, inside=inside)
+                if record.done
+                else _failure(record)
+            )
         file.write(f'<p class="note">Written by gdla {escape(__version__)}.</p></body></html>\n')
 
 
@@ -78,7 +97,7 @@ def _failure(record: StudyRecord) -> str:
 def _study(record: StudyRecord, card: ModelCard, folder: Path, *, inside: bool) -> str:
     colors = {label.name: label.color for label in card.labels}
     amounts = "".join(
-        f'<span class="amount">{_swatch(colors.get(name))} {escape(name)} {ml:.1f} mL</span>'
+        f'<span class="amount">{_swatch(colors.get(name))} {escape(name)} {_amount(ml)} mL</span>'
         for name, ml in record.volumes_ml.items()
         if ml > 0
     )
@@ -88,6 +107,10 @@ def _study(record: StudyRecord, card: ModelCard, folder: Path, *, inside: bool) 
         f"<p>{amounts or 'Nothing was found.'}</p>{_warnings(record)}"
         f"{_picture(record.name, folder, inside=inside)}</article>\n"
     )
+
+
+def _amount(ml: float) -> str:
+    return f"{ml:.1f}" if ml >= 0.05 else "&lt; 0.1"
 
 
 def _warnings(record: StudyRecord) -> str:
@@ -103,7 +126,7 @@ def _swatch(color: tuple[int, int, int] | None) -> str:
 def _picture(name: str, folder: Path, *, inside: bool) -> str:
     relative = picture_of(name)
     if not inside:
-        return f'<p><a href="{escape(quote(relative))}">Picture</a></p>'
+        return f'<p><a href="{quote(os.fsencode(relative))}">Picture</a></p>'
     try:
         data = base64.b64encode((folder / relative).read_bytes()).decode("ascii")
     except OSError:

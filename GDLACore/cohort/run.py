@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from GDLACore.cohort.earlier import Report, is_whole, look_back, with_recorded_names
 from GDLACore.cohort.files import MANIFEST, PAGE, remove_results
-from GDLACore.cohort.hashes import file_hash, input_hash
 from GDLACore.cohort.identity import model_card
 from GDLACore.cohort.manifest import OpenManifest, read_manifest, write_manifest
-from GDLACore.cohort.output_folder import open_output
-from GDLACore.cohort.plan import Study
+from GDLACore.cohort.output_folder import check_inputs, open_output
+from GDLACore.cohort.plan import SPREAD, Study
 from GDLACore.cohort.qc_page import write_page
-from GDLACore.cohort.record import CRASH, DISK_ERROR, StudyRecord
+from GDLACore.cohort.record import StudyRecord
 from GDLACore.cohort.settings import BatchSettings
-from GDLACore.errors import EngineError, GDLAError, OutputError
+from GDLACore.cohort.todo import Todo
+from GDLACore.errors import EngineError
 
 # Takes studies one by one as it can do them, and returns their records in any order. It never
 # leaves one out, and raises only if it cannot go on.
 Process = Callable[[Iterable[Study]], Generator[StudyRecord, None, None]]
 
-# Called with the phase's name, the steps done, and how many there are.
-Report = Callable[[str, int, int], None]
+_LOG = logging.getLogger(__name__)
 
-# What is not wrong with the study. If it does not pass, no study can be done.
-_EVERYONES = frozenset({DISK_ERROR, CRASH, "ServerError", "DeviceError"})
-_MOST_IN_A_ROW = 5
+_KEPT = "The result of an earlier run is kept: its image is not known to have changed."
 
 
 @dataclass(frozen=True)
@@ -58,85 +57,71 @@ def run_batch(
     the settings and the result that it had then, is not done again. ``overwrite`` allows to replace
     the results of other settings in the folder, all of them.
 
-    Raises OutputError if another run is writing to the folder, or it holds results of other
-    settings or of other studies of the same names, EngineError if several studies in a row fail for
-    a reason that is not theirs, and whatever ``load_engine`` and ``process`` raise.
+    Images that are recorded keep the names that they have there. A study whose recorded result is
+    whole, and whose image cannot be read this time, has failed in this run and keeps its result.
+
+    Raises OutputError if an image lies in the folder, if another run is writing to it, or it holds
+    results of other settings or of other studies of the same names, EngineError if several studies
+    in a row fail for a reason that is not theirs, and whatever ``load_engine`` and ``process``
+    raise.
     """
+    check_inputs(settings.output, [study.path for study in plan])
     card = model_card(settings)
     with open_output(settings, card, overwrite=overwrite) as folder:
         before = read_manifest(folder / MANIFEST)
-        kept = _kept(plan, before, folder, report, overwrite=overwrite)
-        records = dict(before)
-        todo = [study for study in plan if study.name not in kept]
+        plan = with_recorded_names(plan, before)
+        earlier = look_back(plan, before, folder, report, overwrite=overwrite)
+        recorded = dict(before)  # as the manifest has it; ``found`` is what this run has to tell
+        found = {name: before[name] for name in earlier.kept}
+        failed_before = {record.name for record in before.values() if not record.done}
+        todo = Todo((one for one in plan if one.name not in earlier.kept), failed_before)
         with OpenManifest(folder / MANIFEST) as manifest:
-            report("studies", len(kept), len(plan))
+            report("studies", len(found), len(plan))
             with closing(_whole(process, todo)) as made:
-                for done, record in enumerate(made, start=len(kept) + 1):
-                    if not record.done:
-                        # What was made of another image would be taken for this one's.
-                        remove_results(folder, record.name, settings.format)
-                    manifest.add(record)
-                    records[record.name] = record
-                    report("studies", done, len(plan))
-        in_order = [records.pop(study.name) for study in plan]
-        everything = [*in_order, *(records[name] for name in sorted(records))]
-        write_manifest(folder / MANIFEST, everything)
-        write_page(folder / PAGE, everything, card)
-    return BatchResult(tuple(in_order), len(kept), folder / PAGE)
+                for record in made:
+                    old = earlier.unchanged.get(record.name)
+                    if not record.done and old is not None and _still_holds(old, record, folder):
+                        found[record.name] = replace(record, warnings=(*record.warnings, _KEPT))
+                    else:
+                        if not record.done:
+                            # What was made of another image would be taken for this one's.
+                            remove_results(folder, record.name, settings.format)
+                        manifest.add(record)
+                        found[record.name] = recorded[record.name] = record
+                    report("studies", len(found), len(plan))
+        in_order = [_with_warnings(found[study.name], study) for study in plan]
+        lines = [_with_warnings(recorded[study.name], study) for study in plan]
+        gone = [recorded[name] for name in sorted(recorded.keys() - found.keys())]
+        write_manifest(folder / MANIFEST, [*lines, *gone])
+        write_page(folder / PAGE, in_order, card, gone)
+    if gone:
+        _LOG.warning(
+            "%d studies of earlier runs, such as %s, are not in the input any more: they stay at "
+            "the end of the manifest and of the page.",
+            len(gone),
+            gone[0].name,
+        )
+    return BatchResult(tuple(in_order), len(earlier.kept), folder / PAGE)
 
 
-def _kept(
-    plan: Sequence[Study],
-    before: Mapping[str, StudyRecord],
-    folder: Path,
-    report: Report,
-    *,
-    overwrite: bool,
-) -> set[str]:
-    """Return the names of the studies of which ``before`` has the result, whole and of the same.
-
-    Raises OutputError if a record is of another study, unless that may be overwritten.
-    """
-    kept: set[str] = set()
-    for number, study in enumerate(plan):
-        report("checking", number, len(plan))
-        record = before.get(study.name)
-        if record is None:
-            continue
-        same = _is_same_input(study, record)
-        if same and record.done and _is_whole(folder, record):
-            kept.add(study.name)
-        elif not same and record.input != str(study.path) and record.done and not overwrite:
-            raise OutputError(
-                f"{folder} holds the result of {record.input} under the name {study.name}, which "
-                f"is that of {study.path}, too.",
-                "Choose another folder, or allow to replace results (--force).",
-            )
-    return kept
+def _still_holds(old: StudyRecord, failed: StudyRecord, folder: Path) -> bool:
+    """Return whether a study has the result ``old``, though it has ``failed`` now."""
+    return failed.input_sha256 in (None, old.input_sha256) and is_whole(folder, old)
 
 
-def _is_same_input(study: Study, record: StudyRecord) -> bool:
-    try:
-        return record.input_sha256 == input_hash(study)
-    except (OSError, GDLAError):  # doing the study will say what is wrong
-        return False
+def _with_warnings(record: StudyRecord, study: Study) -> StudyRecord:
+    """Return ``record`` with what is known of the study's place among others now."""
+    others = (warning for warning in record.warnings if warning != SPREAD)
+    return replace(record, warnings=(*study.warnings, *others))
 
 
-def _is_whole(folder: Path, record: StudyRecord) -> bool:
-    try:
-        return file_hash(folder / str(record.output)) == record.output_sha256
-    except OSError:
-        return False
-
-
-def _whole(process: Process, todo: Sequence[Study]) -> Generator[StudyRecord, None, None]:
+def _whole(process: Process, todo: Todo) -> Generator[StudyRecord, None, None]:
     """Return the records of ``todo``, each exactly once; end where it makes no sense to go on.
 
     Raises RuntimeError if ``process`` leaves out a study, or returns one twice.
     """
-    missing = {study.name for study in todo}
-    in_a_row = 0
-    if not todo:
+    missing = {study.name for study in todo.studies}
+    if not missing:
         return
     with closing(process(todo)) as records:
         for record in records:
@@ -144,10 +129,9 @@ def _whole(process: Process, todo: Sequence[Study]) -> Generator[StudyRecord, No
                 raise RuntimeError(f"{record.name} was not asked for, or came twice")
             missing.remove(record.name)
             yield record
-            in_a_row = in_a_row + 1 if record.error_kind in _EVERYONES else 0
-            if in_a_row == _MOST_IN_A_ROW and missing:
+            if todo.is_hopeless(record) and missing:
                 raise EngineError(
-                    f"{in_a_row} studies in a row failed for a reason that is not theirs, the "
+                    f"{todo.in_a_row} studies in a row failed for a reason that is not theirs, the "
                     f"last with: {record.error}",
                     "Mend it and give the same command again: what is done is kept.",
                 )

@@ -79,6 +79,14 @@ def test_the_input_cannot_be_the_output(tmp_path, engine, capsys, monkeypatch, o
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.nii.gz", "in"]
 
 
+def test_an_input_within_the_results_is_refused(tmp_path, engine, capsys):
+    path = write_study(tmp_path / "out/segmentations/a.nii.gz")
+    for given in (path, path.parent):
+        assert run_gdla("batch", given, "-o", tmp_path / "out", "--force") == 1
+        assert "where results are replaced" in capsys.readouterr().err
+    assert [one.name for one in (tmp_path / "out").rglob("*")] == ["segmentations", "a.nii.gz"]
+
+
 def test_what_cannot_be_done_at_all_is_refused_before_a_folder_is_made(tmp_path, engine, capsys):
     write_study(tmp_path / "in/a.nii.gz")
     out = tmp_path / "out"

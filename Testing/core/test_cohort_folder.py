@@ -8,10 +8,20 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("PIL")
-from cohorts import CountingEngine, batch, files, use_engine, write_cohort, write_study
+from cohorts import (
+    CountingEngine,
+    batch,
+    files,
+    process_here,
+    use_engine,
+    write_cohort,
+    write_study,
+)
 from phantom import make_card
 
 from GDLACore.cohort.output_folder import open_output
+from GDLACore.cohort.plan import Study
+from GDLACore.cohort.run import run_batch
 from GDLACore.cohort.settings import BatchSettings
 from GDLACore.errors import OutputError
 
@@ -126,3 +136,35 @@ def test_what_a_killed_run_left_half_written_is_cleared_away(cohort, out, engine
     mine.write_text("mine")
     batch(cohort, out)
     assert not any(path.exists() for path in left) and mine.exists()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_images_in_the_folder_of_the_results_are_refused_and_stay(out, engine, overwrite):
+    path = write_study(out / "segmentations/a.nii.gz")
+    before = files(out)
+    settings = BatchSettings(out, format="nii.gz")
+    plan = [Study("a", path)]
+    with pytest.raises(OutputError, match=r"a\.nii\.gz lies in .*out"):
+        run_batch(plan, settings, process_here(settings), overwrite=overwrite)
+    link = out.with_name("link.nii.gz")
+    link.symlink_to(path)
+    with pytest.raises(OutputError, match="lies in"):
+        run_batch([Study("a", link)], settings, process_here(settings), overwrite=overwrite)
+    assert files(out) == before
+
+
+def test_nothing_is_cleared_away_in_a_folder_that_is_not_ours(cohort, out, engine):
+    out.mkdir()
+    (out / "thesis.doc").write_text("years of work")
+    part = out / f".{'a' * 16}.part"
+    part.write_text("half")
+    with pytest.raises(OutputError, match="not empty"):
+        batch(cohort, out)
+    assert part.exists()
+
+
+def test_a_run_that_was_killed_before_it_began_goes_on(cohort, out, engine):
+    out.mkdir()
+    part = out / f".{'a' * 16}.part"
+    part.write_text("half")
+    assert len(batch(cohort, out).records) == 4 and not part.exists()

@@ -84,3 +84,16 @@ def test_names_and_sentences_are_text_and_not_html(page):
 def test_a_lost_picture_is_said(tmp_path):
     write_page(tmp_path / "qc.html", [done("gone", 0.1)], make_card())
     assert "There is no picture." in (tmp_path / "qc.html").read_text(encoding="utf-8")
+
+
+def test_a_name_that_is_no_text_costs_no_page(tmp_path, monkeypatch):
+    monkeypatch.setattr(qc_page, "_MOST_PICTURES", 0)
+    records = [done("x\udcff", 0.1), failed("y\udcfe", "y\udcfe is damaged.")]
+    write_page(tmp_path / "qc.html", records, make_card())
+    text = (tmp_path / "qc.html").read_text(encoding="utf-8")
+    assert "x\\udcff" in text and "y\\udcfe is damaged." in text
+
+
+def test_a_single_voxel_is_not_nothing(page):
+    text = page(done("voxel", 0.1, ml=0.00004), done("empty", 0.0, ml=0.0))
+    assert names(text) == ["empty", "voxel"] and "liver &lt; 0.1 mL" in text

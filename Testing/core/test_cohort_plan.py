@@ -5,14 +5,18 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import unicodedata
 
 import numpy as np
 import pydicom
 import pytest
-from cohorts import write_study
+from cohorts import BrightEngine, use_engine, write_study
 from dicom_files import NAME, SERIES, save, two_series, values, write_series
 from image_files import write
+from phantom import make_card
+from pydicom.uid import BasicTextSRStorage
 
+from GDLACore.cohort import plan
 from GDLACore.cohort.hashes import input_hash
 from GDLACore.cohort.plan import PICTURE_SUFFIXES, VOLUME_SUFFIXES, Study, find_studies
 from GDLACore.cohort.settings import BatchSettings
@@ -69,6 +73,14 @@ def test_names_differ_even_where_case_does_not_count(tmp_path):
     assert len(set(found)) == 2
 
 
+def test_endings_stay_where_names_differ_in_case_or_in_how_accents_are_stored(tmp_path):
+    for pair in (("a.nii", "A.nrrd"), ("\u00e9.nii", "e\u0301.nrrd")):
+        for name in pair:
+            write_study(tmp_path / name)
+    found = [unicodedata.normalize("NFC", name) for name in names(find_studies([tmp_path]))]
+    assert sorted(found) == ["A.nrrd", "a.nii", "\u00e9.nii", "\u00e9.nrrd"]
+
+
 def test_names_of_several_inputs_begin_where_their_paths_part(tmp_path):
     paths = [write_study(tmp_path / f"{who}/ct.nii.gz") for who in ("p1", "p2")]
     assert names(find_studies(paths)) == ["p1/ct", "p2/ct"]
@@ -115,6 +127,52 @@ def test_the_results_are_no_studies(tmp_path):
     assert names(find_studies([tmp_path], leave_out=tmp_path / "out")) == ["ct"]
 
 
+def test_what_lies_below_the_results_is_no_study_however_it_is_reached(tmp_path):
+    write_study(tmp_path / "in/ct.nii.gz")
+    write_study(tmp_path / "out/segmentations/ct.nii.gz")
+    (tmp_path / "in/link").symlink_to(tmp_path / "out/segmentations")
+    assert names(find_studies([tmp_path / "in"], leave_out=tmp_path / "out")) == ["ct"]
+
+
+def test_results_of_earlier_cohorts_are_left_out_with_a_warning(tmp_path, caplog):
+    write_study(tmp_path / "ct.nii.gz")
+    write_study(tmp_path / "old/segmentations/ct.nii.gz")
+    for name in ("settings.json", "manifest.jsonl"):
+        (tmp_path / "old" / name).write_text("{}")
+    with caplog.at_level(logging.WARNING):
+        assert names(find_studies([tmp_path])) == ["ct"]
+    (record,) = caplog.records
+    assert "1 folder of earlier results" in record.getMessage()
+
+
+@pytest.mark.parametrize("unreadable", ["all", "one", "gone"])
+def test_dicom_files_that_cannot_be_looked_into_make_their_folder_fail(
+    tmp_path, monkeypatch, unreadable
+):
+    write_study(tmp_path / "ct.nii.gz")
+    folder = write_series(tmp_path / "x", values())
+    one = sorted(folder.iterdir())[2]
+    if unreadable == "gone":  # a link to where nothing is, as archives of links have them
+        one.unlink()
+        one.symlink_to(tmp_path / "nowhere")
+    look = plan.is_dicom
+
+    def refusing(path) -> bool:
+        if unreadable == "all" or path == one:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return look(path)
+
+    with monkeypatch.context() as patch:
+        if unreadable != "gone":
+            patch.setattr(plan, "is_dicom", refusing)
+        found = find_studies([tmp_path])
+    assert names(found) == ["ct", "x"] and len(found[1].files) == 5
+    if unreadable == "gone":
+        use_engine(monkeypatch, BrightEngine(make_card()))
+        record = StudyWorker(BatchSettings(tmp_path / "out")).run(found[1])
+        assert record.status == "failed" and one.name in str(record.error)
+
+
 def test_links_are_followed_but_not_in_circles(tmp_path):
     write_study(tmp_path / "elsewhere/ct.nii.gz")
     (tmp_path / "in").mkdir()
@@ -151,7 +209,7 @@ def test_a_damaged_dicom_file_spoils_its_folder_and_not_the_search(tmp_path, mon
     save(image, damaged)
     bad, good = find_studies([tmp_path])
     assert (bad.name, bad.files, len(good.files)) == ("bad", (), 5)
-    monkeypatch.setattr("GDLACore.cohort.worker.load_engine", lambda *_, **__: None)
+    use_engine(monkeypatch, BrightEngine(make_card()))
     record = StudyWorker(BatchSettings(tmp_path / "out")).run(bad)
     assert record.status == "failed" and damaged.name in str(record.error)
 
@@ -198,9 +256,21 @@ def test_dicom_without_an_image_is_no_study_and_nothing_odd(tmp_path, caplog):
     for tag in ("Rows", "Columns", "PixelData"):
         del report[tag]
     report.SeriesInstanceUID = "1.2.3"
+    report.SOPClassUID = report.file_meta.MediaStorageSOPClassUID = BasicTextSRStorage
     save(report, tmp_path / "reports/sr.dcm")
     assert names(find_studies([tmp_path])) == ["ct"]
     assert not caplog.records
+
+
+@pytest.mark.parametrize("left", [0, 100])
+def test_a_series_with_a_file_cut_off_is_a_study_that_fails(tmp_path, monkeypatch, left):
+    folder = write_series(tmp_path / "ct", values())
+    torn = sorted(folder.iterdir())[-1]
+    torn.write_bytes(torn.read_bytes()[:left])
+    (found,) = find_studies([tmp_path])
+    use_engine(monkeypatch, BrightEngine(make_card()))
+    record = StudyWorker(BatchSettings(tmp_path / "out")).run(found)
+    assert record.status == "failed" and torn.name in str(record.error)
 
 
 def test_the_hash_tells_contents_and_not_names(tmp_path):

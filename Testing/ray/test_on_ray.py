@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -90,8 +90,8 @@ def test_a_node_joins_and_is_killed_at_work_and_nothing_is_lost(
                 (tmp_path / f"in/stuck-{doomed[0].node_id}").touch()
             yield study
 
-    def process(todo: list[Study]) -> Iterator[StudyRecord]:
-        assert todo == plan
+    def process(todo: Iterable[Study]) -> Iterator[StudyRecord]:
+        assert list(todo) == plan
         records = ray_process(settings, cluster.address)(studies())
         for number, record in enumerate(records, start=1):
             yield record
