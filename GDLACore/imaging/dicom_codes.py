@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 SOFTWARE = "GDLASegmenter"
 SERIAL_NUMBER = "0"  # DICOM wants one, software has none
 CAUTION = "Not for clinical use."
-SERIES_OFFSET = 1000  # the number of a series of ours is that of what it is about plus this
 UTF_8 = "ISO_IR 192"
-SEXES = ("", "M", "F", "O")  # highdicom takes no others
 
+_SERIES_OFFSET = 1000
+_SERIES_NUMBERS = 2**31  # of an IS value (PS3.5, 6.2)
 _OLDEST = (0, 28)  # of highdicom, that can be told the character set
 _LONG_STRING = 64  # of an LO value (PS3.5, 6.2)
 _SHORT_STRING = 16  # of an SH value
@@ -47,6 +47,11 @@ def highdicom_module() -> ModuleType:
             'Install a newer one with: pip install --upgrade "highdicom>=0.28".',
         )
     return highdicom
+
+
+def next_series_number(number: int) -> int:
+    """Return the number of a series of ours that is about the series ``number``."""
+    return (max(number, 0) + _SERIES_OFFSET) % _SERIES_NUMBERS
 
 
 def long_string(text: str) -> str:

@@ -17,17 +17,18 @@ from GDLACore.errors import GDLAError, OutputError
 from GDLACore.imaging.dicom_codes import (
     CAUTION,
     SERIAL_NUMBER,
-    SERIES_OFFSET,
-    SEXES,
     SOFTWARE,
     UTF_8,
     algorithm_parameters,
     concept,
     highdicom_module,
     long_string,
+    next_series_number,
 )
+from GDLACore.imaging.dicom_patient import put_back, set_aside
+from GDLACore.imaging.dicom_seg import check_dicom_source
 from GDLACore.imaging.dicom_silence import quiet
-from GDLACore.imaging.dicom_source import put, source_frames
+from GDLACore.imaging.dicom_source import SourceFrame
 from GDLACore.imaging.measure import StructureRow
 from GDLACore.imaging.volume import Volume
 from GDLACore.model.card import Code, Label, ModelCard
@@ -51,11 +52,18 @@ def check_dicom_report(volume: Volume) -> None:
     """Raise OutputError if a report on ``volume`` could not be written later.
 
     That is also where slices are missing or unevenly spaced: what is between them has a volume
-    that nobody knows, and a report outlives the warning that says so.
+    that nobody knows, and a report outlives the warning that says so. It is the same with one slice
+    that does not tell its place and thickness.
     """
-    highdicom_module()
-    first = source_frames(volume)[0].dataset
-    _check_spacing(volume, first.get("SpacingBetweenSlices"))
+    first = check_dicom_source(volume)[0]
+    if "ImagePositionPatient" not in first.dataset:
+        raise OutputError(
+            f"The image {volume.name} does not say where in the patient it lies, and how large its "
+            "pixels are there, so that no volumes in mL can be reported.",
+            "Leave out the report.",
+        )
+    _check_spacing(volume, first.dataset.get("SpacingBetweenSlices"))
+    _check_thickness(volume, first)
 
 
 def write_volume_report(
@@ -104,20 +112,29 @@ def _check_spacing(volume: Volume, step: float | None) -> None:
         )
 
 
+def _check_thickness(volume: Volume, only: SourceFrame) -> None:
+    """Check that one slice counts as being as thick as it says: there is no next one."""
+    spacing, told = volume.spacing[2], only.thickness
+    if volume.shape[0] == 1 and (told is None or abs(told - spacing) > _SAME_SPACING * spacing):
+        raise OutputError(
+            f"{volume.name} is one slice that does not say how thick it is, so that no volumes in "
+            "mL can be reported.",
+            "Leave out the report.",
+        )
+
+
 def _report(
     segmentation: Dataset, structures: Sequence[StructureRow], card: ModelCard
 ) -> ComprehensiveSR:
     from highdicom.sr import ComprehensiveSR
     from pydicom.uid import generate_uid
 
-    sex = segmentation.PatientSex
-    if sex not in SEXES:
-        put(segmentation, "PatientSex", "")
+    aside = set_aside(segmentation)
     report = ComprehensiveSR(
         evidence=[segmentation, *_images(segmentation)],
         content=_content(segmentation, structures, card)[0],
         series_instance_uid=generate_uid(prefix=None),
-        series_number=int(segmentation.SeriesNumber) + SERIES_OFFSET,
+        series_number=next_series_number(int(segmentation.SeriesNumber)),
         sop_instance_uid=generate_uid(prefix=None),
         instance_number=1,
         manufacturer=SOFTWARE,
@@ -128,7 +145,7 @@ def _report(
         series_description=long_string(f"Volumes. {CAUTION} {card.title}"),
         specific_character_set=UTF_8,
     )
-    put(report, "PatientSex", sex)
+    put_back(report, aside)
     return report
 
 

@@ -7,6 +7,9 @@ what they are. The object is of the images' patient and study, and a series of i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,30 +21,38 @@ from GDLACore.errors import GDLAError, OutputError
 from GDLACore.imaging.dicom_codes import (
     CAUTION,
     SERIAL_NUMBER,
-    SERIES_OFFSET,
-    SEXES,
     SOFTWARE,
     UTF_8,
     highdicom_module,
     long_string,
+    next_series_number,
     segment_description,
 )
+from GDLACore.imaging.dicom_patient import put_back, set_aside
 from GDLACore.imaging.dicom_silence import quiet
 from GDLACore.imaging.dicom_source import SourceFrame, put, source_frames
 from GDLACore.imaging.volume import Volume
 from GDLACore.model.card import ModelCard
 
 if TYPE_CHECKING:
-    from highdicom.seg import Segmentation
+    from highdicom.seg import Segmentation, SegmentDescription
     from pydicom.dataset import Dataset
 
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # an image of anything, with a place or without
 
 
-def check_dicom_source(volume: Volume) -> None:
-    """Raise OutputError if a DICOM segmentation of ``volume`` could not be written later."""
+def check_dicom_source(volume: Volume) -> list[SourceFrame]:
+    """Return what the slices of ``volume`` were read from, as ``source_frames`` does.
+
+    Raises OutputError if a DICOM segmentation of ``volume`` could not be written later: an empty
+    one is made.
+    """
     highdicom_module()
-    source_frames(volume)
+    sources = source_frames(volume)
+    with _one_sentence(volume):
+        nothing = np.zeros((1, *volume.shape[1:]), np.uint8)
+        _segmentation(nothing, sources, [_any_segment()], "").save_as(BytesIO())
+    return sources
 
 
 def write_dicom_seg(path: Path, labels: np.ndarray, volume: Volume, card: ModelCard) -> None:
@@ -54,9 +65,19 @@ def write_dicom_seg(path: Path, labels: np.ndarray, volume: Volume, card: ModelC
     """
     highdicom_module()
     sources = source_frames(volume)
+    with _one_sentence(volume):
+        segments = [segment_description(label, card) for label in card.labels]
+        segmentation = _segmentation(labels, sources, segments, card.title)
+    with quiet(), replacing(path) as part:
+        segmentation.save_as(part)
+
+
+@contextmanager
+def _one_sentence(volume: Volume) -> Iterator[None]:
+    """Tell highdicom's troubles with the headers of ``volume`` as an OutputError."""
     with quiet():
         try:
-            segmentation = _segmentation(labels, sources, card)
+            yield
         except GDLAError:
             raise
         except Exception as error:  # highdicom reports wrong headers by many exception types
@@ -65,14 +86,25 @@ def write_dicom_seg(path: Path, labels: np.ndarray, volume: Volume, card: ModelC
                 f"segmentation can refer to them ({type(error).__name__}).",
                 "Write another format, such as .seg.nrrd.",
             ) from error
-        with replacing(path) as part:
-            segmentation.save_as(part)
 
 
-def _segmentation(labels: np.ndarray, sources: list[SourceFrame], card: ModelCard) -> Segmentation:
+def _any_segment() -> SegmentDescription:
+    from highdicom.seg import SegmentDescription
+    from pydicom.sr.codedict import codes
+
+    return SegmentDescription(1, "any", codes.SCT.Organ, codes.SCT.Organ, "MANUAL")
+
+
+def _segmentation(
+    labels: np.ndarray,
+    sources: list[SourceFrame],
+    segments: list[SegmentDescription],
+    title: str,
+) -> Segmentation:
     from highdicom.seg import Segmentation
     from pydicom.uid import generate_uid
 
+    aside = [set_aside(source.dataset) for source in sources][0]
     places = {generate_uid(prefix=None): source for source in sources}
     images = [_single_frame(source.dataset, uid) for uid, source in places.items()]
     first = sources[0].dataset
@@ -82,9 +114,9 @@ def _segmentation(labels: np.ndarray, sources: list[SourceFrame], card: ModelCar
         source_images=images,
         pixel_array=np.ascontiguousarray(labels),
         segmentation_type="BINARY",
-        segment_descriptions=[segment_description(label, card) for label in card.labels],
+        segment_descriptions=segments,
         series_instance_uid=generate_uid(prefix=None),
-        series_number=max(int(first.get("SeriesNumber") or 0), 0) + SERIES_OFFSET,
+        series_number=next_series_number(int(first.get("SeriesNumber") or 0)),
         sop_instance_uid=generate_uid(prefix=None),
         instance_number=1,
         manufacturer=SOFTWARE,
@@ -92,11 +124,11 @@ def _segmentation(labels: np.ndarray, sources: list[SourceFrame], card: ModelCar
         software_versions=__version__,
         device_serial_number=SERIAL_NUMBER,
         content_label="SEGMENTATION",
-        content_description=long_string(f"{CAUTION} {card.title}"),
-        series_description=long_string(f"Segmentation: {card.title}"),
+        content_description=long_string(f"{CAUTION} {title}"),
+        series_description=long_string(f"Segmentation: {title}"),
         specific_character_set=UTF_8,
     )
-    put(segmentation, "PatientSex", first.PatientSex)
+    put_back(segmentation, aside)
     if "ImagePositionPatient" not in first:
         put(segmentation, "PatientOrientation", first.get("PatientOrientation"))
     segmentation.ContentCreatorName = ""  # must be there: nobody did it by hand
@@ -116,8 +148,6 @@ def _single_frame(image: Dataset, uid: str) -> Dataset:
     single.update(image)
     put(single, "SOPClassUID", _SECONDARY_CAPTURE)
     put(single, "SOPInstanceUID", uid)
-    if single.PatientSex not in SEXES:
-        put(single, "PatientSex", "")  # repeated as it is later
     return single
 
 

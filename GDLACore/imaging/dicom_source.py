@@ -39,12 +39,14 @@ class SourceFrame:
 
     ``dataset`` describes it as an image of its own, without pixels, its geometry at the root.
     ``number`` counts it within its file, from 1; None if it is the file's only picture.
+    ``thickness`` is the slice's in mm, if the file tells it; ``dataset`` has one in any case.
     """
 
     dataset: Dataset
     class_uid: str
     instance_uid: str
     number: int | None
+    thickness: float | None
 
 
 def source_frames(volume: Volume) -> list[SourceFrame]:
@@ -104,15 +106,20 @@ def _source(file: Dataset, frame: DicomFrame, volume: Volume) -> SourceFrame:
             "Segment the series again, and leave its files as they are until then.",
         )
     several = int(file.get("NumberOfFrames") or 1) > 1 or "SharedFunctionalGroupsSequence" in file
+    dataset = _alone(file, frame.number - 1)
+    thickness = dataset.get("SliceThickness")
+    if not thickness:
+        put(dataset, "SliceThickness", f"{volume.spacing[2]:.10g}"[:16])
     return SourceFrame(
-        dataset=_alone(file, frame.number - 1, volume.spacing[2]),
+        dataset=dataset,
         class_uid=str(file.SOPClassUID),
         instance_uid=instance_uid,
         number=frame.number if several else None,
+        thickness=float(thickness) if thickness else None,
     )
 
 
-def _alone(file: Dataset, index: int, slice_spacing: float) -> Dataset:
+def _alone(file: Dataset, index: int) -> Dataset:
     """Return picture ``index`` of ``file``, from 0, as an image that has the file to itself."""
     from pydicom.dataset import Dataset
 
@@ -126,8 +133,6 @@ def _alone(file: Dataset, index: int, slice_spacing: float) -> Dataset:
     for keyword in _REPEATED:
         if keyword not in alone:
             put(alone, keyword, "")
-    if not alone.get("SliceThickness"):
-        put(alone, "SliceThickness", f"{slice_spacing:.10g}"[:16])
     # Often wrong; the positions tell it.
     if "SpacingBetweenSlices" in alone:
         del alone.SpacingBetweenSlices

@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("highdicom")
 
 import pydicom
+from dicom_files import save
 from dicom_objects import (
     COMPLETE,
     SERIES,
@@ -185,6 +186,31 @@ def test_there_is_none_where_slices_are_missing_or_uneven(tmp_path, name):
     with pytest.raises(OutputError, match="missing or unevenly spaced"):
         report_on(source)
     assert not (tmp_path / "sr.dcm").exists()
+
+
+def test_the_spacing_that_uneven_slices_say_they_have_does_not_count(tmp_path):
+    axes, positions = SERIES["uneven"]
+    write_images(tmp_path / "ct", axes, positions, SpacingBetweenSlices=9 / 4)
+    with pytest.raises(OutputError, match="missing or unevenly spaced"):
+        check_dicom_report(read_volume(tmp_path / "ct"))
+
+
+@pytest.mark.parametrize("without", ["SliceThickness", "ImagePositionPatient", "PixelSpacing"])
+def test_there_is_none_of_one_slice_whose_size_nobody_knows(tmp_path, without):
+    write_images(tmp_path / "ct", positions=np.zeros((1, 3)))
+    file = next((tmp_path / "ct").iterdir())
+    image = pydicom.dcmread(file)
+    delattr(image, without)
+    save(image, file)
+    with pytest.raises(OutputError, match="say") as caught:
+        check_dicom_report(read_volume(tmp_path / "ct"))
+    assert caught.value.hint
+
+
+def test_there_is_none_of_one_slice_that_contradicts_itself(tmp_path):
+    write_images(tmp_path / "ct", positions=np.zeros((1, 3)), SpacingBetweenSlices=5)
+    with pytest.raises(OutputError, match="how thick"):
+        check_dicom_report(read_volume(tmp_path / "ct"))
 
 
 def test_one_slice_missing_of_hundreds_is_noticed(tmp_path):

@@ -167,6 +167,19 @@ def test_more_than_255_structures_fit(tmp_path):
     assert {frame.segment for frame in segment_frames(tmp_path / "seg.dcm")} == set(range(91, 301))
 
 
+def test_what_a_frame_says_of_itself_counts_more_than_what_all_share(tmp_path):
+    image = pydicom.dcmread(write_enhanced(tmp_path / "mr.dcm", range(5)))
+    measures = Dataset()
+    measures.PixelSpacing, measures.SliceThickness = [0.3, 0.4], 1
+    for groups in image.PerFrameFunctionalGroupsSequence:
+        groups.PixelMeasuresSequence = [measures]
+    volume = read_volume(save(image, tmp_path / "ct" / "mr.dcm"))
+    assert volume.spacing == pytest.approx((0.4, 0.3, 1))
+    made = written(tmp_path, make_card()).SharedFunctionalGroupsSequence[0]
+    assert made.PixelMeasuresSequence[0].PixelSpacing == [0.3, 0.4]
+    assert made.PixelMeasuresSequence[0].SliceThickness == 1
+
+
 @needs_program("dciodvfy")
 def test_texts_of_the_card_cannot_break_the_object(tmp_path):
     write_images(tmp_path / "ct", SpecificCharacterSet="ISO_IR 100")

@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 import pydicom
+import pydicom.config
 import pytest
 from dicom_files import dataset, placed, save, values
 from dicom_objects import COMPLETE, labels_of, segment_frames, write_images, written
@@ -15,6 +16,8 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
+from GDLACore.imaging.dicom_report import check_dicom_report, write_volume_report
+from GDLACore.imaging.measure import structure_table
 from GDLACore.imaging.reading import read_volume
 from GDLACore.imaging.writing import write_segmentation
 
@@ -64,6 +67,43 @@ def test_what_the_images_leave_out_is_empty(tmp_path):
 def test_a_sex_that_dicom_does_not_know_is_repeated_as_it_is(tmp_path):
     write_images(tmp_path / "ct", PatientSex="W")
     assert written(tmp_path, make_card()).PatientSex == "W"
+
+
+@pytest.mark.parametrize(
+    "keyword, value",
+    [
+        ("PatientBirthDate", "19500000"),
+        ("PatientBirthDate", "1950-01-01"),
+        ("StudyDate", "unknown"),
+        ("StudyTime", "10:10:10"),
+        ("StudyTime", "250000"),
+    ],
+)
+def test_dates_and_times_that_are_none_are_repeated_as_they_are(
+    tmp_path, monkeypatch, keyword, value
+):
+    mode = pydicom.config.IGNORE
+    with monkeypatch.context() as loose:
+        loose.setattr(pydicom.config.settings, "reading_validation_mode", mode)
+        write_images(tmp_path / "ct", **{keyword: value})
+    volume = read_volume(tmp_path / "ct")
+    labels, card = labels_of(volume), make_card()
+    check_dicom_report(volume)
+    write_segmentation(tmp_path / "seg.dcm", labels, volume, card)
+    rows = structure_table(labels, volume, card)
+    write_volume_report(tmp_path / "sr.dcm", tmp_path / "seg.dcm", rows, volume, card)
+    monkeypatch.setattr(pydicom.config.settings, "reading_validation_mode", mode)
+    for name in ("seg.dcm", "sr.dcm"):
+        made = pydicom.dcmread(tmp_path / name)
+        expected = {**COMPLETE, keyword: value}
+        assert {key: str(made[key].value) for key in expected if "Reference" not in key} == {
+            key: text for key, text in expected.items() if "Reference" not in key
+        }
+
+
+def test_the_number_of_the_series_is_one_that_dicom_can_write(tmp_path):
+    write_images(tmp_path / "ct", SeriesNumber=2**31 - 1)
+    assert written(tmp_path, make_card()).SeriesNumber == 999
 
 
 def test_nothing_that_names_the_patient_is_printed_or_logged(tmp_path, caplog, capfd):

@@ -15,6 +15,7 @@ from dicom_objects import labels_of, write_images
 from phantom import make_card, make_labels, make_volume
 
 from GDLACore.errors import OutputError
+from GDLACore.imaging.dicom_seg import check_dicom_source
 from GDLACore.imaging.reading import read_volume
 from GDLACore.imaging.volume import Volume
 from GDLACore.imaging.writing import write_segmentation
@@ -135,15 +136,11 @@ def test_a_film_without_places_is_refused(tmp_path):
 
 
 @pytest.mark.usefixtures("needs_highdicom")
-def test_headers_that_dicom_forbids_are_one_sentence(tmp_path):
-    write_images(tmp_path / "ct")
-    for file in (tmp_path / "ct").iterdir():
-        image = pydicom.dcmread(file)
-        image.add_new("StudyDate", "DA", "")
-        image["StudyDate"]._value = "Secret date"
-        save(image, file)
-    error = refusal(read_volume(tmp_path / "ct"), tmp_path / "seg.dcm")
-    assert error.message.startswith("The headers of ct are not what DICOM demands")
+def test_headers_that_highdicom_refuses_are_one_sentence_before_the_work(tmp_path):
+    volume = read_volume(write_images(tmp_path / "ct", PatientName="Secret\\Twin"))
+    with pytest.raises(OutputError, match="headers of ct are not what DICOM demands") as caught:
+        check_dicom_source(volume)
+    assert str(refusal(volume, tmp_path / "seg.dcm")) == str(caught.value)
 
 
 @pytest.mark.usefixtures("needs_highdicom")
