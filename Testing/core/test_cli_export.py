@@ -229,3 +229,16 @@ def test_weights_that_do_not_fit_their_card_leave_the_old_export_alone(
     assert run_gdla("export", checkpoint, "--force") == 1
     assert "not finite" in capsys.readouterr().err
     assert out.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--backend", "python"), "--backend is about a server's model. Add --triton DIR."),
+        (("--instances", 2), "--instances is about a server's model. Add --triton DIR."),
+    ],
+)
+def test_what_only_servers_need_is_refused_without_one(checkpoint, capsys, options, said):
+    assert run_gdla("export", checkpoint, *options) == 1
+    assert said in capsys.readouterr().err
+    assert not checkpoint.with_suffix(".onnx").exists()

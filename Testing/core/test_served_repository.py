@@ -158,8 +158,48 @@ def test_a_folder_of_something_else_is_never_replaced(tmp_path, checkpoint, caps
     studies.mkdir(parents=True)
     (studies / "scan.nii.gz").write_bytes(b"precious")
     assert run_gdla("export", checkpoint, "--triton", tmp_path / "models", "--force") == 1
-    assert "is no model of a repository" in capsys.readouterr().err
+    assert f"{studies / 'config.pbtxt'} is in the way: it is" in capsys.readouterr().err
     assert content(tmp_path / "models") == {os.path.join("abdomen", "scan.nii.gz"): b"precious"}
+
+
+@pytest.mark.parametrize("foreign", ["2/model.plan", "labels.txt", "1/model.plan", "config.pbtxt"])
+def test_a_model_with_anything_in_it_that_is_not_ours_is_never_replaced(
+    tmp_path, checkpoint, capsys, foreign
+):
+    folder = exported(checkpoint, tmp_path / "models", *PYTHON)
+    file = folder / foreign
+    file.parent.mkdir(exist_ok=True)
+    file.write_text('name: "abdomen" platform: "tensorrt_plan"', "utf-8")
+    before = content(folder)
+    assert run_gdla("export", checkpoint, "--triton", tmp_path / "models", "--force") == 1
+    stranger = folder / "2" if foreign.startswith("2") else file
+    assert f"{stranger} is in the way: it is not of a model" in capsys.readouterr().err
+    assert content(folder) == before
+
+
+def test_what_a_server_s_python_left_in_a_model_keeps_nobody_from_replacing_it(
+    tmp_path, checkpoint
+):
+    folder = exported(checkpoint, tmp_path / "models", *PYTHON)
+    for left in (folder / "1", folder / "1" / "GDLACore"):
+        (left / "__pycache__").mkdir()
+        (left / "__pycache__" / "model.pyc").write_bytes(b"")
+    exported(checkpoint, tmp_path / "models", "--force")
+    assert sorted(content(folder)) == ["1/model.onnx", "config.pbtxt"]
+
+
+@pytest.mark.parametrize("exists", [True, False], ids=["there", "gone"])
+def test_a_link_is_never_replaced(tmp_path, checkpoint, capsys, exists):
+    (tmp_path / "models").mkdir()
+    elsewhere = tmp_path / "elsewhere" / "abdomen"
+    if exists:
+        exported(checkpoint, elsewhere.parent)
+    link = tmp_path / "models" / "abdomen"
+    link.symlink_to(elsewhere)
+    before = content(tmp_path)
+    assert run_gdla("export", checkpoint, "--triton", tmp_path / "models", "--force") == 1
+    assert f"{link} is in the way: it is not of a model" in capsys.readouterr().err
+    assert content(tmp_path) == before and link.is_symlink()
 
 
 def test_a_file_is_no_repository(tmp_path, checkpoint, capsys):
@@ -167,7 +207,10 @@ def test_a_file_is_no_repository(tmp_path, checkpoint, capsys):
     assert "best.ckpt is not a folder." in capsys.readouterr().err
 
 
-def test_what_fails_in_the_middle_leaves_the_former_model(tmp_path, checkpoint, monkeypatch):
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["full", "Ctrl-C"]
+)
+def test_what_fails_in_the_middle_leaves_the_former_model(tmp_path, checkpoint, monkeypatch, error):
     folder = exported(checkpoint, tmp_path / "models")
     before = content(folder)
     everything = sorted(path.name for path in tmp_path.iterdir())
@@ -175,12 +218,12 @@ def test_what_fails_in_the_middle_leaves_the_former_model(tmp_path, checkpoint, 
 
     def failing(path: Path, target: Path) -> Path:
         if path.name.endswith(".part"):
-            raise OSError(28, "No space left on device")
+            raise error
         return rename(path, target)
 
     monkeypatch.setattr(Path, "rename", failing)
     arguments = ("export", checkpoint, "--triton", tmp_path / "models", "--force", *PYTHON)
-    assert run_gdla(*arguments) == 1
+    assert run_gdla(*arguments) != 0
     assert content(folder) == before
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["abdomen"]
     assert sorted(path.name for path in tmp_path.iterdir()) == everything
@@ -209,19 +252,6 @@ def test_a_repository_that_is_the_current_folder_is_one(tmp_path, checkpoint, mo
 def test_a_folder_that_cannot_be_made_is_told(checkpoint, capsys):
     assert run_gdla("export", checkpoint, "--triton", checkpoint / "models") == 1
     assert "abdomen cannot be written: Not a directory." in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (("--backend", "python"), "--backend is about a server's model. Add --triton DIR."),
-        (("--instances", 2), "--instances is about a server's model. Add --triton DIR."),
-    ],
-)
-def test_what_only_servers_need_is_refused_without_one(checkpoint, capsys, options, said):
-    assert run_gdla("export", checkpoint, *options) == 1
-    assert said in capsys.readouterr().err
-    assert not checkpoint.with_suffix(".onnx").exists()
 
 
 def test_the_precision_of_an_onnx_file_stays_for_our_engine(tmp_path, onnx_file, capsys):
