@@ -101,14 +101,14 @@ def test_studies_that_this_computer_does_say_so_and_the_server_is_asked_again_af
     assert begun.output_sha256 == again.output_sha256
 
 
-def test_a_run_that_begins_without_its_server_says_so_with_every_study(tmp_path, ct, opened):
+def test_a_run_that_begins_without_its_server_says_so_with_every_study(tmp_path, ct, monkeypatch):
     def open_remote() -> object:
         raise GONE
 
-    def engine() -> EngineWithFallBack:
+    def load_engine(*_: object, **__: object) -> EngineWithFallBack:
         return EngineWithFallBack(open_remote, lambda: BrightEngine(CARD))
 
-    opened(*(engine() for _ in range(9)))
+    monkeypatch.setattr(worker, "load_engine", load_engine)
     with StudyWorker(BatchSettings(tmp_path / "out")) as at_work:
         assert [at_work.run(ct).warnings for _ in range(2)] == [(HERE,), (HERE,)]
 
