@@ -187,15 +187,17 @@ def test_every_request_gets_its_own_answer_once(model, network):
 
 
 def test_a_bad_request_is_told_so_and_leaves_the_others_alone(model):
-    good, huge, odd, after = (request(seed) for seed in range(4))
+    good, huge, none, odd, after = (request(seed) for seed in range(5))
+    none.inputs[contract.COLUMNS] = np.zeros((2, 0), np.uint8)
     huge.inputs[contract.ROWS] = np.zeros((2, 1024 * 1024 // 80 + 1), np.uint8)
     del odd.inputs[contract.SCALING]
-    model.execute([good, huge, odd, after])
+    model.execute([good, huge, none, odd, after])
     assert good.response.error is after.response.error is None
     assert str(huge.response.error) == (
         "Labels of 13108 x 80 pixels are asked for. They may have 1 to 1048576 pixels. Make larger "
         "ones from the logits."
     )
+    assert str(none.response.error).startswith("Labels of 70 x 0 pixels are asked for.")
     assert str(odd.response.error) == "The model failed: KeyError: 'scaling'"
 
 
