@@ -13,7 +13,7 @@ from GDLACore.atomic import unwritable
 from GDLACore.cohort.files import make_folder
 from GDLACore.cohort.identity import identity, model_card
 from GDLACore.cohort.plan import Study
-from GDLACore.cohort.ray_cluster import connected
+from GDLACore.cohort.ray_cluster import check_cluster, connected
 from GDLACore.cohort.ray_pool import PoolWorker, RayPool
 from GDLACore.cohort.record import CRASH, FAILED, StudyRecord
 from GDLACore.cohort.run import Process
@@ -35,10 +35,12 @@ def ray_process(
     taken from the plan only when a worker has room for it: at most two for each. A study whose
     worker is lost, with its node or alone, is given to another; if it loses three, it has failed.
 
-    The process raises EngineError if Ray is not installed, WorkerError if there is no cluster at
-    ``address``, and, if no worker at all can be loaded, what ``NodeWorker.load`` raises. GDLACore,
-    of this version, must be installed on all nodes, and see images and results under the same path.
+    Raises EngineError if Ray is not installed, WorkerError if there is no cluster at ``address``.
+    So does the process, and, if no worker at all can be loaded, what ``NodeWorker.load`` raises.
+    GDLACore, of this version, must be installed on all nodes, and see images and results under the
+    same path.
     """
+    check_cluster(address)
 
     def process(studies: Iterable[Study]) -> Generator[StudyRecord, None, None]:
         todo = _Todo(studies)

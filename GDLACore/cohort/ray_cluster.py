@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
-import signal
+import os
 import socket
 import sys
 import threading
@@ -16,30 +16,40 @@ from typing import Any
 from GDLACore.cohort.settings import BatchSettings
 from GDLACore.errors import EngineError, WorkerError
 
-_CONNECTING_S = 5.0
+_LISTENING_S = 5.0  # until somebody must be heard to listen
+_CONNECTED_S = 60.0  # until the connection must stand
 _ON_NVIDIA = ("cuda", "tensorrt")
+
+
+def check_cluster(address: str) -> None:
+    """Raise EngineError if Ray is not installed, WorkerError if nobody listens at ``address``.
+
+    ``address`` is HOST:PORT of a cluster's head, or "auto" for the one in RAY_ADDRESS, or that of
+    this computer's cluster.
+    """
+    ray = _module()
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS") or address
+    if address == "auto":
+        try:
+            address = ray._private.services.canonicalize_bootstrap_address(address)
+        except ConnectionError as error:
+            raise WorkerError(
+                "No Ray cluster runs on this computer.",
+                "Start one with `ray start --head`, or give HOST:PORT of another one's head.",
+            ) from error
+    _check_address(ray, address)
 
 
 @contextmanager
 def connected(address: str) -> Iterator[Any]:
     """Yield the module ``ray``, connected to the cluster at ``address`` for the ``with`` block.
 
-    ``address`` is HOST:PORT of the cluster's head, or "auto" for that of this computer's cluster.
-    Raises EngineError if Ray is not installed, WorkerError if there is no such cluster.
+    Raises as ``check_cluster`` does, and WorkerError if the cluster cannot be used.
     """
+    check_cluster(address)
     ray = _module()
-    if address != "auto":
-        _check_address(ray, address)
-    ending = signal.getsignal(signal.SIGTERM)
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        if threading.current_thread() is threading.main_thread() and ending is not None:
-            signal.signal(signal.SIGTERM, ending)  # Ray has put its own there
-    except Exception as error:  # of many kinds
-        raise WorkerError(
-            f"The Ray cluster ({address}) cannot be used: {_first_line(error)}.",
-            "Give this command on one of the cluster's nodes, with its versions of Python and Ray.",
-        ) from error
+    _connect(ray, address)
     try:
         # Ray tells there of every worker that is lost, but it belongs to the program's own result.
         with redirect_stdout(sys.stderr):
@@ -49,6 +59,8 @@ def connected(address: str) -> Iterator[Any]:
 
 
 def _module() -> Any:
+    # Ray looks at it when it connects: what a user says of it holds, and else nothing is sent.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         return importlib.import_module("ray")
     except ImportError as error:
@@ -56,6 +68,31 @@ def _module() -> Any:
             "Ray, which distributes the studies, is not installed.",
             'Install it with pip install "GDLACore[ray]", or leave out --ray.',
         ) from error
+
+
+def _connect(ray: Any, address: str) -> None:
+    """Connect to a cluster in a thread: Ray may try for many minutes, and hear no Ctrl+C then.
+
+    Nor does it take the place of the program's own handler of SIGTERM there.
+    """
+    failures: list[Exception] = []
+
+    def connect() -> None:
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        except Exception as error:  # of many kinds
+            failures.append(error)
+
+    thread = threading.Thread(target=connect, name="connecting to Ray", daemon=True)
+    thread.start()
+    thread.join(_CONNECTED_S)
+    if not thread.is_alive() and not failures:
+        return
+    reason = _first_line(failures[0]) if failures else f"no answer within {_CONNECTED_S:g} s"
+    raise WorkerError(
+        f"The Ray cluster ({address}) cannot be used: {reason}.",
+        "Give this command on one of the cluster's nodes, with its versions of Python and Ray.",
+    ) from (failures[0] if failures else None)
 
 
 def _check_address(ray: Any, address: str) -> None:
@@ -69,7 +106,7 @@ def _check_address(ray: Any, address: str) -> None:
     if host in ("localhost", "127.0.0.1", "[::1]"):
         host = ray.util.get_node_ip_address()  # where Ray looks for it, too
     try:
-        socket.create_connection((host.strip("[]"), int(port)), _CONNECTING_S).close()
+        socket.create_connection((host.strip("[]"), int(port)), _LISTENING_S).close()
     except OSError as error:
         raise WorkerError(
             f"No Ray cluster answers at {host}:{port} ({error.strerror or error}).",
