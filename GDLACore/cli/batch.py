@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -105,8 +106,14 @@ def _tell(result: BatchResult, card: ModelCard) -> None:
     kept = f", {result.kept} of them before" if result.kept else ""
     print(f"{card.title}: {done} studies segmented{kept}")
     for record in result.failed[:_TOLD]:
-        print(f"Failed: {record.name}: {record.error}")
+        print(_printable(f"Failed: {record.name}: {record.error}"))
     if len(result.failed) > _TOLD:
         print(f"and {len(result.failed) - _TOLD} more")
-    print(f"To check: {result.page}")
+    print(_printable(f"To check: {result.page}"))
     print("Not for clinical use.")
+
+
+def _printable(text: str) -> str:
+    """Return ``text`` with backslashes for what names of files may hold and no terminal shows."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)

@@ -13,13 +13,15 @@ _BLOCK = 1 << 20
 
 
 def input_hash(study: Study) -> str:
-    """Return the SHA-256 of a file, or for several files that of their sorted hashes.
+    """Return the SHA-256 of a file, or for several files that of their hashes.
 
-    It depends on what the files hold, not on what they are called or where they are. Of a header it
-    covers the files with its pixels, too. Raises OSError if one cannot be read, VolumeError if
-    there are none.
+    It depends on what the files hold, not on what they are called or where they are. Hashes of
+    DICOM files are sorted; those of a header and the files with its pixels are as the header has
+    them. Raises OSError if one cannot be read, VolumeError if there are none.
     """
-    hashes = sorted(file_hash(path) for path in _files(study))
+    hashes = [file_hash(path) for path in _files(study)]
+    if study.files or study.path.is_dir():
+        hashes.sort()
     return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 

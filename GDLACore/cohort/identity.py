@@ -7,10 +7,11 @@ import json
 from pathlib import Path
 
 from GDLACore.atomic import replacing
+from GDLACore.cohort.files import SETTINGS
 from GDLACore.cohort.hashes import file_hash
 from GDLACore.cohort.settings import BatchSettings
 from GDLACore.engine import load_engine
-from GDLACore.errors import OutputError
+from GDLACore.errors import ModelFileError, OutputError
 from GDLACore.model.card import ModelCard
 from GDLACore.model.catalogue import model_file
 from GDLACore.model.onnx_file import check_onnx_file
@@ -23,6 +24,7 @@ _WORDS = {
     "model": "the model",
     "version": "the model's version",
     "weights_sha256": "the model's weights",
+    "file_sha256": "the model's file",
     "card_sha256": "the model's card",
     "borders": "the borders",
     "largest_component": "largest component",
@@ -52,6 +54,7 @@ def identity(settings: BatchSettings, card: ModelCard) -> Identity:
         "model": card.name,
         "version": card.version,
         "weights_sha256": _weights(settings, card),
+        "file_sha256": _exported_file(settings),
         "card_sha256": hashlib.sha256(card.to_json().encode("utf-8")).hexdigest(),
         "borders": settings.borders,
         "largest_component": settings.largest_component,
@@ -64,6 +67,32 @@ def _weights(settings: BatchSettings, card: ModelCard) -> str:
     if card.sha256 is not None:
         return card.sha256
     return "" if settings.server is not None else file_hash(model_file(settings.model))
+
+
+def _exported_file(settings: BatchSettings) -> str:
+    """Return the hash of an exported network, of which those of half precision differ.
+
+    "" for weights, which every computer makes the same network of, and for a server.
+    """
+    if settings.server is not None:
+        return ""
+    path = model_file(settings.model)
+    return file_hash(path) if path.suffix.lower() == ".onnx" else ""
+
+
+def check_model(settings: BatchSettings) -> None:
+    """Raise ModelFileError if ``settings`` mean another model than the results' folder has.
+
+    Where nothing is recorded nothing is checked.
+    """
+    recorded = read_identity(settings.output / SETTINGS)
+    if recorded is None:
+        return
+    if changed := differences(recorded, identity(settings, model_card(settings))):
+        raise ModelFileError(
+            f"The model {settings.model} was replaced while the run began: {changed} changed.",
+            "Give the command again once it stays the same.",
+        )
 
 
 def read_identity(path: Path) -> Identity | None:
@@ -89,9 +118,11 @@ def write_identity(path: Path, found: Identity) -> None:
 
 
 def differences(before: Identity, now: Identity) -> str:
-    """Return in words what is not the same, "" if all is."""
+    """Return in words what is not the same, "" if all is. No file is the same as any."""
     parts = []
     for name, words in _WORDS.items():
+        if name == "file_sha256" and "" in (before[name], now[name]):
+            continue
         if before[name] != now[name]:
             values = "" if "sha256" in name else f" ({before[name]}, now {now[name]})"
             parts.append(f"{words}{values}")

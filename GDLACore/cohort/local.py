@@ -15,11 +15,13 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+from GDLACore.cohort.identity import check_model
 from GDLACore.cohort.plan import Study
 from GDLACore.cohort.record import CRASH, FAILED, StudyRecord
 from GDLACore.cohort.settings import BatchSettings
@@ -127,6 +129,24 @@ def _records(
             yield record
 
 
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Have processes that are started here not get Ctrl-C, which then waits for this one.
+
+    They would say where they were when it came. Where there are no signals nothing is done.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    # Another process of Python's own, which would undo this when it starts with the first one.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class _Child:
     """A process with a worker, ready to segment. Its methods raise _DiedError if it is gone."""
 
@@ -137,7 +157,8 @@ class _Child:
         self._process = context.Process(
             target=_serve, args=(there, settings, make_worker), daemon=True
         )
-        self._process.start()
+        with _deaf_to_ctrl_c():
+            self._process.start()
         there.close()
         try:
             self._message()
@@ -204,6 +225,7 @@ def _serve(connection: Connection, settings: BatchSettings, make_worker: MakeWor
     threading.Thread(target=_receive, args=(connection, studies), daemon=True).start()
     try:
         with make_worker(settings) as worker:
+            check_model(settings)  # after it was loaded: what is there by now was there before
             send(_READY)
             for record in worker.run_all(iter(studies.get, None)):
                 send(record)

@@ -85,7 +85,9 @@ def _agree(folder: Path, now: Identity, *, overwrite: bool) -> None:
         if not overwrite:
             raise
         before = None
-    if before == now:
+    if before is not None and not differences(before, now):
+        if now["file_sha256"] and not before["file_sha256"]:
+            write_identity(folder / SETTINGS, now)  # from here on it must be this one
         return
     if before is not None and not overwrite:
         raise OutputError(

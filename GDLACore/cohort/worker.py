@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import math
 import os
 import threading
 import time
@@ -10,6 +12,7 @@ from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import TracebackType
 
 from GDLACore.cohort.doubt import study_doubt
@@ -35,6 +38,9 @@ from GDLACore.remote.fall_back import EngineWithFallBack
 from GDLACore.remote.troubles import Refused, WrongAnswer
 
 _LOG = logging.getLogger(__name__)
+
+# What the disk cannot do for any study.
+_OF_THE_DISK = {errno.ENOSPC, errno.EROFS, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 _MOST_READERS, _CORES_OF_A_READER = 4, 4
 
@@ -138,7 +144,8 @@ class StudyWorker:
             _LOG.info("A study failed.", exc_info=error)
             if isinstance(error, (Refused, WrongAnswer)):
                 self.close()  # it may be of a version that the server has no more
-            return replace(record, error=_sentence(error), error_kind=_kind(error))
+            kind = _kind(error, self._settings.output)
+            return replace(record, error=_sentence(error), error_kind=kind)
 
     def _segmented(self, record: StudyRecord, study: Study, volume: Volume) -> StudyRecord:
         settings, card = self._settings, self.card
@@ -150,13 +157,22 @@ class StudyWorker:
         )
         engine = self._ready_engine()
         labels, confidence = segment_volume_with_confidence(volume, engine, options)
+        volumes_ml = {
+            # A single voxel is not nothing.
+            row.name: round(row.millilitres, 4) or float(f"{row.millilitres:.3g}")
+            for row in structure_table(labels, volume, card)
+        }
+        doubt = round(study_doubt(labels, confidence), 6)
+        if not all(map(math.isfinite, (*volumes_ml.values(), doubt))):
+            raise VolumeError(
+                f"What was found in {volume.name} has no finite size.", "Export the image again."
+            )
         segmented = time.perf_counter()
         output = segmentation_of(study.name, settings.format)
         path, picture = settings.output / output, settings.output / picture_of(study.name)
         make_folder(path.parent)
         write_segmentation(path, labels, volume, card, overwrite=True)
         sha256 = file_hash(path)
-        table = structure_table(labels, volume, card)
         make_folder(picture.parent)
         write_picture(picture, volume, labels, card)
         written = time.perf_counter()
@@ -170,8 +186,8 @@ class StudyWorker:
                 "segmenting": round(segmented - start, 4),
                 "writing": round(written - segmented, 4),
             },
-            volumes_ml={row.name: round(row.millilitres, 4) for row in table},
-            doubt=round(study_doubt(labels, confidence), 6),
+            volumes_ml=volumes_ml,
+            doubt=doubt,
         )
 
     def _ready_engine(self) -> Engine:
@@ -228,20 +244,32 @@ def _read(study: Study) -> _Read:
 
 
 def _volume(study: Study) -> Volume:
+    try:
+        os.path.join(study.path, *study.files).encode("utf-8")
+    except UnicodeEncodeError:
+        # ITK ends the whole program over such a name.
+        raise VolumeError(
+            f"A name in {ascii(str(study.path))} is not valid UTF-8.", "Rename the file or folder."
+        ) from None
     if study.files:
         return read_dicom_series([study.path / name for name in study.files], study.path.name)
     return read_volume(study.path)
 
 
-def _kind(error: Exception) -> str:
-    if isinstance(error, OutputError) and isinstance(error.__cause__, OSError):
-        return DISK_ERROR
+def _kind(error: Exception, output: Path) -> str:
+    if isinstance(error, OutputError) and isinstance(cause := error.__cause__, OSError):
+        # Only where results lie: an image that was to be copied from may be on another disk.
+        there = cause.filename is None or output in Path(os.fsdecode(cause.filename)).parents
+        if there and cause.errno in _OF_THE_DISK:
+            return DISK_ERROR
     if isinstance(error, ServerError):
         return ServerError.__name__  # of whatever kind: it is no study's fault
     return type(error).__name__
 
 
 def _sentence(error: Exception) -> str:
+    if isinstance(error, GDLAError) and "--frame" in error.hint:
+        return f"{error.message} Save one as an image of its own, or use gdla segment --frame."
     if isinstance(error, GDLAError):
         return str(error)
     if isinstance(error, MemoryError):

@@ -42,6 +42,13 @@ def worker_without_a_device(settings: BatchSettings) -> StudyWorker:
     raise DeviceError("There is no such device.", "Choose another.")
 
 
+def worker_that_gets_ctrl_c(settings: BatchSettings) -> StudyWorker:
+    """Return a worker after a Ctrl-C such as one gets that is still importing."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.kill(os.getpid(), signal.SIGINT)
+    return fragile_worker(settings)
+
+
 def worker_that_dies_at_once(settings: BatchSettings) -> StudyWorker:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("it is dead")

@@ -47,6 +47,13 @@ def test_a_failed_study_is_told_and_makes_the_status_1(tmp_path, engine, capsys)
     assert "1 of 3 studies could not be segmented" in told.err
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_no_text_is_told_with_backslashes(tmp_path, engine, capfdbinary):
+    write_study(tmp_path / "in/x.nii.gz").rename(tmp_path / "in/b\udcff.nii.gz")
+    assert run_gdla("batch", tmp_path / "in", "-o", tmp_path / "out") == 1
+    assert b"Failed: b\\udcff: " in capfdbinary.readouterr().out
+
+
 def test_quiet_says_nothing(tmp_path, engine, capsys):
     write_study(tmp_path / "in/a.nii.gz")
     assert run_gdla("batch", tmp_path / "in", "-o", tmp_path / "out", "--quiet") == 0

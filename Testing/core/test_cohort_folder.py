@@ -19,6 +19,7 @@ from cohorts import (
 )
 from phantom import make_card
 
+from GDLACore.cohort import identity
 from GDLACore.cohort.output_folder import open_output
 from GDLACore.cohort.plan import Study
 from GDLACore.cohort.run import run_batch
@@ -168,3 +169,17 @@ def test_a_run_that_was_killed_before_it_began_goes_on(cohort, out, engine):
     part = out / f".{'a' * 16}.part"
     part.write_text("half")
     assert len(batch(cohort, out).records) == 4 and not part.exists()
+
+
+def test_a_file_that_joins_what_a_server_made_is_the_only_one_from_there_on(
+    cohort, out, engine, monkeypatch
+):
+    def use_file(sha256: str) -> None:
+        monkeypatch.setattr(identity, "_exported_file", lambda settings: sha256)
+
+    for sha256 in ("", "aa", ""):
+        use_file(sha256)
+        batch(cohort, out)
+    use_file("bb")
+    with pytest.raises(OutputError, match="the model's file changed"):
+        batch(cohort, out)

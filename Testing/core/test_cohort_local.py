@@ -17,7 +17,12 @@ import pytest
 pytest.importorskip("PIL")
 import SimpleITK
 from cohorts import BrightEngine, process_here, study, timeless, use_engine, write_study
-from fragile_worker import fragile_worker, worker_that_dies_at_once, worker_without_a_device
+from fragile_worker import (
+    fragile_worker,
+    worker_that_dies_at_once,
+    worker_that_gets_ctrl_c,
+    worker_without_a_device,
+)
 from phantom import make_card
 
 from GDLACore.cohort.local import local_process
@@ -75,6 +80,14 @@ def test_a_process_that_dies_of_its_model_is_no_study_s_fault(tmp_path, settings
     path = write_study(tmp_path / "ct.nii.gz")
     with pytest.raises(EngineError, match="was killed.* while the model was loaded"):
         list(local_process(settings, worker_that_dies_at_once)([study(path)]))
+
+
+def test_ctrl_c_while_the_process_starts_is_for_the_command_alone(tmp_path, settings):
+    write_study(tmp_path / "in/a.nii.gz")
+    plan = find_studies([tmp_path / "in"])
+    with closing(local_process(settings, worker_that_gets_ctrl_c)(plan)) as records:
+        assert next(records).done
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_nothing_runs_on_when_nobody_wants_more(tmp_path, settings):

@@ -15,14 +15,16 @@ from exported import small_model
 from model_files import write_safetensors
 
 from GDLACore.cohort.identity import differences, identity, model_card
+from GDLACore.cohort.local import local_process
 from GDLACore.cohort.plan import find_studies
 from GDLACore.cohort.run import run_batch
 from GDLACore.cohort.settings import BatchSettings
-from GDLACore.errors import OutputError
+from GDLACore.errors import ModelFileError, OutputError
 from GDLACore.export.model_file import onnx_model
 from GDLACore.imaging.reading import read_volume
 from GDLACore.imaging.volume import sitk_geometry
 from GDLACore.resources import resource_path
+from GDLACore.weights.identified import load_identified
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +74,38 @@ def test_an_exported_model_has_an_identity_too(tmp_path):
     settings = BatchSettings(tmp_path / "out", model=str(path))
     found = identity(settings, model_card(settings))
     assert found["model"] == model.card.name and len(str(found["weights_sha256"])) == 64
+
+
+def test_exports_of_one_model_with_other_numbers_are_told_apart(tmp_path):
+    path, out = tmp_path / "small.onnx", tmp_path / "out"
+    model = load_identified(
+        write_safetensors(tmp_path / "m.safetensors", small_model().tensors, small_model().card),
+        None,
+    )
+    settings = BatchSettings(out, model=str(path))
+    found = []
+    for precision in ("fp32", "fp16"):
+        path.write_bytes(onnx_model(model, precision=precision))
+        found.append(identity(settings, model_card(settings)))
+    assert found[0]["weights_sha256"] == found[1]["weights_sha256"]
+    assert differences(found[0], found[1]) == "the model's file"
+    served = {**found[0], "file_sha256": ""}  # what a server has nobody knows
+    assert differences(found[0], served) == "" == differences(served, found[1])
+
+
+def test_a_model_that_is_replaced_while_the_run_begins_is_found_out(tmp_path, ct):
+    model = small_model()
+    path = tmp_path / "small.onnx"
+    path.write_bytes(onnx_model(model))
+    settings = BatchSettings(tmp_path / "out", model=str(path), threads=1)
+
+    def process(studies):
+        path.write_bytes(onnx_model(model, precision="fp16"))
+        return local_process(settings)(studies)
+
+    with pytest.raises(ModelFileError, match="was replaced while the run began: .*file"):
+        run_batch(find_studies([ct]), settings, process)
+    assert not (tmp_path / "out/segmentations").exists()
 
 
 def test_a_server_does_the_same_work_and_its_token_stays_in_memory(tmp_path, ct):

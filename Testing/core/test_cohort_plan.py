@@ -280,3 +280,15 @@ def test_the_hash_tells_contents_and_not_names(tmp_path):
     assert before != input_hash(other)
     moved = Study("x", found.path.rename(tmp_path / "elsewhere"), None, found.files)
     assert input_hash(moved) == before
+
+
+def test_the_hash_tells_the_order_of_the_files_that_a_header_names(tmp_path):
+    for number in range(3):
+        (tmp_path / f"s{number}.raw").write_bytes(bytes([number]) * 20)
+    header = tmp_path / "a.mhd"
+    header.write_text("ElementDataFile = LIST\ns0.raw\ns1.raw\ns2.raw\n")
+    before = input_hash(Study("a", header))
+    (tmp_path / "s0.raw").rename(tmp_path / "kept")
+    (tmp_path / "s2.raw").rename(tmp_path / "s0.raw")
+    (tmp_path / "kept").rename(tmp_path / "s2.raw")
+    assert input_hash(Study("a", header)) != before

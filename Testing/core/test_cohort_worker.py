@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
+import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +20,7 @@ from dicom_files import values, write_series
 from image_files import four
 from phantom import make_card
 
+from GDLACore.atomic import unwritable
 from GDLACore.cohort import worker
 from GDLACore.cohort.doubt import study_doubt
 from GDLACore.cohort.hashes import file_hash
@@ -143,12 +148,57 @@ def test_an_image_of_another_kind_fails_without_the_patient_s_name(tmp_path, at_
     assert "is a MR image" in record.error and "Secret" not in record.to_line()
 
 
-def test_a_disk_that_refuses_is_told_from_a_study_that_is_wrong(tmp_path, engine):
-    (tmp_path / "out").write_text("a file where the folder should be")
-    record = StudyWorker(BatchSettings(tmp_path / "out")).run(
-        study(write_study(tmp_path / "ct.nii.gz"))
+@pytest.mark.parametrize(
+    ("number", "place", "kind"),
+    [
+        (errno.ENOSPC, None, DISK_ERROR),
+        (errno.EROFS, "out/segmentations/x", DISK_ERROR),
+        (errno.EIO, "ct.nii.gz", "OutputError"),
+        (errno.ENAMETOOLONG, "out/segmentations/x", "OutputError"),
+    ],
+)
+def test_a_disk_that_refuses_is_told_from_a_study_that_is_wrong(
+    tmp_path, at_work, monkeypatch, number, place, kind
+):
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        cause = OSError(number, os.strerror(number))
+        cause.filename = None if place is None else str(tmp_path / place)
+        raise unwritable(path, cause) from cause
+
+    monkeypatch.setattr(worker, "write_segmentation", refuse)
+    record = at_work.run(study(write_study(tmp_path / "ct.nii.gz")))
+    assert record.error_kind == kind and "cannot be written" in record.error
+
+
+def test_a_size_that_is_no_number_fails_the_study_and_not_the_run(tmp_path, at_work, monkeypatch):
+    monkeypatch.setattr(
+        worker, "structure_table", lambda *_: [SimpleNamespace(name="liver", millilitres=np.inf)]
     )
-    assert record.error_kind == DISK_ERROR and "cannot be written" in record.error
+    record = at_work.run(study(write_study(tmp_path / "ct.nii.gz")))
+    assert record.error_kind == "VolumeError" and "no finite size" in record.error
+    assert record.to_line() and not (tmp_path / "out").exists()
+
+
+def test_a_single_voxel_of_a_fine_image_has_a_volume(tmp_path, at_work, monkeypatch):
+    tiny = [SimpleNamespace(name="liver", millilitres=0.0000412345)]
+    monkeypatch.setattr(worker, "structure_table", lambda *_: tiny)
+    record = at_work.run(study(write_study(tmp_path / "ct.nii.gz")))
+    assert record.volumes_ml == {"liver": 0.0000412}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_folder_with_a_name_that_is_no_text_fails_and_ends_nothing(tmp_path, at_work):
+    folder = write_series(tmp_path / "x", values()).rename(tmp_path / "x\udcff")
+    (found,) = find_studies([folder])
+    record = at_work.run(found)
+    assert record.status == "failed" and "is not valid UTF-8" in record.error
+
+
+def test_several_volumes_in_one_are_not_told_of_options_that_there_are_not(tmp_path, at_work):
+    four(tmp_path / "film.nii.gz")
+    record = at_work.run(study(tmp_path / "film.nii.gz"))
+    assert "holds" in record.error and "gdla segment --frame" in record.error
+    assert "--frame N" not in record.error
 
 
 def test_dicom_is_refused_for_other_images_before_the_work(tmp_path, engine):
