@@ -70,12 +70,11 @@ class TritonPythonModel:
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Serve our engine's models, and the graph for GPUs under the name "graph"."""
+    """Serve our engine's models, one twice over, and the graph for GPUs under the name "graph"."""
     repository = tmp_path_factory.mktemp("models")
     for model in MODELS.values():
-        write_repository(
-            repository, model.card, onnx_model(model), TritonConfig("python"), overwrite=False
-        )
+        served = TritonConfig("python", instances=2 if model is GREY else 1)
+        write_repository(repository, model.card, onnx_model(model), served, overwrite=False)
     graph = named(GREY, name="graph")
     folder = write_repository(
         repository, graph.card, served_graph(graph), TritonConfig("onnxruntime"), overwrite=False

@@ -57,7 +57,7 @@ def test_of_the_configuration_for_gpus_only_the_backend_is_missing_here(tmp_path
 
 def test_a_killed_server_comes_back_at_its_address_and_answers_alike(tmp_path, engine):
     write_repository(
-        tmp_path / "m", GREY.card, onnx_model(GREY), TritonConfig("python", 2), overwrite=False
+        tmp_path / "m", GREY.card, onnx_model(GREY), TritonConfig("python"), overwrite=False
     )
     asking = picture(GREY.card, 3, (90, 70))
     port = None
