@@ -20,7 +20,7 @@ class WayBack:
     """What is asked of a server for slices of ``plan.shape``, and what is made of its outputs.
 
     The server enlarges: labels are all that has to travel. But "published" ``borders`` are enlarged
-    here, by nearest neighbour, and logits that are to become smaller are reduced here.
+    here, by nearest neighbour, and labels are made here of logits where ``contract.needs_logits``.
     """
 
     card: ModelCard
