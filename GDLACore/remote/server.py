@@ -28,8 +28,8 @@ class RemoteServer:
     wait for an answer, and for a server that went away to come back. ``fall_back``: the user allows
     this computer to go on where the server fails.
 
-    Raises ServerError for an address that cannot be used, a token that cannot be sent, and one that
-    anybody between here and the server could read.
+    Raises ServerError for an address that cannot be used, a CA file for one without TLS, a token
+    that cannot be sent, and one that anybody between here and the server could read.
     """
 
     url: str
@@ -42,6 +42,11 @@ class RemoteServer:
         _check(self.url)
         if not (math.isfinite(self.timeout_s) and self.timeout_s > 0):
             raise ValueError(f"timeout_s must be above 0, not {self.timeout_s}")
+        if self.ca_file is not None and not self.is_secure:
+            raise ServerError(
+                "A CA file says nothing about an http:// address.",
+                "Use the server's https:// address, or leave the CA file out.",
+            )
         if self.token is None:
             return
         if not _TOKEN.fullmatch(self.token):
@@ -102,11 +107,13 @@ def _check(url: str) -> None:
     except ValueError:  # a port that is no number, brackets that do not close
         raise ServerError("The server's address cannot be understood.", _EXAMPLE) from None
     # Never the address itself before this: it may hold a password.
-    if "@" in parts.netloc:
+    if "@" in (parts.netloc if usable else url):
         raise ServerError(
             "The server's address holds a name or a password.",
             "Leave out what precedes the @, and give a token instead.",
         )
+    if url and "://" not in url:
+        raise ServerError("The server's address lacks http:// or https://.", _EXAMPLE)
     if not usable or _BLANK.search(url) or not url.isascii():
         raise ServerError(f"{url[:200]!r} is not the address of a server.", _EXAMPLE)
     if parts.query or parts.fragment:

@@ -146,9 +146,12 @@ def _in_words(error: Exception, host: str, waited_s: float, connecting: bool) ->
             f"What answers at {host} is not a web server.", "Check the address and its port."
         )
     if isinstance(error, ssl.SSLError):
-        reason = "it closes the connection"
-    else:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return Unreachable(
+            f"The server {host} cannot be reached (it closes the connection).",
+            "See that it is running, and check its address: the port may be another, or its "
+            "address may begin with http://.",
+        )
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return Unreachable(
         f"The server {host} cannot be reached ({reason}).",
         "See that it is running, and check the address and the connection to its network.",

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -115,6 +116,26 @@ def test_http_and_https_taken_for_each_other_are_told():
     with inference_server(NETWORK, certificate=SERVER) as server:
         with pytest.raises(ServerError):
             load_engine("abdomen", server=RemoteServer(f"http://127.0.0.1:{server.port}"))
+
+
+def test_a_server_that_hangs_up_on_tls_may_have_another_address():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up() -> None:
+            with suppress(OSError):
+                while True:
+                    wire, _ = listener.accept()
+                    with wire:
+                        wire.recv(65536)
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(ServerError, match="closes the connection") as caught:
+            load_engine("abdomen", server=RemoteServer(url, timeout_s=0.2))
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    assert "http://" in caught.value.hint
 
 
 def test_a_name_that_nobody_knows_is_told():
@@ -245,10 +266,10 @@ def hangs_up_after_it(handler: Handler, reply: Callable[[], Reply]) -> None:
     handler.send_reply(reply())
 
 
-@pytest.mark.parametrize("certificate", [None, SERVER])
-def test_a_server_that_hangs_up_after_each_answer_is_called_again(certificate):
+@pytest.mark.parametrize(("certificate", "authority"), [(None, None), (SERVER, str(AUTHORITY))])
+def test_a_server_that_hangs_up_after_each_answer_is_called_again(certificate, authority):
     with inference_server(NETWORK, certificate=certificate) as server:
-        address = RemoteServer(server.url, ca_file=str(AUTHORITY))
+        address = RemoteServer(server.url, ca_file=authority)
         with load_engine("abdomen", server=address) as engine:
             server.script = [hangs_up_after_it] * 2
             several = [engine.predict(SLICES, "smooth") for _ in range(3)]

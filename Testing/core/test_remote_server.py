@@ -44,10 +44,24 @@ def test_what_is_no_servers_address_is_refused_with_an_example(url):
     assert "\n" not in str(caught.value) and "\r" not in str(caught.value)
 
 
-def test_a_password_in_the_address_is_refused_and_not_repeated():
+@pytest.mark.parametrize("url", ["https://me:s3cret@gpu", "me:s3cret@gpu:8000", "x://me:s3cret@g"])
+def test_a_password_in_the_address_is_refused_and_not_repeated(url):
     with pytest.raises(ServerError) as caught:
-        RemoteServer("https://me:s3cret@gpu")
+        RemoteServer(url)
     assert "s3cret" not in str(caught.value) and "token" in caught.value.hint
+
+
+@pytest.mark.parametrize("url", ["gpu", "gpu:8000", "127.0.0.1:8000", "gpu.hospital.org/models"])
+def test_what_an_address_lacks_is_said(url):
+    with pytest.raises(ServerError, match="lacks http:// or https://"):
+        RemoteServer(url)
+
+
+def test_a_ca_file_for_a_server_that_needs_none_is_refused():
+    with pytest.raises(ServerError, match="nothing about an http:// address") as caught:
+        RemoteServer("http://127.0.0.1:8000", ca_file="hospital.pem")
+    assert "https://" in caught.value.hint
+    assert RemoteServer("https://gpu", ca_file="hospital.pem").is_secure
 
 
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "schlüssel", "tab\t"])

@@ -77,7 +77,7 @@ def test_without_a_server_none_is_asked_whatever_token_lies_about(
     [
         (["--fall-back"], "--fall-back says nothing without a server. Add --server URL."),
         (["--ca-file", "ca.pem"], "--ca-file says nothing without a server. Add --server URL."),
-        (["--server", "gpu.hospital.org"], "'gpu.hospital.org' is not the address of a server."),
+        (["--server", "gpu.hospital.org"], "address lacks http:// or https://"),
         (["--server", "https://u:secret-word@gpu"], "holds a name or a password"),
         (["--server", "http://gpu.hospital.org"], "would travel to gpu.hospital.org"),
     ],

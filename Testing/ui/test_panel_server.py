@@ -163,7 +163,7 @@ def test_what_is_typed_counts_for_the_click_also_with_the_keyboard_still_in_the_
     ("address", "token", "message"),
     [
         ("", "", "The address of the server is missing."),
-        ("gpu:8000", "", "'gpu:8000' is not the address of a server."),
+        ("gpu:8000", "", "The server's address lacks http:// or https://."),
         ("https://me:pass@gpu", "", "The server's address holds a name or a password."),
         ("http://gpu.example", "secret", "The token would travel to gpu.example where others"),
         ("https://gpu.example", "two words", "The token holds characters that cannot be sent."),
