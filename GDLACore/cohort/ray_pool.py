@@ -141,7 +141,7 @@ class RayPool:
             self._dismiss(worker)
         else:
             worker.loading = None
-            self._ends = 0
+            self._ends = self._failures = 0
             self._silent_since = None
             if self._devices and device not in self._devices:
                 _LOG.warning(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import SimpleITK
 
 from GDLACore.cohort import run, worker
 from GDLACore.cohort.plan import Study, find_studies
-from GDLACore.cohort.record import StudyRecord
+from GDLACore.cohort.record import CRASH, StudyRecord
 from GDLACore.cohort.run import BatchResult, Process, run_batch
 from GDLACore.cohort.settings import BatchSettings
 from GDLACore.cohort.worker import StudyWorker
@@ -111,6 +111,22 @@ def batch(inputs: Path, output: Path, **settings: object) -> BatchResult:
     chosen = BatchSettings(output, **settings)
     plan = find_studies([inputs], leave_out=output)
     return run_batch(plan, chosen, process_here(chosen), overwrite=overwrite)
+
+
+def run_with(inputs: Path, output: Path, process: Process) -> BatchResult:
+    """Run a cohort as ``process`` does it."""
+    return run_batch(find_studies([inputs]), BatchSettings(output), process)
+
+
+def record_of(study: Study) -> StudyRecord:
+    """Return the record of a study that failed."""
+    return StudyRecord(study.name, "failed", str(study.path), error="No.", error_kind="VolumeError")
+
+
+def crashing(studies: Iterable[Study]) -> Iterator[StudyRecord]:
+    """Be a process that ends with every study."""
+    for study in studies:
+        yield dataclasses.replace(record_of(study), error_kind=CRASH)
 
 
 def timeless(records: Sequence[StudyRecord]) -> list[StudyRecord]:

@@ -8,7 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from GDLACore.cohort.ray_cluster import Share, share_of
+from GDLACore.cohort.ray_pool import RayPool
 from GDLACore.cohort.settings import BatchSettings
+from GDLACore.errors import OutputError
 from GDLACore.remote import RemoteServer
 
 HEAD = {"memory": 1e9}
@@ -22,6 +24,51 @@ def cluster(*nodes: dict[str, float], gone: tuple[dict[str, float], ...] = ()) -
     told = [{"Alive": True, "Resources": node} for node in nodes]
     told += [{"Alive": False, "Resources": node} for node in gone]
     return SimpleNamespace(nodes=lambda: told)
+
+
+class ScriptedRay:
+    """A cluster of one core, where workers load as ``outcomes`` say: a device, or an error."""
+
+    class exceptions:
+        class RayError(Exception):
+            pass
+
+        class RayTaskError(RayError):
+            def __init__(self, cause: Exception) -> None:
+                self.cause = cause
+
+    def __init__(self, *outcomes: str | Exception) -> None:
+        self._outcomes = list(outcomes)
+        self.nodes = cluster(CPU_NODE | {"CPU": 1.0}).nodes
+
+    def remote(self, kind: type) -> SimpleNamespace:
+        def actor() -> SimpleNamespace:
+            return SimpleNamespace(load=SimpleNamespace(remote=lambda *_: object()))
+
+        return SimpleNamespace(options=lambda **_: SimpleNamespace(remote=actor))
+
+    def wait(self, answers: list[object], *, num_returns: int, timeout: float) -> tuple:
+        return answers[: len(self._outcomes)], []
+
+    def get(self, answer: object) -> str:
+        outcome = self._outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise self.exceptions.RayTaskError(outcome)
+        return outcome
+
+    def kill(self, actor: object) -> None:
+        pass
+
+
+def test_a_worker_that_could_not_load_costs_no_place_once_another_can():
+    error = OutputError("The node has no archive.", "Mount it.")
+    pool = RayPool(ScriptedRay(error, "CPU"), BatchSettings(Path("/out")), {}, ())
+    pool.hire(9)
+    assert len(pool.workers) == 2  # one has a place, and one waits for the next
+    pool.wait(0)
+    assert len(pool.workers) == 1
+    pool.hire(9)
+    assert len(pool.workers) == 2
 
 
 @pytest.mark.parametrize(
