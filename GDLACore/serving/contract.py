@@ -263,7 +263,7 @@ def _tensors(metadata: Mapping[str, Any], kind: str) -> dict[str, TensorKind]:
 def _length(side: object) -> int:
     try:
         return int(side)  # type: ignore[call-overload]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0  # no length of ours
 
 

@@ -212,7 +212,7 @@ def test_a_server_may_leave_lengths_open_and_give_more_than_is_asked_for():
             "It has no input image (INT16 [any, 1, 64, 64]).",
         ),
         (
-            lambda m: m["inputs"][0].update(shape=["a", None, {}, 64]),
+            lambda m: m["inputs"][0].update(shape=["a", None, float("inf"), 64]),
             "Its input image is INT16 [0, 0, 0, 64], not INT16 [any, 1, 64, 64].",
         ),
     ],
