@@ -34,8 +34,9 @@ def test_an_oblique_series_keeps_its_directions(tmp_path):
 
 
 def test_without_any_identifier_the_folder_is_one_series(tmp_path):
+    identifiers = ("SeriesInstanceUID", "StudyInstanceUID", "SOPInstanceUID", "PatientID")
     folder = write_series(
-        tmp_path / "ct", values(), SeriesInstanceUID="", StudyInstanceUID="", SOPInstanceUID=""
+        tmp_path / "ct", values(), **dict.fromkeys((*identifiers, "PatientName"), "")
     )
     assert read_volume(folder).shape == (5, 6, 7)
 
