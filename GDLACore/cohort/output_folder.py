@@ -89,7 +89,7 @@ def _agree(folder: Path, now: Identity, *, overwrite: bool) -> None:
         if now["file_sha256"] and not before["file_sha256"]:
             write_identity(folder / SETTINGS, now)  # from here on it must be this one
         return
-    if before is not None and not overwrite:
+    if before is not None and not overwrite and not _is_unused(folder):
         raise OutputError(
             f"The results in {folder} were made with other settings: "
             f"{differences(before, now)} changed.",
@@ -102,6 +102,13 @@ def _agree(folder: Path, now: Identity, *, overwrite: bool) -> None:
         )
     _remove_results(folder)
     write_identity(folder / SETTINGS, now)
+
+
+def _is_unused(folder: Path) -> bool:
+    """Return whether no study was begun in ``folder``, as if a run could not reach its cluster."""
+    manifest = folder / MANIFEST
+    recorded = manifest.exists() and manifest.stat().st_size > 0
+    return not recorded and not (folder / SEGMENTATIONS).exists()
 
 
 def _is_ours(path: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,10 @@ from phantom import make_card
 
 from GDLACore.cohort import identity
 from GDLACore.cohort.output_folder import open_output
-from GDLACore.cohort.plan import Study
+from GDLACore.cohort.plan import Study, find_studies
 from GDLACore.cohort.run import run_batch
 from GDLACore.cohort.settings import BatchSettings
-from GDLACore.errors import OutputError
+from GDLACore.errors import OutputError, WorkerError
 
 
 @pytest.fixture
@@ -78,6 +79,32 @@ def test_other_settings_are_refused_before_anything_is_touched(
     recorded = {record.output for record in replaced.records if record.done}
     present = {name for name in files(out) if name.startswith("segmentations")}
     assert present == recorded
+
+
+def test_settings_may_change_as_long_as_no_study_was_begun(cohort, out, engine):
+    def unreachable(studies):
+        raise WorkerError("No Ray cluster answers.", "")
+        yield
+
+    plan = find_studies([cohort])
+    with pytest.raises(WorkerError):
+        run_batch(plan, BatchSettings(out), unreachable)
+    assert len(batch(cohort, out, format="nii.gz").records) == 4
+    with pytest.raises(OutputError, match="made with other settings"):
+        batch(cohort, out)
+
+
+@pytest.mark.parametrize("left", ["a line of the manifest", "a segmentation"])
+def test_settings_may_not_change_where_anything_was_made(cohort, out, engine, left):
+    batch(cohort, out)
+    manifest = out / "manifest.jsonl"
+    if left == "a segmentation":
+        manifest.write_bytes(b"")
+    else:
+        shutil.rmtree(out / "segmentations")
+        manifest.write_bytes(manifest.read_bytes()[:40])
+    with pytest.raises(OutputError, match="made with other settings"):
+        batch(cohort, out, format="nii.gz")
 
 
 def test_another_model_is_another_setting_and_another_device_is_none(
