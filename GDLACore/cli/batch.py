@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from GDLACore.cli.options import server_of
@@ -13,12 +16,15 @@ from GDLACore.cli.progress import progress_bar
 from GDLACore.cohort.identity import model_card
 from GDLACore.cohort.local import local_process
 from GDLACore.cohort.output_folder import check_inputs
-from GDLACore.cohort.plan import PICTURE_SUFFIXES, VOLUME_SUFFIXES, find_studies
+from GDLACore.cohort.plan import PICTURE_SUFFIXES, VOLUME_SUFFIXES, Study, find_studies
 from GDLACore.cohort.run import BatchResult, Process, run_batch
 from GDLACore.cohort.settings import BatchSettings
 from GDLACore.errors import GDLAError
+from GDLACore.imaging.dicom_header import is_dicom
 from GDLACore.imaging.overlay import check_pillow
 from GDLACore.model.card import ModelCard
+
+_LOG = logging.getLogger(__name__)
 
 _OF_PICTURES = ("RGB", "US")  # modalities of models for single pictures
 _TOLD = 10  # failures on the terminal
@@ -30,6 +36,7 @@ def run(arguments: Namespace) -> None:
     settings = _settings(arguments)
     check_inputs(settings.output, arguments.inputs)
     card = model_card(settings)
+    process = _process(arguments, settings)
     with progress_bar(quiet=arguments.quiet) as report:
         report("searching", 0, None)
         plan = find_studies(
@@ -38,13 +45,9 @@ def run(arguments: Namespace) -> None:
             suffixes=_suffixes(card),
             on_folder=lambda found: report("searching", found, None),
         )
-        result = run_batch(
-            plan,
-            settings,
-            _process(arguments, settings),
-            report=report,
-            overwrite=arguments.force,
-        )
+        if settings.format == "dcm":
+            _warn_of_others(plan)
+        result = run_batch(plan, settings, process, report=report, overwrite=arguments.force)
     if arguments.json:
         print(json.dumps(_summary(result, settings), indent=2))
     elif not arguments.quiet:
@@ -87,6 +90,25 @@ def _process(arguments: Namespace, settings: BatchSettings) -> Process:
     from GDLACore.cohort.on_ray import ray_process
 
     return ray_process(settings, arguments.ray, most_workers=arguments.ray_workers)
+
+
+def _warn_of_others(plan: Sequence[Study]) -> None:
+    """Say before the start which studies cannot become DICOM segmentations."""
+    others = [study for study in plan if study.path.is_file() and not _may_be_dicom(study.path)]
+    if others:
+        _LOG.warning(
+            "%d of %d studies are not DICOM, such as %s, and will fail, for DICOM segmentations "
+            "refer to DICOM images: for these choose another --format.",
+            len(others),
+            len(plan),
+            others[0].name,
+        )
+
+
+def _may_be_dicom(path: Path) -> bool:
+    with suppress(OSError):  # doing the study will say what is wrong
+        return is_dicom(path)
+    return True
 
 
 def _summary(result: BatchResult, settings: BatchSettings) -> dict[str, object]:

@@ -13,6 +13,14 @@ how long it takes to answer and which models it has. `gdla segment --server URL`
 where it wants one, is taken from the environment variable {TOKEN_VARIABLE}.
 """
 
+_EXIT_CODES = """\
+exit codes:
+  0    the server answers, whatever it has
+  1    it does not, or cannot be used, told in a sentence on stderr
+  2    the command line cannot be understood
+  130  stopped with Ctrl-C (129, 143: by SIGHUP, SIGTERM)
+"""
+
 
 def add_server(subparsers: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
     """Add the command."""
@@ -21,6 +29,7 @@ def add_server(subparsers: argparse._SubParsersAction, common: argparse.Argument
         parents=[common],
         help="say whether a server can be used and what it has",
         description=_DESCRIPTION,
+        epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(command=commands.server, fall_back=False)

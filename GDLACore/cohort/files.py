@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from GDLACore.atomic import unwritable
+from GDLACore.errors import OutputError
 
 SEGMENTATIONS, PICTURES = "segmentations", "pictures"
 MANIFEST, SETTINGS, PAGE, LOCK = "manifest.jsonl", "settings.json", "qc.html", ".lock"
@@ -25,6 +26,10 @@ def make_folder(folder: Path) -> None:
     """Make ``folder`` with all those it lies in; raise OutputError if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise OutputError(
+            f"{folder} is a file, not a folder.", "Choose another folder for the results."
+        ) from error
     except OSError as error:
         raise unwritable(folder, error) from error
 

@@ -11,11 +11,13 @@ import pytest
 pytest.importorskip("PIL")
 from cohorts import BrightEngine, process_here, use_engine, write_cohort, write_study
 from command_line import run_gdla
+from dicom_files import values, write_series
 from phantom import make_card
 
 from GDLACore.cli import batch as command
 from GDLACore.cli import batch_parser
 from GDLACore.cohort import settings as settings_module
+from GDLACore.errors import GDLAError
 
 
 @pytest.fixture
@@ -104,6 +106,32 @@ def test_what_cannot_be_done_at_all_is_refused_before_a_folder_is_made(tmp_path,
         assert run_gdla("batch", *arguments) == 1
         assert words in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_results_cannot_go_into_a_file(tmp_path, engine, capsys):
+    image = write_study(tmp_path / "in/a.nii.gz")
+    path = write_study(tmp_path / "before.nii.gz")
+    before = path.read_bytes()
+    assert run_gdla("batch", image, "-o", path) == 1
+    assert f"{path} is a file, not a folder." in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("format_", ["dcm", "nii.gz"])
+def test_images_that_cannot_become_dicom_are_counted_before_the_start(
+    tmp_path, engine, monkeypatch, capsys, format_
+):
+    def stop(*_arguments: object, **_options: object) -> None:
+        raise GDLAError("It would start now.", "")
+
+    write_study(tmp_path / "in/a.nii.gz")
+    write_study(tmp_path / "in/b.nii.gz")
+    write_series(tmp_path / "in/series", values())
+    monkeypatch.setattr(command, "run_batch", stop)
+    run_gdla("batch", tmp_path / "in", "-o", tmp_path / "out", "--format", format_)
+    told, _, error = capsys.readouterr().err.partition("gdla: error: ")
+    words = "warning: 2 of 3 studies are not DICOM, such as a, and will fail"
+    assert (words in told) == (format_ == "dcm") and error.startswith("It would start now.")
 
 
 def test_an_unknown_model_is_refused_first(tmp_path, capsys):

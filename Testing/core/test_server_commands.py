@@ -169,3 +169,9 @@ def test_a_server_that_cannot_be_reached_is_a_sentence_and_an_exit_code(monkeypa
     assert run_gdla("server", URL) == 1
     error = "gdla: error: The server gpu.hospital.org does not answer. See that it is on.\n"
     assert capsys.readouterr() == ("", error)
+
+
+def test_the_help_of_the_test_of_a_server_tells_its_exit_codes(capsys):
+    with pytest.raises(SystemExit):
+        run_gdla("server", "--help")
+    assert "exit codes:\n  0    the server answers" in capsys.readouterr().out
