@@ -12,7 +12,7 @@ import slicer.util
 from slicer.i18n import tr as _
 
 from GDLACore import storage
-from GDLACore.errors import GDLAError
+from GDLACore.errors import GDLAError, ModelFileError
 from GDLASegmenterLib.ConfidenceVolume import isConfidence
 from GDLASegmenterLib.Controller import Step
 from GDLASegmenterLib.EnvironmentPart import EnvironmentPart
@@ -26,6 +26,9 @@ from GDLASegmenterLib.VolumeInput import readVolume
 
 class InputsPart(slicer.util.VTKObservationMixin):
     """Keeps the choices together: the modality with the volume, the checkpoint with the modality.
+
+    A checkpoint that is chosen, and not known at the moment, stays chosen until the user, or images
+    of another modality, choose another: no other one works in its place.
 
     ``update`` is to be called whenever the parameters have changed; ``begin`` does steps.
     """
@@ -57,12 +60,27 @@ class InputsPart(slicer.util.VTKObservationMixin):
 
     @property
     def model(self) -> storage.StoredModel | None:
-        """The checkpoint that is chosen."""
+        """The checkpoint that is chosen, None if it is not known, or none is chosen."""
         return self._models.get(self._parameters.modelName) if self._parameters else None
 
     def storedModel(self, name: str) -> storage.StoredModel | None:
         """Return the checkpoint called ``name`` as it is now: it may just have come."""
         return next((model for model in self._known() if model.name == name), None)
+
+    def absence(self, name: str) -> ModelFileError:
+        """Return why there is no checkpoint called ``name``, or none at all if that is empty."""
+        if not name:
+            return ModelFileError(_("No checkpoint for such images is known."), _("Import one."))
+        if self._environment.isRemote and not self._environment.offered:
+            return ModelFileError(
+                _("The checkpoint {name} is known only to the server.").format(name=name),
+                _("Test the connection, or choose another checkpoint."),
+            )
+        if self._environment.isRemote:
+            message = _("The server does not offer the checkpoint {name}.").format(name=name)
+        else:
+            message = _("The checkpoint {name} is not on this computer.").format(name=name)
+        return ModelFileError(message, _("Choose another checkpoint."))
 
     def refresh(self, select: str | None = None) -> None:
         """Look again which checkpoints there are, and choose the one called ``select``."""
@@ -97,8 +115,10 @@ class InputsPart(slicer.util.VTKObservationMixin):
             self._begin(self._getting.stepsToImport(Path(path), self._onImported))
 
     def onRemove(self, checked: bool = False) -> None:
-        if self._getting.removeAfterAsking(self.model):
-            self.refresh()
+        model = self.model
+        if self._getting.removeAfterAsking(model):
+            isGone = all(one.name != model.name for one in self._known())
+            self.refresh("" if isGone else None)
 
     def _onImported(self, report: storage.ImportReport) -> None:
         """Choose the imported checkpoint, and the kind of image that it is for."""
@@ -115,8 +135,14 @@ class InputsPart(slicer.util.VTKObservationMixin):
         if volumeNode is not None and volumeNode is not parameters.modalityKnownOf:
             self._guessModality(volumeNode)
         if self._listed is not parameters.modality:
+            isOther = self._listed is not None
             self._listed = parameters.modality
-            self._listModels()
+            known = self._known()
+            self._listModels(known)
+            chosen = parameters.modelName
+            isAwaited = chosen and not isOther and all(model.name != chosen for model in known)
+            if chosen not in self._models and not isAwaited:
+                parameters.modelName = next(iter(self._models), "")
         self._showModel()
         self._showPart(volumeNode)
 
@@ -137,12 +163,12 @@ class InputsPart(slicer.util.VTKObservationMixin):
             self._parameters.modalityKnownOf = volumeNode
             self._parameters.modality = modality
 
-    def _listModels(self) -> None:
+    def _listModels(self, known: list[storage.StoredModel]) -> None:
         """Offer the checkpoints for the modality, those that are at hand first."""
         wanted = self._parameters.modality.name
         self._models = {
             model.name: model
-            for model in sorted(self._known(), key=lambda one: not self._isAtHand(one))
+            for model in sorted(known, key=lambda one: not self._isAtHand(one))
             if model.card is not None and model.card.modality == wanted
         }
         comboBox = self._ui.modelComboBox
@@ -151,8 +177,6 @@ class InputsPart(slicer.util.VTKObservationMixin):
         for name, model in self._models.items():
             comboBox.addItem(self._itemText(model), name)
         comboBox.blockSignals(wasBlocked)
-        if self._parameters.modelName not in self._models:
-            self._parameters.modelName = next(iter(self._models), "")
 
     def _known(self) -> list[storage.StoredModel]:
         """Return the checkpoints that are known here, then those that only the server knows."""
@@ -185,8 +209,8 @@ class InputsPart(slicer.util.VTKObservationMixin):
             comboBox.setCurrentIndex(index)
             comboBox.blockSignals(wasBlocked)
         model = self.model
-        note = _note(model) if model else _("No checkpoint for such images is known. Import one.")
-        self._ui.modelNoteLabel.text = note
+        absence = self.absence(self._parameters.modelName)
+        self._ui.modelNoteLabel.text = _note(model) if model else str(absence)
         self._ui.removeModelButton.enabled = bool(
             model and model.path is not None and not model.shipped
         )

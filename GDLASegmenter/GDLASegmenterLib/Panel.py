@@ -126,6 +126,9 @@ class Panel(slicer.util.VTKObservationMixin):
         """Get ready what is missing, if the user agrees, and segment."""
         parameters, volumeNode = self.parameters, self.parameters.inputVolume
         self.environment.takeOverServer()
+        if self.inputs.model is None:
+            self.begin([lambda: self._refuse(parameters)])
+            return
         self.begin(
             [
                 *self.environment.stepsToInstall(),
@@ -165,11 +168,15 @@ class Panel(slicer.util.VTKObservationMixin):
         isWaiting = self.logic.previews.isWaiting or self.environment.isTesting
         self._timer.setInterval(min(_QUICK_TICK_MS, _TICK_MS) if isWaiting else _TICK_MS)
 
+    def _refuse(self, parameters: Parameters) -> None:
+        raise self.inputs.absence(parameters.modelName)
+
     def _segmentation(self, parameters: Parameters, volumeNode) -> SegmentationActivity | None:
         if parameters.inputVolume is not volumeNode:  # removed while something was installed
             return None
-        model = self.inputs.storedModel(parameters.modelName)
-        environment = self.environment
+        model, environment = self.inputs.storedModel(parameters.modelName), self.environment
+        if model is None:
+            self._refuse(parameters)
         request = requestOfParameters(parameters, model, environment.device, environment.server)
         return self._begun(request, parameters)
 

@@ -127,7 +127,7 @@ class PreviewPart:
         if not enabled:
             return _("Something is being done: the preview has to wait.")
         if model is None:
-            return _("There is no checkpoint for such images. Import one.")
+            return str(self._inputs.absence(self._parameters.modelName))
         if self._environment.isRemote:
             return self._environment.serverProblem
         if model.state != storage.READY:

@@ -47,7 +47,7 @@ def regionOf(parameters: Parameters):
 
 def requestOfParameters(
     parameters: Parameters,
-    model: StoredModel | None,
+    model: StoredModel,
     device: str,
     server: RemoteServer | None = None,
 ) -> SegmentationRequest:
@@ -58,10 +58,6 @@ def requestOfParameters(
     volumeNode = parameters.inputVolume
     if volumeNode is None:
         raise VolumeError(_("No volume is chosen."), _("Load an image, and choose it as volume."))
-    if model is None:
-        raise ModelFileError(
-            _("No checkpoint is chosen."), _("Choose the modality of the image, or import one.")
-        )
     if server is None and model.path is None:
         raise ModelFileError(
             _("{title} is not on this computer.").format(title=model.title),

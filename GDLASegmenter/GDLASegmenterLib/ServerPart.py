@@ -22,8 +22,8 @@ class ServerPart:
     """Keeps on this computer, and nowhere else, what the user says of a server, and tests it.
 
     ``begin`` does steps, ``onChanged`` is called when another server is meant. ``offered`` are the
-    models that the server said to have ready, by name, with their cards where it told them; there
-    are none as long as it was not asked. ``hosts`` are the names of all servers meant so far.
+    models that the server at this address said to have ready when it answered last, by name, with
+    their cards where it told them. ``hosts`` are the names of all servers meant so far.
     """
 
     def __init__(
@@ -75,6 +75,8 @@ class ServerPart:
         isOther = texts != self._texts
         if not isOther and fallBack == self._fallBack:
             return
+        if texts["Address"] != self._texts["Address"]:
+            self.offered = {}
         self._texts, self._fallBack = texts, fallBack
         settings = qt.QSettings()
         for name, text in texts.items():
@@ -85,7 +87,6 @@ class ServerPart:
         settings.setValue(_SETTING + "FallBack", fallBack)
         self._meant = self._understood()
         if isOther:
-            self.offered = {}
             self._ui.serverLabel.text = self.problem
         self._onChanged()
 
@@ -121,7 +122,6 @@ class ServerPart:
 
     def _show(self, server: RemoteServer, answer: ServerReport | ServerError) -> str:
         if isinstance(answer, ServerError):
-            self.offered = {}
             self._ui.serverLabel.text = str(answer)
             return answer.message
         self.offered = {model.name: model.card for model in answer.models if model.ready}

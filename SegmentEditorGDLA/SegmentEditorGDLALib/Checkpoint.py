@@ -31,7 +31,8 @@ def chosenModel(volumeNode) -> storage.StoredModel | None:
     """Return the checkpoint that is chosen in GDLA Segmenter, None if there is none.
 
     Where nobody has chosen a volume there yet, it takes ``volumeNode``, and with it a checkpoint
-    that suits it. Raises ModelFileError in a Slicer that GDLA Segmenter cannot be used in.
+    that suits it. Raises ModelFileError if the one that is chosen is not known now, and in a Slicer
+    that GDLA Segmenter cannot be used in.
     """
     widget = _widget()
     parameters = widget.logic.getParameterNode()
@@ -40,7 +41,10 @@ def chosenModel(volumeNode) -> storage.StoredModel | None:
         parameters.inputVolume = volumeNode
         widget.panel.setParameters(parameters)
         widget.panel.setParameters(None)
-    return widget.panel.inputs.storedModel(parameters.modelName)
+    model = widget.panel.inputs.storedModel(parameters.modelName)
+    if model is None and parameters.modelName:
+        raise widget.panel.inputs.absence(parameters.modelName)
+    return model
 
 
 def readyCheckpoint(volumeNode) -> Checkpoint:

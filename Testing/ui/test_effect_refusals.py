@@ -74,8 +74,8 @@ def test_without_a_selected_segment_it_says_so(desk, untouched):
 def test_without_a_checkpoint_it_says_where_to_choose_one(desk, untouched):
     slicer.modules.GDLASegmenterWidget.logic.getParameterNode().modelName = "not there"
     desk.click()
-    assert desk.status == "No checkpoint is chosen. Choose one in GDLA Segmenter."
-    assert desk.options.checkpointLabel.text == "none: choose one in GDLA Segmenter"
+    assert desk.status.startswith("The checkpoint not there is not on this computer.")
+    assert desk.options.checkpointLabel.text == desk.status
     assert desk.options.structureComboBox.count == 0
 
 

@@ -100,8 +100,10 @@ def test_a_checkpoint_that_only_the_server_knows_can_be_chosen_and_segments(
     names = panel.parameters.result.GetSegmentation().GetNthSegment(0).GetName()
     assert names == OWN.labels[0].name and segment_voxels(panel.parameters.result)
     ui.deviceComboBox.setCurrentIndex(ui.deviceComboBox.findData("cpu"))
-    assert f"{OWN.title} (on the server)" not in titles(ui)
-    assert ui.modelComboBox.currentText == find("demo-ct").card.title
+    assert f"{OWN.title} (on the server)" not in titles(ui) and ui.modelComboBox.currentIndex == -1
+    assert ui.modelNoteLabel.text.startswith("The checkpoint own.model is not on this computer.")
+    ui.deviceComboBox.setCurrentIndex(ui.deviceComboBox.findData("remote"))
+    assert ui.modelComboBox.currentText == f"{OWN.title} (on the server)"
 
 
 def test_what_was_said_of_one_server_is_not_believed_of_another(panel, ui, server, ask):
