@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import sys
 import unicodedata
 
 import numpy as np
@@ -23,6 +24,8 @@ from GDLACore.cohort.settings import BatchSettings
 from GDLACore.cohort.worker import StudyWorker
 from GDLACore.errors import VolumeError
 from GDLACore.imaging.dicom import read_dicom_series
+
+WITH_LINKS = pytest.mark.skipif(sys.platform == "win32", reason="it makes no links")
 
 
 def names(studies: list[Study]) -> list[str]:
@@ -127,6 +130,7 @@ def test_the_results_are_no_studies(tmp_path):
     assert names(find_studies([tmp_path], leave_out=tmp_path / "out")) == ["ct"]
 
 
+@WITH_LINKS
 def test_what_lies_below_the_results_is_no_study_however_it_is_reached(tmp_path):
     write_study(tmp_path / "in/ct.nii.gz")
     write_study(tmp_path / "out/segmentations/ct.nii.gz")
@@ -145,6 +149,7 @@ def test_results_of_earlier_cohorts_are_left_out_with_a_warning(tmp_path, caplog
     assert "1 folder of earlier results" in record.getMessage()
 
 
+@WITH_LINKS
 @pytest.mark.parametrize("unreadable", ["all", "one", "gone"])
 def test_dicom_files_that_cannot_be_looked_into_make_their_folder_fail(
     tmp_path, monkeypatch, unreadable
