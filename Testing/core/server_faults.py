@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from unittest.mock import patch
 
 from inference_server import Behaviour, Handler
 from served_network import Reply
@@ -46,8 +45,9 @@ def body(content: bytes, **headers: str) -> Behaviour:
 
 def unmeasured(handler: Handler, reply: Answer) -> None:
     """Answer rightly, but say nowhere how long the answer is."""
-    with patch.object(handler, "send_header", partial(_all_but_length, handler.send_header)):
-        handler.send_reply(reply())
+    # Of this connection alone, after which the handler is gone.
+    handler.send_header = partial(_all_but_length, handler.send_header)
+    handler.send_reply(reply())
     handler.close_connection = True
 
 
