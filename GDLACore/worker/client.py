@@ -180,6 +180,14 @@ class WorkerClient:
         )
         return number
 
+    def withdraw(self) -> None:
+        """Give up the preview that is outstanding, if any: ``Stopped`` comes of the next poll.
+
+        The next may begin at once. A model that is being made ready is given up, too.
+        """
+        if self._requests.give_up_preview():
+            self._worker.send(Cancel())
+
     def cancel(self) -> None:
         """Stop all that is going on: ``Stopped`` follows for each within ``cancel_s`` seconds.
 

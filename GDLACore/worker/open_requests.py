@@ -73,7 +73,7 @@ class Requests:
         self.loading = None
 
     def give_up_preview(self) -> bool:
-        """Let a job take the preview's place; return whether the worker may be busy with it."""
+        """End the preview without an answer; return whether the worker may be busy with it."""
         if self.preview is None:
             return False
         was_sent = not self.preview.cancel()

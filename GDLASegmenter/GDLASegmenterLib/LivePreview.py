@@ -74,6 +74,12 @@ class LivePreview(slicer.util.VTKObservationMixin):
         return self._viewed
 
     @property
+    def waiting(self) -> str:
+        """Which server the slice that is viewed is waited for, if that takes long, else ""."""
+        isMissing = self._viewed is not None and self._shown is None
+        return self._logic.previews.waiting if isMissing else ""
+
+    @property
     def warnings(self) -> list[str]:
         """What the worker has to say of the volume, or of where it computes."""
         return self._logic.previews.warnings if self.isOn else []

@@ -162,7 +162,7 @@ class PreviewPart:
         )
         ui.keepSliceButton.enabled = live.index is not None and self._keeping is None
         ui.keepSliceButton.toolTip = self._keepToolTip(obstacle)
-        note = self._note or " ".join(filter(None, [live.notice, *live.warnings]))
+        note = self._note or " ".join(filter(None, [live.waiting, live.notice, *live.warnings]))
         ui.previewNoteLabel.text = note
         ui.previewNoteLabel.setVisible(bool(note))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +13,13 @@ from GDLACore.errors import Cancelled, GDLAError, ServerError, VolumeError
 from GDLACore.imaging.view import slice_view
 from GDLACore.model.card import ModelCard
 from GDLACore.worker import Failed, ModelRequest, PreviewDone, Previewed, Stopped, Warned
+from GDLASegmenterLib.LabelCache import LabelCache
 from GDLASegmenterLib.VolumeGrid import VolumeGrid, volumeGrid
 from GDLASegmenterLib.VolumeInput import VolumeState, readVolume, volumeState
 
-_CACHE_BYTES = 64 << 20
 _AHEAD = 4  # slices that are computed in advance
 _SCROLLED = 2  # slices: who went further has jumped, and no next slice is known
+_PATIENCE_S = 2  # a slice that a server is asked for longer than that is said to be waited for
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +85,8 @@ class SlicePreviews:
 
     Each ``onLabels`` stands for somebody who wants one slice at a time: a new want takes the place
     of the one before. One slice is under way at any time: two would be done in twice the time, also
-    on two cores, and the user would wait for both. While nobody waits, the slices that follow in
+    on two cores, and the user would wait for both. It is given up once nobody wants slices of
+    its model any more, for a server may not answer. While nobody waits, the slices that follow in
     the direction of scrolling are found in advance. What is known already is answered at once. Give
     it all events of the worker with ``receive``, and call ``update`` after them.
 
@@ -100,12 +102,22 @@ class SlicePreviews:
         self._isClosed = False
         self._job: int | None = None
         self._asked: _Source | None = None
-        self._cache = _Cache()
+        self._askedAt = 0.0
+        self._cache = LabelCache()
 
     @property
     def isWaiting(self) -> bool:
         """Whether the worker is at it, or will be at the next ``update``."""
         return self._job is not None or (bool(self._wanted) and not self._worker.busy)
+
+    @property
+    def waiting(self) -> str:
+        """Which server somebody is waiting for, if that takes longer than usual, else ""."""
+        server = None if self._job is None else self._asked.model.server
+        isEarly = time.monotonic() < self._askedAt + _PATIENCE_S
+        if server is None or not self._wanted or isEarly:
+            return ""
+        return f"Waiting for {server.host}…"
 
     def want(
         self,
@@ -153,7 +165,7 @@ class SlicePreviews:
         """Forget everything that was wanted, which ``onError`` is told, and what is known."""
         waiting, self._wanted = list(self._wanted.values()), {}
         self._last = None
-        self._cache = _Cache()
+        self._cache = LabelCache()
         for wanted in waiting:
             wanted.onError(Cancelled(f"Slice {wanted.index} is not being segmented any more."))
 
@@ -165,7 +177,7 @@ class SlicePreviews:
     def receive(self, event) -> None:
         """Heed ``event`` of the worker, if it is about this, or about a server's failure."""
         if isinstance(event, Failed) and isinstance(event.error, ServerError):
-            self._cache = _Cache()  # the next one there may have another version of the model
+            self._cache = LabelCache()  # the next one there may have another version of the model
         if self._job is None or getattr(event, "job", None) != self._job:
             return
         if isinstance(event, Previewed):
@@ -204,8 +216,13 @@ class SlicePreviews:
 
     def _ask(self) -> None:
         """Ask for the slice that is wanted most, or in advance for one that may be wanted next."""
-        while (wanted := next(reversed(self._wanted.values()), self._last)) is not None:
-            if self._job is not None or self._worker.busy or self._worker.previewing:
+        while True:
+            wanted = next(reversed(self._wanted.values()), self._last)
+            if self._job is not None and (wanted is None or wanted.model != self._asked.model):
+                self._job = None
+                self._worker.withdraw()
+            isBusy = self._job is not None or self._worker.busy or self._worker.previewing
+            if wanted is None or isBusy:
                 return
             try:
                 index = self._unknown(wanted)
@@ -219,6 +236,7 @@ class SlicePreviews:
         previous, self._asked = self._asked, wanted.source
         if previous is None or _warnedOf(previous) != _warnedOf(self._asked):
             self.warnings = []
+        self._askedAt = time.monotonic()
         self._job = self._worker.preview(
             readVolume(wanted.volumeNode),
             *(wanted.model, [index], wanted.borders),
@@ -255,27 +273,6 @@ class SlicePreviews:
             self._last = None
         if self._wanted.pop(wanted.onLabels, None) is not None:
             wanted.onError(error)
-
-
-class _Cache:
-    """The labels of the slices that were looked at last."""
-
-    def __init__(self) -> None:
-        self._labels: OrderedDict[tuple[_Source, int], np.ndarray] = OrderedDict()
-        self._bytes = 0
-
-    def find(self, source: _Source, index: int) -> np.ndarray | None:
-        labels = self._labels.get((source, index))
-        if labels is not None:
-            self._labels.move_to_end((source, index))
-        return labels
-
-    def keep(self, source: _Source, index: int, labels: np.ndarray) -> None:
-        previous = self._labels.pop((source, index), None)
-        self._bytes += labels.nbytes - (0 if previous is None else previous.nbytes)
-        self._labels[source, index] = labels
-        while self._bytes > _CACHE_BYTES and len(self._labels) > 1:
-            self._bytes -= self._labels.popitem(last=False)[1].nbytes
 
 
 def modelFileState(model: ModelRequest) -> tuple[int, ...] | None:

@@ -90,6 +90,10 @@ class WorkerHost:
     ) -> int:
         return self._ask(lambda: self._current().preview(volume, model, indices, borders, key=key))
 
+    def withdraw(self) -> None:
+        if self._client is not None:
+            self._client.withdraw()
+
     def cancel(self) -> None:
         if self._client is not None:
             self._client.cancel()

@@ -64,7 +64,7 @@ class EffectPreview:
         """Notice what hinders the preview, or has ended it."""
         live = self._live
         live.update()
-        text = str(live.error or live.notice)
+        text = str(live.error or live.waiting or live.notice)
         if text != self._said:
             self._said = text
             self._say(text)

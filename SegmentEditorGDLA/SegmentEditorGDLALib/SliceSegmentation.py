@@ -54,7 +54,7 @@ class SliceSegmentation:
         self._steps: Generator[None, None, int] | None = None
         axis = VolumeSlices.of(volumeNode, checkpoint.card).axis
         self._check(volumeGrid(volumeNode), checkpoint.card, axis)
-        self.text = _("Segmenting slice {index}…").format(index=index)
+        self.text = self._asking = _("Segmenting slice {index}…").format(index=index)
         self._previews.want(
             *(volumeNode, checkpoint.request, checkpoint.card, checkpoint.borders, index),
             *(self._onLabels, self._fail),
@@ -62,7 +62,10 @@ class SliceSegmentation:
 
     def advance(self) -> None:
         """Write the next piece of what has come, which takes as long as a stroke of the brush."""
-        if self.isOver or self._steps is None:
+        if self.isOver:
+            return
+        if self._steps is None:
+            self.text = self._previews.waiting or self._asking
             return
         try:
             next(self._steps)

@@ -128,6 +128,27 @@ def test_that_a_preview_ended_for_a_job_is_told(client):
     assert events[0] == Stopped(old.job) and job != old.job
 
 
+def test_a_preview_that_is_withdrawn_has_ended_and_another_need_not_wait(client):
+    client.withdraw()  # of nothing
+    assert client.poll() == [] and Cancel() not in client.present.asked
+    old = preview(client, 3)
+    client.withdraw()
+    assert not client.previewing
+    job = client.preview(bright_volume(), MODEL, [4], "smooth", key="a")
+    sent(client, job)
+    assert [type(one) for one in client.present.asked[-3:]] == [Preview, Cancel, Preview]
+    client.present.say(Previewed(old.job, 0, 3, LABELS), Stopped(old.job), PreviewDone(job))
+    assert client.poll() == [PreviewDone(job)]
+
+
+def test_that_a_preview_was_withdrawn_is_told_and_no_worker_is_replaced_for_it(client, clock):
+    request = preview(client, 3)
+    client.withdraw()
+    assert client.poll() == [Stopped(request.job)]
+    clock.now += 1.6
+    assert client.poll() == [] and len(client.workers) == 1
+
+
 def test_what_is_said_of_an_older_preview_is_not_passed_on(client):
     old = preview(client, 3)
     client.present.say(PreviewDone(old.job))

@@ -174,6 +174,9 @@ class ScriptedWorker:
         self._steps = self._run(volume, options)
         return self._job
 
+    def withdraw(self) -> None:
+        self._stop_preview()
+
     def cancel(self) -> None:
         self._due = [Stopped(None) if isinstance(event, Loaded) else event for event in self._due]
         self._stop_preview()

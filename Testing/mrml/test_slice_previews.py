@@ -17,7 +17,7 @@ from storage import PLANES, ijk_to_ras, shape
 from GDLACore.errors import Cancelled, ServerError, VolumeError, WorkerError
 from GDLACore.remote import RemoteServer
 from GDLACore.worker import ModelRequest
-from GDLASegmenterLib import SlicePreviews as module
+from GDLASegmenterLib import LabelCache
 from GDLASegmenterLib.SlicePreviews import SlicePreview, SlicePreviews
 
 LABELS = np.random.default_rng(5).integers(0, 4, (12, 7, 8)).astype(np.int16)
@@ -359,7 +359,7 @@ def test_who_gets_a_slice_may_want_another_at_once(bench, volume):
 
 
 def test_only_the_slices_looked_at_last_are_kept(bench, viewer, volume, monkeypatch):
-    monkeypatch.setattr(module, "_CACHE_BYTES", 2 * LABELS[0].size)  # of uint8
+    monkeypatch.setattr(LabelCache, "_BYTES", 2 * LABELS[0].size)  # of uint8
     bench.logic.previews.cancel()
     for index in (0, 5, 0, 10):
         viewer.want(volume, index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import slicer
 from panels import ct_array
 
@@ -27,3 +28,21 @@ def test_the_effect_asks_the_server_and_says_if_none_is_named(desk, scripted):
     assert (asked.model, asked.server.url) == ("synapse", URL)
     assert "voxels changed" in desk.status
     np.testing.assert_array_equal(desk.voxels("liver")[5], ct_array()[5] > 0)
+
+
+@pytest.mark.parametrize("isPreview", [False, True])
+def test_the_effect_names_a_server_that_takes_long(desk, scripted, monkeypatch, isPreview):
+    from GDLASegmenterLib import SlicePreviews
+
+    monkeypatch.setattr(SlicePreviews, "_PATIENCE_S", 0)
+    panel = slicer.modules.GDLASegmenterWidget.panel
+    panel.ui.deviceComboBox.setCurrentIndex(panel.ui.deviceComboBox.findData("remote"))
+    panel.ui.serverAddressLineEdit.text = URL
+    panel.ui.serverAddressLineEdit.editingFinished.emit()
+    scripted[0].hold()
+    options = desk.options
+    desk.desktop.click(options.preview.checkBox if isPreview else options.segmentButton)
+    desk.desktop.wait_until(lambda: desk.status == "Waiting for gpu.hospital.example:8443…")
+    scripted[0].go_on()
+    said = "" if isPreview else "voxels changed"
+    desk.desktop.wait_until(lambda: not desk.status.startswith("Waiting") and said in desk.status)

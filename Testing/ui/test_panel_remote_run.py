@@ -16,6 +16,7 @@ from remote_run import SLICES, finish, found_in, name_server
 from served_network import ServedNetwork
 
 from GDLACore.engine import load_engine
+from GDLACore.installation import installed_builds
 from GDLACore.options import SegmentOptions
 from GDLACore.pipeline import segment_volume
 from GDLACore.remote import RemoteServer
@@ -143,3 +144,34 @@ def test_another_version_of_the_checkpoint_is_asked_for_with_the_next_click(desk
         assert bare.ui.statusLabel.text.startswith("Failed: ")
         finish(desktop, bare)
         assert "version 2" in bare.ui.statusLabel.text
+
+
+def test_the_preview_goes_on_here_at_once_when_a_server_that_hangs_is_left(
+    desktop, bare, sample, engine, monkeypatch
+):
+    from GDLASegmenterLib import SlicePreviews
+
+    def hang(handler, reply):
+        handler.server.reached.set()
+        handler.server.released.wait(60)
+
+    monkeypatch.setattr(SlicePreviews, "_PATIENCE_S", 0.1)
+    bare.environment._inSlicer = installed_builds()
+    ui, view = bare.ui, add_slice_view()
+    bounds = np.zeros(6)
+    sample.GetRASBounds(bounds)
+    view.SetSliceOffset(bounds[4:].mean())
+    with inference_server(ServedNetwork(engine.card, engine.logits)) as server:
+        server.script = [hang] * 20
+        name_server(ui, server.url)
+        desktop.wait_until(lambda: ui.livePreviewCheckBox.enabled)
+        desktop.click(ui.livePreviewCheckBox)
+        desktop.wait_until(server.reached.is_set, 20)
+        desktop.wait_until(lambda: ui.previewNoteLabel.text.startswith("Waiting for "), 20)
+        assert ui.previewNoteLabel.text == f"Waiting for 127.0.0.1:{server.port}…"
+        ui.deviceComboBox.setCurrentIndex(ui.deviceComboBox.findData("cpu"))
+        desktop.wait_until(lambda: bare.preview._live.index is not None, 20)  # a time-out: 30 s
+        assert not ui.previewNoteLabel.text.startswith("Waiting")
+    desktop.click(ui.livePreviewCheckBox)
+    bare.onTick()
+    slicer.mrmlScene.RemoveNode(view)

@@ -79,7 +79,7 @@ def preview(host, *indices: int) -> int:
 
 
 @pytest.mark.parametrize(
-    "name", ["segment", "preview", "load", "cancel", "poll", "log", "start", "forget"]
+    "name", ["segment", "preview", "load", "withdraw", "cancel", "poll", "log", "start", "forget"]
 )
 def test_it_takes_what_the_client_takes(module, name):
     from GDLASegmenterLib.WorkerHost import WorkerHost
