@@ -5,8 +5,10 @@ from __future__ import annotations
 import platform
 import re
 import sys
+import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import slicer
 import slicer.util
@@ -23,9 +25,10 @@ def diagnostics(
     """Return versions, the device and the end of the worker's log as text to paste.
 
     ``runtime`` says what is installed in ``runtimeFolder``. Paths are left out unless they belong
-    to a program, for a folder may be called after a patient; so are the names of nodes, and
-    ``hosts``, the names of servers, which are nobody's business outside of their hospital.
+    to a program, for a folder may be called after a patient; so are the names of nodes, of
+    proxies, and of servers, ``hosts``, which are nobody's business outside of their hospital.
     """
+    told = _namesOf([*hosts, *_proxies()])
     application = slicer.app
     folders = {
         "runtime": runtimeFolder,
@@ -39,14 +42,40 @@ def diagnostics(
         f"{platform.system()} {platform.release()} {platform.machine()}",
         f"Python {platform.python_version()}",
         f"ONNX Runtime: {_withoutPaths(runtime, folders) or 'see the panel'}",
-        f"Device: {device}",
+        f"Device: {told.sub('<server>', device)}",
         "Log:",
-        *(_withoutPaths(line, folders) for line in log.splitlines()[-_LOG_LINES:]),
+        *(
+            told.sub("<server>", line)
+            for text in log.splitlines()[-_LOG_LINES:]
+            if (line := _withoutPaths(text, folders)) is not None
+        ),
     ]
-    text = "\n".join(line for line in lines if line is not None) + "\n"
-    for host in sorted(hosts, key=len, reverse=True):
-        text = re.sub(re.escape(host), "<server>", text, flags=re.IGNORECASE)
-    return _withoutNames(text)
+    return _withoutNames("\n".join(lines) + "\n")
+
+
+def _namesOf(hosts: Iterable[str]) -> re.Pattern:
+    """Return what finds the names of ``hosts``, but in no longer words: a server may be called "e".
+
+    A name with a domain is found in that of a computer below it, too; a dot may end a sentence.
+    """
+    found = ["(?!)"]  # nothing, if there are no hosts
+    for host in sorted(set(hosts), key=len, reverse=True):
+        below = "" if "." in host else r"(?<!\w\.)"
+        found.append(rf"(?<!\w)(?<!\w-){below}{re.escape(host)}(?!\w|[.-]\w)")
+    return re.compile("|".join(found), re.IGNORECASE)
+
+
+def _proxies() -> list[str]:
+    """Return the hosts of the proxies that the system names; nobody is asked for them."""
+    addresses = urllib.request.getproxies()
+    addresses.pop("no", None)
+    found = []
+    for address in addresses.values():
+        try:
+            found.append(urlsplit(address if "//" in address else f"//{address}").hostname)
+        except ValueError:
+            continue
+    return [host for host in found if host]
 
 
 def _withoutPaths(line: str, folders: dict[str, Path]) -> str | None:

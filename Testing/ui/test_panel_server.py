@@ -124,6 +124,29 @@ def test_token_and_address_are_in_no_scene_log_or_diagnostics(
         assert "hospital.example" not in where.lower()
 
 
+def test_a_short_name_of_a_server_destroys_no_words_of_the_diagnostics(
+    desktop, remote, panel, ui, worker, monkeypatch
+):
+    monkeypatch.setenv("https_proxy", "http://me:pass@relay.hospital.example:3128")
+    for host in ("e", "gpu", "gpu-2", "10.0.0.1"):
+        enter(ui.serverAddressLineEdit, f"https://{host}")
+    said = [
+        "Device e:443 has one GPU: gpu, not cgpu, gpu_2 or e.g. a gpu.memory of 110.0.0.1",
+        "GPU-2 and 10.0.0.1:8000 left. So did gpu-2.",
+        "relay.hospital.example:3128 and a.gpu.hospital.example hide gpu.",
+    ]
+    worker.lines = "\n".join(said)
+    desktop.click(ui.diagnosticsButton)
+    versions, *told = slicer.app.clipboard().text().split("Log:\n")
+    assert "<" not in versions and "Device: remote" in versions
+    assert told[0].splitlines() == [
+        "Device <server>:443 has one <server>: <server>, not cgpu, gpu_2 or e.g. a gpu.memory of "
+        "110.0.0.1",
+        "<server> and <server>:8000 left. So did <server>.",
+        "<server>:3128 and a.<server> hide <server>.",
+    ]
+
+
 # What is asked of it
 
 
