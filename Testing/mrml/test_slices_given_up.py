@@ -72,5 +72,8 @@ def test_a_server_that_takes_long_is_named_to_whom_it_keeps_waiting(
     assert previews.waiting == "Waiting for gpu.hospital.example:8443…"
     settle(bench)
     assert previews.waiting == ""
+    viewer.want(volume, 3, ModelRequest("abdomen", server=server))
+    bench.until(lambda: len(asked(bench)) == 3)
+    assert bench.worker.previewing and previews.waiting == ""  # in advance, for nobody yet
     viewer.want(volume, 3)
-    assert previews.waiting == ""  # this computer
+    assert bench.worker.previewing and previews.waiting == ""  # this computer
