@@ -1,6 +1,6 @@
 """What a server costs and gains: here, on the same computer, and at the end of a cable.
 
-    GDLA_SERVER_PYTHON=.venv-server/bin/python python Testing/bench/remote.py --docs
+    python Testing/bench/remote.py --docs
 
 The server is NVIDIA's tritonserver with our Python backend on the same processor, so the network is
 as fast as here: what differs is the way. The cables are the kernel's own (see shaped_link.py),

@@ -1,6 +1,6 @@
 """Ten laptops at one server at once: whether each gets its own labels, and how long each waits.
 
-    GDLA_SERVER_PYTHON=.venv-server/bin/python python Testing/bench/remote_clients.py --docs
+    python Testing/bench/remote_clients.py --docs
 
 Each is a process with a patient of its own; first one after the other, then all together. Laptops
 and server share this computer's processor.

@@ -1,6 +1,6 @@
 """What goes wrong with a server, what the user sees of it, how long that takes, what is lost.
 
-    GDLA_SERVER_PYTHON=.venv-server/bin/python python Testing/bench/remote_faults.py --docs
+    python Testing/bench/remote_faults.py --docs
 
 Where nothing else is said the server is NVIDIA's tritonserver. Losing packets takes an
 administrator on Linux. Takes about four minutes.

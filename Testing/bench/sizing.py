@@ -1,6 +1,6 @@
 """What a server must be for its users: what a slice costs it, in time, memory and on the line.
 
-    GDLA_SERVER_PYTHON=.venv-server/bin/python python Testing/bench/sizing.py --docs
+    python Testing/bench/sizing.py --docs
     python Testing/bench/sizing.py --url https://gpu.hospital.org --row "one H100"
 
 Without an address, a real tritonserver with our Python backend is started here, first on one core,

@@ -214,7 +214,8 @@ def find_programs() -> Programs:
         _missing("the wheel nvidia-pytriton, which carries tritonserver, is not installed")
     package = Path(found.submodule_search_locations[0])
     wheel = package / "tritonserver"
-    python = Path(os.environ.get(SERVER_PYTHON) or ROOT / ".venv-server" / "bin" / "python")
+    named = os.environ.get(SERVER_PYTHON) or ROOT / ".venv-server" / "bin" / "python"
+    python = Path(os.path.abspath(named))  # not resolved: the link is what makes it the environment
     if not python.is_file():
         _missing(f"there is no Python for the server's models at {python}")
     described = subprocess.run(
