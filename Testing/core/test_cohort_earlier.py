@@ -10,20 +10,17 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("PIL")
+from cohort_fixtures import counting_engine, output, small_cohort  # noqa: F401
 from cohorts import (
-    CountingEngine,
     batch,
     crashing,
     files,
     process_here,
     run_with,
     timeless,
-    use_engine,
-    write_cohort,
     write_study,
 )
 from dicom_files import values, write_series
-from phantom import make_card
 
 from GDLACore.cohort import earlier, hashes
 from GDLACore.cohort.manifest import read_manifest
@@ -31,23 +28,6 @@ from GDLACore.cohort.plan import SPREAD, find_studies
 from GDLACore.cohort.run import run_batch
 from GDLACore.cohort.settings import BatchSettings
 from GDLACore.errors import OutputError
-
-
-@pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> CountingEngine:
-    engine = CountingEngine(make_card())
-    use_engine(monkeypatch, engine)
-    return engine
-
-
-@pytest.fixture
-def cohort(tmp_path: Path) -> Path:
-    return write_cohort(tmp_path / "in", 3)
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "out"
 
 
 def test_a_failure_removes_what_an_earlier_run_made_of_the_name(cohort, out, engine):

@@ -5,18 +5,17 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import sys
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip("PIL")
+from cohort_fixtures import counting_engine, output, small_cohort  # noqa: F401
 from cohorts import (
     CountingEngine,
     batch,
     files,
     process_here,
     use_engine,
-    write_cohort,
     write_study,
 )
 from phantom import make_card
@@ -29,23 +28,6 @@ from GDLACore.cohort.settings import BatchSettings
 from GDLACore.errors import OutputError, WorkerError
 
 WITH_LINKS = pytest.mark.skipif(sys.platform == "win32", reason="it makes no links")
-
-
-@pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> CountingEngine:
-    engine = CountingEngine(make_card())
-    use_engine(monkeypatch, engine)
-    return engine
-
-
-@pytest.fixture
-def cohort(tmp_path: Path) -> Path:
-    return write_cohort(tmp_path / "in", 3)
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "out"
 
 
 def test_another_study_of_the_same_name_is_refused(cohort, out, engine, tmp_path):

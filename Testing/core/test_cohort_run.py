@@ -12,40 +12,20 @@ from types import SimpleNamespace
 import pytest
 
 pytest.importorskip("PIL")
+from cohort_fixtures import counting_engine, output, small_cohort  # noqa: F401
 from cohorts import (
-    CountingEngine,
     batch,
     files,
     record_of,
     run_with,
     timeless,
-    use_engine,
-    write_cohort,
     write_study,
 )
-from phantom import make_card
 
 from GDLACore.cohort import manifest as manifest_module
 from GDLACore.cohort.manifest import read_manifest
 from GDLACore.cohort.record import StudyRecord
 from GDLACore.errors import OutputError
-
-
-@pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> CountingEngine:
-    engine = CountingEngine(make_card())
-    use_engine(monkeypatch, engine)
-    return engine
-
-
-@pytest.fixture
-def cohort(tmp_path: Path) -> Path:
-    return write_cohort(tmp_path / "in", 3)
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "out"
 
 
 def test_every_study_has_one_line_in_the_order_of_the_plan(cohort, out, engine):

@@ -9,37 +9,18 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("PIL")
+from cohort_fixtures import counting_engine, output, small_cohort  # noqa: F401
 from cohorts import (
-    CountingEngine,
     batch,
     record_of,
     run_with,
-    use_engine,
     write_cohort,
     write_study,
 )
-from phantom import make_card
 
 from GDLACore.cohort.manifest import read_manifest
 from GDLACore.cohort.record import CRASH, StudyRecord
 from GDLACore.errors import EngineError
-
-
-@pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> CountingEngine:
-    engine = CountingEngine(make_card())
-    use_engine(monkeypatch, engine)
-    return engine
-
-
-@pytest.fixture
-def cohort(tmp_path: Path) -> Path:
-    return write_cohort(tmp_path / "in", 3)
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "out"
 
 
 @pytest.mark.parametrize("kind", ["ServerError", "DeviceError", "DiskError"])
