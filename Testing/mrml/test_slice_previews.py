@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import slicer
 import slicer.util
 from nodes import add_grid_transform, add_label_map, add_linear_transform, add_volume
+from preview_fixtures import LABELS, labelled_volume, preview_bench, preview_viewer  # noqa: F401
 from previewing import Viewer, asked, settle
-from segmenting import MODEL, Bench
+from segmenting import MODEL
 from storage import PLANES, ijk_to_ras, shape
 
 from GDLACore.errors import Cancelled, ServerError, VolumeError, WorkerError
@@ -20,25 +20,7 @@ from GDLACore.worker import ModelRequest
 from GDLASegmenterLib import LabelCache
 from GDLASegmenterLib.SlicePreviews import SlicePreview, SlicePreviews
 
-LABELS = np.random.default_rng(5).integers(0, 4, (12, 7, 8)).astype(np.int16)
 OTHER_LABELS = np.random.default_rng(6).integers(0, 4, (12, 7, 8)).astype(np.int16)
-
-
-@pytest.fixture
-def bench(scene: slicer.vtkMRMLScene) -> Iterator[Bench]:
-    bench = Bench(scene)
-    yield bench
-    bench.logic.cleanup()
-
-
-@pytest.fixture
-def viewer(bench: Bench) -> Viewer:
-    return Viewer(bench)
-
-
-@pytest.fixture
-def volume() -> slicer.vtkMRMLScalarVolumeNode:
-    return add_volume(LABELS)
 
 
 @pytest.mark.parametrize("plane", PLANES)

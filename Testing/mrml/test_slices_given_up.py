@@ -2,37 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import numpy as np
-import pytest
-import slicer
-from nodes import add_volume
+from preview_fixtures import LABELS, labelled_volume, preview_bench, preview_viewer  # noqa: F401
 from previewing import Viewer, asked, settle
-from segmenting import MODEL, Bench
+from segmenting import MODEL
 
 from GDLACore.remote import RemoteServer
 from GDLACore.worker import ModelRequest
 from GDLASegmenterLib import SlicePreviews as module
-
-LABELS = np.random.default_rng(5).integers(0, 4, (12, 7, 8)).astype(np.int16)
-
-
-@pytest.fixture
-def bench(scene: slicer.vtkMRMLScene) -> Iterator[Bench]:
-    bench = Bench(scene)
-    yield bench
-    bench.logic.cleanup()
-
-
-@pytest.fixture
-def viewer(bench: Bench) -> Viewer:
-    return Viewer(bench)
-
-
-@pytest.fixture
-def volume() -> slicer.vtkMRMLScalarVolumeNode:
-    return add_volume(LABELS)
 
 
 def test_what_nobody_wants_of_its_model_any_more_is_given_up(bench, viewer, volume):
