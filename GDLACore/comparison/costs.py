@@ -55,7 +55,7 @@ def measure_costs(
             "macs": multiply_adds(network, card.in_channels, size),
             "milliseconds": statistics.median(own),
             "ratio": statistics.median(a / b for a, b in zip(own, times[0], strict=True)),
-            "memory_mib": _memory_of_its_own_process(card, size, settings.threads),
+            "memory_mib": forward_memory_mib(card, size, settings.threads),
         }
         for card, network, own in zip(cards, networks, times, strict=True)
     ]
@@ -78,7 +78,30 @@ def multiply_adds(network: nn.Module, in_channels: int, size: int) -> int:
     return counter.get_total_flops() // 2
 
 
-def forward_memory_mib(card: ModelCard, size: int) -> float | None:
+def forward_memory_mib(card: ModelCard, size: int, threads: int) -> float | None:
+    """Return what a forward pass takes beyond the network, measured in a new process.
+
+    None where the system does not tell. Raises :class:`TrainingError` if the pass cannot be made,
+    for want of memory for instance.
+    """
+    path = os.pathsep.join(filter(None, [str(_PACKAGE_PARENT), os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        [sys.executable, "-m", "GDLACore.comparison.forward_pass", str(size), str(threads)],
+        input=card.to_json(),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise TrainingError(
+            f"The memory of {card.architecture} at {size} x {size} cannot be measured: {reason}.",
+            "Leave out this size, or `costs`.",
+        )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def peak_of_this_process_mib(card: ModelCard, size: int) -> float | None:
     """Return how much the resident memory of this process peaks above what it was, in a pass.
 
     The process must have done nothing before, because freed memory is used again. None where the
@@ -117,24 +140,6 @@ def _milliseconds_of(network: nn.Module, image: Tensor) -> float:
     start = time.perf_counter()
     network(image)
     return 1e3 * (time.perf_counter() - start)
-
-
-def _memory_of_its_own_process(card: ModelCard, size: int, threads: int) -> float | None:
-    path = os.pathsep.join(filter(None, [str(_PACKAGE_PARENT), os.environ.get("PYTHONPATH")]))
-    done = subprocess.run(
-        [sys.executable, "-m", "GDLACore.comparison.forward_pass", str(size), str(threads)],
-        input=card.to_json(),
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": path},
-    )
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        raise TrainingError(
-            f"The memory of {card.architecture} at {size} x {size} cannot be measured: {reason}.",
-            "Leave out this size, or `costs`.",
-        )
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def _for_inference(card: ModelCard) -> nn.Module:

@@ -10,9 +10,10 @@ import sys
 
 import torch
 
-from GDLACore.comparison.costs import forward_memory_mib
+from GDLACore.comparison.costs import peak_of_this_process_mib
 from GDLACore.model.card import ModelCard
 
 if __name__ == "__main__":
     torch.set_num_threads(int(sys.argv[2]))
-    print(json.dumps(forward_memory_mib(ModelCard.from_json(sys.stdin.read()), int(sys.argv[1]))))
+    card = ModelCard.from_json(sys.stdin.read())
+    print(json.dumps(peak_of_this_process_mib(card, int(sys.argv[1]))))

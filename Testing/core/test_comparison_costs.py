@@ -58,7 +58,7 @@ def test_counting_leaves_the_network_as_it_was() -> None:
 def test_every_network_is_measured_with_the_encoder_and_the_threads_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(costs, "_memory_of_its_own_process", lambda card, size, threads: 1.5)
+    monkeypatch.setattr(costs, "forward_memory_mib", lambda card, size, threads: 1.5)
     threads = torch.get_num_threads()
     settings = CostSettings(encoders=("b0",), sizes=(32,), rounds=2, threads=1)
     first, second = measure_costs([card_of("gdla", "b2"), card_of("linear")], "b0", 32, settings)
@@ -71,6 +71,6 @@ def test_every_network_is_measured_with_the_encoder_and_the_threads_asked_for(
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux tells")
 def test_a_pass_over_a_larger_image_takes_more_memory() -> None:
-    memory = forward_memory_mib(card_of("linear"), 512)
+    memory = forward_memory_mib(card_of("linear"), 512, threads=1)
     # The stem alone holds 32 channels of 512 x 512 in float32.
     assert memory is not None and memory >= 32
