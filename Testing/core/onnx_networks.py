@@ -157,7 +157,12 @@ def engine_on(
 
 
 class MeetingSession(LimitedSession):
-    """Notices when a second thread comes in while a first is at work."""
+    """Notices when a second thread comes in while a first is at work.
+
+    ``patience_s`` is how long the first waits for it.
+    """
+
+    patience_s = 0.1
 
     def __init__(self, card: ModelCard) -> None:
         super().__init__(card, 99, AssertionError())
@@ -166,7 +171,7 @@ class MeetingSession(LimitedSession):
 
     def run(self, names: list[str], feed: dict[str, np.ndarray]) -> list[np.ndarray]:
         try:
-            self._both.wait(0.1)  # until another comes in, or long enough for it to have come
+            self._both.wait(self.patience_s)
             self.met = True
         except threading.BrokenBarrierError:
             self._both.reset()

@@ -166,5 +166,6 @@ def test_directml_which_forbids_it_is_never_asked_by_two_threads_at_a_time(gpu):
 def test_cuda_is_given_a_batch_while_another_is_computed(gpu):
     session = MeetingSession(make_card())
     engine, _ = gpu(session)
+    session.patience_s = 60
     engine.predict(slices(2, 40, 30), "smooth")
     assert session.met

@@ -66,7 +66,7 @@ def test_a_failed_attempt_has_ended_before_the_next_begins(monkeypatch):
         def run(self, names, feed):
             number, first = next(numbers), feed["image"].mean() < 0.5
             if number in (1, 2):
-                both.wait(10)
+                both.wait(60)
                 if first:
                     raise MemoryError
                 # Long enough for the next attempt to come, if nobody waits for this one.
