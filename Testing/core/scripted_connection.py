@@ -29,7 +29,7 @@ from GDLACore.worker.messages import (
     Segment,
 )
 
-DEADLINE_S = 30
+DEADLINE_S = 60
 
 DEATH = WorkerError("The background process crashed (SIGSEGV).", "Try the device cpu.")
 

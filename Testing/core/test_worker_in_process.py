@@ -83,9 +83,9 @@ def test_a_batch_that_does_not_end_is_left_alone_and_the_next_request_works(clie
     heard(client, SlicesDone)
     gate.reached()
     gate.reached()
+    models.load = SteppedEngine
     client.cancel()
     assert heard(client, Stopped)[-1] == Stopped(job)
-    models.load = SteppedEngine
     client.segment(bright_volume(), MODEL, ALL)
     heard(client, Finished)
     gate.open()
@@ -107,13 +107,13 @@ def test_closing_ends_the_thread_and_gives_the_models_memory_back(client, models
     client.segment(bright_volume(), MODEL, ALL)
     heard(client, Finished)
     client.close()
-    assert models.engines[0].closed
+    wait_for(lambda: models.engines[0].closed)
     wait_for(lambda: set(threading.enumerate()) <= before)
 
 
 def test_an_idle_thread_leaves_nothing_either(tmp_path, models):
     before = set(threading.enumerate())
-    client = InProcessClient(folder=tmp_path, idle_minutes=0.0001)
+    client = InProcessClient(folder=tmp_path, idle_minutes=0.005)
     client.load(MODEL)
     heard(client, Loaded)
     wait_for(lambda: client.poll() == [] and client.pid is None)

@@ -34,10 +34,10 @@ def test_nothing_comes_of_an_empty_box_when_patience_ends():
 
 def test_who_waits_is_woken_by_a_task():
     inbox, taken = Inbox(), []
-    waiter = threading.Thread(target=lambda: taken.append(inbox.take(30).item))
+    waiter = threading.Thread(target=lambda: taken.append(inbox.take(600).item), daemon=True)
     waiter.start()
     inbox.put("a")
-    waiter.join(10)
+    waiter.join(60)
     assert taken == ["a"]
 
 
@@ -45,10 +45,10 @@ def test_closing_wakes_who_waits_cancels_everything_and_lets_nothing_more_be_tak
     inbox, taken = Inbox(), []
     inbox.put("being done")
     being_done = inbox.take(0)
-    waiter = threading.Thread(target=lambda: taken.append(inbox.take(30)))
+    waiter = threading.Thread(target=lambda: taken.append(inbox.take(600)), daemon=True)
     waiter.start()
     inbox.close()
-    waiter.join(10)
+    waiter.join(60)
     assert taken == [None]
     inbox.put("too late")
     assert inbox.take(0) is None

@@ -32,10 +32,12 @@ from GDLACore.worker.messages import (
     Greeting,
     Load,
     ModelReady,
+    Refused,
     SegmentFinished,
     SegmentStarted,
     Unload,
 )
+from GDLACore.worker.protocol import ProtocolError
 
 
 @pytest.fixture
@@ -174,6 +176,8 @@ def test_a_load_is_left_out_if_another_request_waits(worker, models, tmp_path):
     worker.say(segment_command(tmp_path, bright_volume()))
     gate.reached()
     worker.say(*(Load(job, MODEL) for job in (2, 3, 4)))
+    worker.say(ProtocolError("stands for: all that has been read"))
+    worker.hear_until(Refused)
     gate.open(3)
     worker.hear_until(SegmentFinished)
     assert worker.hear() == ModelReady(4, CARD, "CPU (test)")

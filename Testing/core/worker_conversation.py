@@ -26,7 +26,7 @@ from GDLACore.worker.messages import (
 )
 from GDLACore.worker.server import serve
 
-DEADLINE_S = 30
+DEADLINE_S = 60
 
 CARD = make_card()
 HELLO = Hello(VERSION, idle_s=600)
