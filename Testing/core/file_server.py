@@ -118,7 +118,7 @@ def whole(
         handler.wfile.write(sent[:stop])
         if hang_after is not None:
             handler.server.reached.set()
-            handler.server.released.wait(30)
+            handler.server.released.wait()
         if stop is not None or not told_length:
             handler.close_connection = True
 

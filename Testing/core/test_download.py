@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import shutil
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,8 @@ from GDLACore.storage.download import Patience
 from GDLACore.storage.part import PartFile, part_path
 
 BODY = np.random.default_rng(5).bytes(3_000_000)
-HASTE = Patience(connect=5, stall=5, other=0.4, attempts=(0, 0))
+DEADLINE_S = 60
+HASTE = Patience(connect=DEADLINE_S, stall=DEADLINE_S, other=0.4, attempts=(0, 0))
 CUT = 1_200_000
 
 
@@ -38,10 +40,12 @@ def files(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()} - {".checks.json"}
 
 
-def refusal(file: RemoteFile, folder: Path, patience: Patience = HASTE) -> DownloadError:
+def refusal(
+    file: RemoteFile, folder: Path, patience: Patience = HASTE, control: Control | None = None
+) -> DownloadError:
     """Return the error of a download that fails: one line that names the address, and a hint."""
     with pytest.raises(DownloadError) as caught:
-        download(file, folder, patience=patience)
+        download(file, folder, control, patience)
     error = caught.value
     assert file.url in error.message and error.message.endswith(".")
     assert error.hint.endswith(".") and "\n" not in f"{error.message}{error.hint}"
@@ -96,9 +100,23 @@ def test_a_connection_that_is_always_cut_is_given_up(tmp_path, server):
     assert part_path(tmp_path / "model.ckpt").stat().st_size == 150
 
 
-def test_a_server_that_says_no_more_is_left(tmp_path, server):
+def test_a_server_that_says_no_more_is_left(tmp_path, server, monkeypatch):
+    wires: list[socket.socket] = []
+    connect = socket.create_connection
+
+    def connected(*arguments: object) -> socket.socket:
+        wires.append(connect(*arguments))
+        return wires[-1]
+
+    def impatient_at_the_end(phase: str, done: int, _: int | None) -> None:
+        if (phase, done) == ("downloading", CUT):
+            assert wires[-1].gettimeout() == DEADLINE_S
+            wires[-1].settimeout(0.05)
+
+    monkeypatch.setattr(socket, "create_connection", connected)
     server.script = [whole(hang_after=CUT)]
-    error = refusal(remote(server), tmp_path, Patience(stall=0.2, attempts=()))
+    patience = Patience(stall=DEADLINE_S, attempts=())
+    error = refusal(remote(server), tmp_path, patience, Control(impatient_at_the_end))
     assert "no answer for too long" in error.message
     assert part_path(tmp_path / "model.ckpt").stat().st_size == CUT
 
@@ -180,15 +198,15 @@ def test_a_cancelled_download_ends_at_once_and_can_be_continued(tmp_path, server
 
     def work() -> None:
         try:
-            download(remote(server), tmp_path, control, Patience(stall=60))
+            download(remote(server), tmp_path, control, Patience(stall=10 * DEADLINE_S))
         except BaseException as error:
             caught.append(error)
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    assert server.reached.wait(10)
+    assert server.reached.wait(DEADLINE_S)
     control.cancel()
-    thread.join(5)
+    thread.join(DEADLINE_S)
     assert [type(error) for error in caught] == [Cancelled]
     begun = part_path(tmp_path / "model.ckpt").stat().st_size
     server.requests.clear()
@@ -209,7 +227,7 @@ def test_two_downloads_of_one_file_fetch_it_once(tmp_path, server):
     server.script = [_held(gate)]
     first = threading.Thread(target=download, args=(remote(server), tmp_path), daemon=True)
     first.start()
-    assert server.reached.wait(10)
+    assert server.reached.wait(DEADLINE_S)
     waiting = threading.Event()
 
     def second_waits(phase: str, *_: object) -> None:
@@ -217,8 +235,8 @@ def test_two_downloads_of_one_file_fetch_it_once(tmp_path, server):
             waiting.set()
             gate.set()
 
-    path = download(remote(server), tmp_path, Control(second_waits), Patience(other=20))
-    first.join(10)
+    path = download(remote(server), tmp_path, Control(second_waits), Patience(other=DEADLINE_S))
+    first.join(DEADLINE_S)
     assert waiting.is_set() and len(server.requests) == 1
     assert path.read_bytes() == BODY and files(tmp_path) == {"model.ckpt"}
 
@@ -228,10 +246,10 @@ def test_a_download_does_not_wait_for_another_for_ever(tmp_path, server):
     control = Control()
     first = threading.Thread(target=_quiet, args=(remote(server), tmp_path, control), daemon=True)
     first.start()
-    assert server.reached.wait(10)
+    assert server.reached.wait(DEADLINE_S)
     assert "being downloaded already" in refusal(remote(server), tmp_path).message
     control.cancel()
-    first.join(10)
+    first.join(DEADLINE_S)
 
 
 def _held(gate: threading.Event):
@@ -239,7 +257,7 @@ def _held(gate: threading.Event):
 
     def behave(handler: object) -> None:
         handler.server.reached.set()
-        gate.wait(20)
+        gate.wait(DEADLINE_S)
         whole()(handler)
 
     return behave
