@@ -12,7 +12,7 @@ import pytest
 # The tests' volumes, cards and models serve here too.
 sys.path.append(str(Path(__file__).parent.parent / "core"))
 
-from observer import Observer, faulty_worker, is_running
+from observer import Observer, faulty_worker, is_running, wait_until
 from tiny_model import write_tiny_model
 
 
@@ -35,7 +35,8 @@ def observe(tmp_path: Path) -> Iterator[Callable[..., Observer]]:
     yield observe
     for observer in observers:
         observer.client.close()
-        assert not any(is_running(pid) for pid in observer.pids)
+        # It kills what does not end, but waits no longer than Slicer's user would.
+        wait_until(lambda pids=observer.pids: not any(map(is_running, pids)))
     assert list(folder.iterdir()) == []
 
 

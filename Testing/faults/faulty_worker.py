@@ -3,8 +3,9 @@
     python faulty_worker.py FAULT PROGRAM
 
 ``PROGRAM`` is the worker's own program. The fault happens in the second batch of a segmentation
-whose borders are "published", so that other requests show whether the worker has recovered; faults
-at the start happen as long as the file FAULT:file is there.
+whose borders are "published", so that other requests show whether the worker has recovered, and a
+file MARK in the current folder says that it is about to; faults at the start happen as long as the
+file FAULT:file is there.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from worker_conversation import SteppedEngine  # noqa: E402
 from GDLACore.worker import process_server, warm_model  # noqa: E402
 
 FAULT, _, WHILE_THERE = sys.argv[1].partition(":")
+
+MARK, GO_ON = Path(f"fault-{os.getpid()}"), Path("go on")
 
 _FOREVER_S = 3600
 _GIB = 1 << 30
@@ -111,6 +114,12 @@ def compute_forever() -> None:
     ctypes.CDLL(None).sleep(_FOREVER_S)
 
 
+def wait_for_leave() -> None:
+    """Stay until there is a file GO_ON in the current folder."""
+    while not GO_ON.exists():
+        time.sleep(0.005)
+
+
 WHILE_COMPUTING: dict[str, Callable[[], None]] = {
     function.__name__: function
     for function in (
@@ -127,6 +136,7 @@ WHILE_COMPUTING: dict[str, Callable[[], None]] = {
         halt,
         hold_python,
         compute_forever,
+        wait_for_leave,
     )
 }
 
@@ -168,6 +178,7 @@ class FaultyEngine(SteppedEngine):
         if borders == "published":
             self._batches += 1
             if self._batches == 2:
+                MARK.touch()
                 self._fault()
         return super().predict(slices, borders)
 

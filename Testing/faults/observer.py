@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from GDLACore.worker import (
     Stopped,
     WorkerClient,
 )
+from GDLACore.worker.messages import Greeting
 
 HERE = Path(__file__).resolve().parent
 
@@ -52,7 +54,7 @@ def ct(shape: tuple[int, int, int] = (6, 7, 8)) -> Volume:
 
 
 class Observer:
-    """Drives a client, and keeps what it hears and the processes it has seen."""
+    """Drives a client, and keeps what it hears and the processes that have greeted it."""
 
     def __init__(
         self, client: Callable[..., WorkerClient] = WorkerClient, **settings: object
@@ -62,16 +64,23 @@ class Observer:
         self.events: list[Event] = []
         self._heard = 0
         self._timer = threading.Event()
+        self._folder = Path(settings.get("folder") or tempfile.gettempdir())
+        self._worker = self.client._worker
+        # Not by looking at the client's, for a worker may come and go between two looks.
+        self._worker._heeded = self._heeded
 
-    def until(self, found: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
+    def _heeded(self, report: object) -> Iterator[object]:
+        if isinstance(report, Greeting):
+            self.pids.add(report.pid)
+        return type(self._worker)._heeded(self._worker, report)
+
+    def until(self, found: Callable[[], object], deadline_s: float = DEADLINE_S) -> None:
         """Poll until ``found()``."""
         end = time.monotonic() + deadline_s
         while not found():
             assert time.monotonic() < end, f"{self.events[-5:]}\n{self.client.log()}"
             self._timer.wait(_TIMER_S)
             self.events += self.client.poll()
-            if self.client.pid is not None:
-                self.pids.add(self.client.pid)
 
     def heard(self, *kinds: type[Event]) -> Event:
         """Return the next event of one of ``kinds``, after the one returned last."""
@@ -86,6 +95,25 @@ class Observer:
         if not found():
             self.until(found)
         return self.events[self._heard - 1]
+
+    def at_fault(self) -> Path:
+        """Poll until the worker has come to its fault; return the folder that it is in."""
+
+        def found() -> list[Path]:
+            return list(self._folder.glob(f"GDLA-session-*/fault-{self.client.pid}"))
+
+        self.until(found)
+        return found()[0].parent
+
+    def bear_silence(self, silence_s: float) -> None:
+        """Give the worker so long between two signs of life from now on."""
+        self._worker._silence_s = silence_s
+
+    def hear_signs_of_life(self, count: int) -> None:
+        """Poll until there were so many more."""
+        worker = self._worker.start()
+        enough = worker.heard + count
+        self.until(lambda: worker.heard >= enough)
 
     def forget(self) -> None:
         """Keep nothing of what has happened so far."""

@@ -143,7 +143,7 @@ def test_a_launcher_between_client_and_worker_changes_nothing(observe, tmp_path:
     assert isinstance(observer.segment(), Finished)
     worker = observer.client.pid
     observer.client.segment(ct(), MODEL, FAULTY)
-    observer.heard(SlicesDone)
+    observer.at_fault()
     observer.client.cancel()
     observer.ends()
     wait_until(lambda: not is_running(worker))

@@ -106,7 +106,7 @@ def test_a_worker_killed_unseen_is_replaced_and_the_preview_comes(observe):
 def test_a_preview_that_does_not_stop_is_killed(observe):
     observer: Observer = observe("compute_forever", cancel_s=0.3)
     job = observer.client.preview(CT, MODEL, [1, 2, 3], "published", key="a")
-    observer.heard(Previewed)
+    observer.at_fault()
     worker = observer.client.pid
     observer.client.cancel()
     assert observer.ends() == Stopped(job)
@@ -138,9 +138,8 @@ def test_a_volume_that_does_not_suit_is_told_and_the_next_one_shown(observe):
 def test_an_idle_worker_leaves_without_the_volume(observe, tmp_path):
     observer: Observer = observe(idle_minutes=0.005)
     preview(observer, 1)
-    worker = observer.client.pid
     observer.until(lambda: observer.client.pid is None and not files(tmp_path / "temporary"))
-    wait_until(lambda: not is_running(worker))
+    wait_until(lambda: not any(map(is_running, observer.pids)))
     assert isinstance(preview(observer, 2)[-1], PreviewDone)
     observer.client.close()
 
