@@ -19,7 +19,7 @@ from server_faults import held, stalled
 
 from GDLACore.engine import load_engine
 from GDLACore.errors import EngineError, ServerError
-from GDLACore.remote import RemoteServer
+from GDLACore.remote import RemoteServer, connection
 from GDLACore.remote.client import ServerClient
 
 NETWORK = ServedNetwork(make_card())
@@ -132,13 +132,17 @@ def test_a_server_that_hangs_up_on_tls_may_have_another_address():
         thread.start()
         url = f"https://127.0.0.1:{listener.getsockname()[1]}"
         with pytest.raises(ServerError, match="closes the connection") as caught:
-            load_engine("abdomen", server=RemoteServer(url, timeout_s=0.2))
+            load_engine("abdomen", server=RemoteServer(url))
         listener.shutdown(socket.SHUT_RDWR)
         thread.join()
     assert "http://" in caught.value.hint
 
 
-def test_a_name_that_nobody_knows_is_told():
+def test_a_name_that_nobody_knows_is_told(monkeypatch):
+    def getaddrinfo(*_: object) -> list:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     with pytest.raises(ServerError, match="does not know its name"):
         load_engine("abdomen", server=RemoteServer("http://gpu.gdla.invalid:8000"))
 
@@ -185,7 +189,7 @@ def test_a_proxy_that_answers_byte_by_byte_is_given_up(monkeypatch, head):
         waiting = pool.submit(client.ask, "GET", "", patience_s=0.0)
         try:
             with pytest.raises(ServerError, match="through the proxy .* within 0.2 s"):
-                waiting.result(10)
+                waiting.result(60)
         finally:
             released.set()
             client.close()
@@ -238,26 +242,27 @@ def test_labels_from_another_computer_come_packed_and_logits_do_not(another_comp
 @pytest.mark.parametrize("fault", [held, stalled])
 def test_closing_ends_a_secure_request_that_waits_without_a_farewell(fault):
     with inference_server(NETWORK, certificate=SERVER) as server, ThreadPoolExecutor(1) as pool:
-        address = RemoteServer(server.url, ca_file=str(AUTHORITY))
+        address = RemoteServer(server.url, ca_file=str(AUTHORITY), timeout_s=600)
         engine = load_engine("abdomen", server=address)
         server.script = [fault]
         waiting = pool.submit(engine.predict, SLICES, "smooth")
-        assert server.reached.wait(10)
+        assert server.reached.wait(60)
         engine.close()
         with pytest.raises(EngineError, match="has been closed"):
-            waiting.result(10)
+            waiting.result(20)
 
 
-def test_closing_ends_a_handshake_that_is_not_answered():
+def test_closing_ends_a_handshake_that_is_not_answered(monkeypatch):
+    monkeypatch.setattr(connection, "_LONGEST_CONNECTING_S", 600)
     with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
         url = f"https://127.0.0.1:{listener.getsockname()[1]}"
-        client = ServerClient(RemoteServer(url, ca_file=str(AUTHORITY)))
+        client = ServerClient(RemoteServer(url, ca_file=str(AUTHORITY), timeout_s=600))
         waiting = pool.submit(client.ask, "GET", "")
         with listener.accept()[0] as wire:
             assert wire.recv(1)  # the client's greeting
             client.close()
             with pytest.raises(EngineError, match="has been closed"):
-                waiting.result(8)
+                waiting.result(60)
 
 
 def hangs_up_after_it(handler: Handler, reply: Callable[[], Reply]) -> None:
