@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from GDLACore.storage.trust import tls_context
 
 BODY = b"weights" * 1000
 SHA256 = hashlib.sha256(BODY).hexdigest()
-ONCE = Patience(connect=5, stall=5, attempts=())
+ONCE = Patience(connect=60, stall=60, attempts=())
 
 _VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE")
 
@@ -101,15 +103,26 @@ def test_a_server_that_hangs_up_is_named(tmp_path):
         assert "was lost: 127.0.0.1 closed it" in refusal(server.url, tmp_path).message
 
 
+@contextmanager
+def port_of_nobody() -> Iterator[int]:
+    """Keep a port on which nobody listens, so that no other program can begin to."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
 def test_a_server_that_is_not_there_is_named(tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    error = refusal(f"http://127.0.0.1:{port}/model.ckpt", tmp_path)
+    with port_of_nobody() as port:
+        error = refusal(f"http://127.0.0.1:{port}/model.ckpt", tmp_path)
     assert "cannot be reached: 127.0.0.1 cannot be connected to" in error.message
     assert SHA256 in error.hint
 
 
-def test_a_host_that_nobody_knows_is_named(tmp_path):
+def test_a_host_that_nobody_knows_is_named(tmp_path, monkeypatch):
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)  # some networks answer for every name
     error = refusal("https://models.gdla.invalid/model.ckpt", tmp_path)
     assert "this computer does not know models.gdla.invalid" in error.message
 
@@ -252,10 +265,9 @@ def test_a_proxy_that_refuses_is_told(tmp_path, monkeypatch, refused, message, h
 
 
 def test_a_proxy_that_is_not_there_is_named_without_its_password(tmp_path, monkeypatch):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    through(monkeypatch, f"http://user:secret@127.0.0.1:{port}")
-    error = refusal("https://example.org/model.ckpt", tmp_path)
+    with port_of_nobody() as port:
+        through(monkeypatch, f"http://user:secret@127.0.0.1:{port}")
+        error = refusal("https://example.org/model.ckpt", tmp_path)
     assert f"the proxy 127.0.0.1:{port} cannot be connected to" in error.message
     assert "secret" not in str(error)
 

@@ -21,7 +21,8 @@ from GDLACore.storage.download import Patience
 from GDLACore.storage.part import locked_part, note_path, part_path
 
 BODY = np.random.default_rng(5).bytes(3_000_000)
-HASTE = Patience(connect=5, stall=5, other=0.4, attempts=(0, 0))
+DEADLINE_S = 60
+HASTE = Patience(connect=DEADLINE_S, stall=DEADLINE_S, other=0.4, attempts=(0, 0))
 CUT = 1_200_000
 MODIFIED = "Sun, 22 Nov 2026 10:00:00 GMT"
 
@@ -152,8 +153,8 @@ def test_a_download_goes_on_after_the_program_was_killed(tmp_path, server):
     file, root = remote(server), Path(__file__).resolve().parents[2]
     arguments = [file.name, file.url, file.sha256, str(tmp_path)]
     with subprocess.Popen([sys.executable, "-c", code, *arguments], cwd=root) as program:
-        assert server.reached.wait(20)
-        part, deadline = part_path(tmp_path / file.name), time.monotonic() + 20
+        assert server.reached.wait(DEADLINE_S)
+        part, deadline = part_path(tmp_path / file.name), time.monotonic() + DEADLINE_S
         while part.stat().st_size < CUT // 2:  # what it has written by now is in no one's hands
             assert time.monotonic() < deadline
         program.kill()
@@ -169,11 +170,13 @@ def test_a_download_that_was_left_while_it_connected_does_not_hinder_the_next(tm
         left = replace(remote(server), url=url)
         slow = Patience(connect=1, attempts=())
         task = Task(lambda control: download(left, tmp_path, control, slow), cancel_s=0.05)
+        silent.settimeout(DEADLINE_S)
         with silent.accept()[0]:  # connected, and never answered
             task.cancel()
             while task.active:
                 task.poll()
-            assert download(remote(server), tmp_path).read_bytes() == BODY
+            patience = Patience(other=DEADLINE_S)
+            assert download(remote(server), tmp_path, patience=patience).read_bytes() == BODY
 
 
 def test_a_file_that_another_download_has_put_in_its_place_is_as_good(tmp_path, server):
