@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scripted_connection import ScriptedClient
+from scripted_connection import DEADLINE_S, Clock, ScriptedClient
 from worker_conversation import CARD, MODEL, bright_volume
 
 from GDLACore.errors import EngineError, WorkerError
@@ -33,7 +33,8 @@ OTHER = replace(MODEL, device="cuda")
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> Iterator[ScriptedClient]:
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedClient]:
+    Clock(monkeypatch)  # nothing takes too long
     client = ScriptedClient(tmp_path)
     yield client
     client.close()
@@ -253,7 +254,7 @@ class SlowFolder:
     @property
     def path(self) -> Path:
         self.asked.set()
-        assert self.go_on.wait(30)
+        assert self.go_on.wait(DEADLINE_S)
         return self._path
 
     def remove(self) -> None:
@@ -265,7 +266,7 @@ def test_cancelling_while_the_volume_is_being_written_needs_no_worker(client, tm
     client._files = SessionFiles(folder)
     job = client.segment(bright_volume(), MODEL, ALL)
     client.present.greet()
-    assert folder.asked.wait(30)
+    assert folder.asked.wait(DEADLINE_S)
     client.cancel()
     assert client.poll() == [Stopped(job)]
     assert not client.busy and client.present.asked == []

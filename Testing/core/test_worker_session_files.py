@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scripted_connection import DEADLINE_S, ScriptedClient
+from scripted_connection import DEADLINE_S, Clock, ScriptedClient
 from worker_conversation import MODEL, bright_volume
 
 from GDLACore.errors import WorkerError
@@ -186,7 +186,8 @@ def refuse(path: Path, missing_ok: bool = False) -> None:
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> Iterator[ScriptedClient]:
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedClient]:
+    Clock(monkeypatch)  # nothing takes too long
     client = ScriptedClient(tmp_path)
     yield client
     client.close()
