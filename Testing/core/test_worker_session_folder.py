@@ -66,7 +66,7 @@ def test_all_threads_get_the_same_folder(tmp_path):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert len(found) == 8 and len(set(found)) == 1
 
 
@@ -170,7 +170,7 @@ def test_an_owner_that_dies_meanwhile_is_waited_for(tmp_path):
     folder = SessionFolder(tmp_path)
     path = folder.path
     threading.Timer(0.05, folder._owner.close).start()
-    clear_when_abandoned(path, 30)
+    clear_when_abandoned(path, 60)
     assert not path.exists()
 
 
