@@ -76,6 +76,7 @@ def test_a_structure_that_nobody_looked_for_is_not_in_the_file_and_an_empty_one_
 def test_nothing_is_written_that_leads_to_the_patient(tmp_path):
     folder = tmp_path / "Doe^Jane"
     folder.mkdir()
+    (tmp_path / "secret").write_bytes(bytes(range(32)))  # by chance, one can spell a number below
     secret = read_secret(tmp_path / "secret")
     volume = dataclasses.replace(volume_of(), modality="CT")
     case = add(
