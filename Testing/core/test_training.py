@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,18 +44,33 @@ command.train(Path(sys.argv[1]), Path(sys.argv[2]), device="cpu")
 """
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Sums come out alike only where as many threads share them, in another process, too."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def _killed(program: str, plan: Path, folder: Path) -> bool:
     """Run ``program`` and return whether it ended by SIGKILL."""
     ended = subprocess.run(
         [sys.executable, "-c", program, str(plan), str(folder)],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "OMP_NUM_THREADS": "1",
+        },
         capture_output=True,
     )
     return ended.returncode == -signal.SIGKILL
 
 
 @pytest.mark.slow
-def test_a_killed_training_resumes_to_the_weights_of_an_uninterrupted_one(tmp_path: Path) -> None:
+def test_a_killed_training_resumes_to_the_weights_of_an_uninterrupted_one(
+    tmp_path: Path, one_thread: None
+) -> None:
     plan = write_plan(tmp_path, average=0.5, augmentation="resliced")
     whole = train(plan, tmp_path / "whole", device="cpu")
     assert _killed(KILLED_TRAINING, plan, tmp_path / "killed")
