@@ -20,8 +20,9 @@ from GDLACore.worker.protocol import LONGEST_LINE, ProtocolError, decode_report,
 
 PROGRAM = Path(__file__).resolve().with_name("__main__.py")
 
-# A process that outlives the worker may hold its pipes open.
-_DRAIN_S = 1.0
+# A process that outlives the worker may hold its pipes open. On a busy computer it may also take
+# seconds until all is read that the worker said before it ended.
+_DRAIN_S = 5.0
 
 
 class WorkerProcess:

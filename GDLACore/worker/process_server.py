@@ -16,7 +16,7 @@ from GDLACore.worker.server import serve
 from GDLACore.worker.session_folder import clear_when_abandoned
 
 # How long a client that is ending may take from closing its pipes to letting go of its folder.
-_PATIENCE_S = 1.0
+_PATIENCE_S = 10.0
 
 # Twice what the client waits for a sign of life.
 _STUCK_S = 60.0

@@ -70,6 +70,8 @@ def clear_when_abandoned(folder: Path, patience_s: float) -> None:
 
     A process that is ending closes its pipes a moment before or after its locks.
     """
+    if not folder.name.startswith(_PREFIX):
+        return
     deadline = time.monotonic() + patience_s
     while folder.exists() and time.monotonic() < deadline:
         if is_abandoned(folder, _PREFIX):
