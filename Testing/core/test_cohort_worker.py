@@ -232,7 +232,7 @@ def test_records_come_in_order_while_the_next_study_is_read(tmp_path, at_work, e
         return read(path)
 
     def predicting(slices, borders):
-        assert second_was_read.wait(20), "nothing was read ahead"
+        assert second_was_read.wait(60), "nothing was read ahead"
         return predict(slices, borders)
 
     monkeypatch.setattr(worker, "read_volume", reading)
