@@ -26,6 +26,7 @@ def nvidia_smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Return a function that puts a shell script called nvidia-smi on the search path."""
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/usr/bin{os.pathsep}/bin")
     monkeypatch.setattr(nvidia, "_PLACES", ())
+    monkeypatch.setattr(nvidia_gpus, "__defaults__", (60.0,))
 
     def install(script: str, folder: Path = tmp_path) -> Path:
         path = folder / "nvidia-smi"
