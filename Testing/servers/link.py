@@ -18,6 +18,8 @@ _CHUNK = 1 << 14
 # What is under way in one direction of a connection before the sender is kept waiting.
 _CHUNKS_UNDER_WAY = 64
 
+_PATIENCE_S = 60.0  # with the link's own thread
+
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends RST
 
 
@@ -63,12 +65,12 @@ class Link:
 
     def start(self) -> None:
         self._thread.start()
-        assert self._listening.wait(10)
+        assert self._listening.wait(_PATIENCE_S)
 
     def stop(self) -> None:
         """Close all connections, and refuse others."""
         self._loop.call_soon_threadsafe(self._stopped.set)
-        self._thread.join(10)
+        self._thread.join(_PATIENCE_S)
         assert not self._thread.is_alive()
 
     def break_after(self, count: int, how: str) -> None:
@@ -88,7 +90,7 @@ class Link:
     def _in_loop(self, work: Callable[[], object]) -> None:
         done = threading.Event()
         self._loop.call_soon_threadsafe(lambda: (work(), done.set()))
-        assert done.wait(10)
+        assert done.wait(_PATIENCE_S)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

@@ -30,10 +30,13 @@ ROOT = Path(__file__).resolve().parents[2]
 SERVER_PYTHON = "GDLA_SERVER_PYTHON"
 HOST = "127.0.0.1"
 
-_START_S = 60.0
+_START_S = 180.0
 _STOP_S = 15.0
+_KILLED_S = 60.0
 _PAUSE_S = 0.05
 _PORTS = 3  # to try
+# Below those that systems give to connections: nobody gets one of them while a server is away.
+_LISTENED_AT = range(20_000, 32_000)
 _LOG_SHOWN = 20_000  # characters of its end
 _SHARED_MEMORY = Path("/dev/shm")
 
@@ -118,7 +121,7 @@ class RunningTriton:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
-        self._process.wait(_STOP_S)
+        self._process.wait(_KILLED_S)
         self._ended = True
         for region in _SHARED_MEMORY.glob(f"{self._shared_memory}*"):
             region.unlink(missing_ok=True)
@@ -196,10 +199,15 @@ def _started(
 
 
 def free_port() -> int:
-    """Return a port at which nobody listens at present."""
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        return listener.getsockname()[1]
+    """Return a port at which nobody listens at present, and that no connection is given."""
+    while True:
+        port = secrets.choice(_LISTENED_AT)
+        with socket.socket() as listener:
+            try:
+                listener.bind((HOST, port))
+            except OSError:
+                continue
+        return port
 
 
 @lru_cache(maxsize=1)

@@ -219,7 +219,7 @@ def test_labels_travel_compressed_where_the_client_asks_for_it(url, engines):
         data=head + body,
         headers={"Inference-Header-Content-Length": str(len(head)), "Accept-Encoding": "deflate"},
         stream=True,
-        timeout=30,
+        timeout=60,
     )
     sent = response.raw.read(decode_content=False)
     assert response.headers["Content-Encoding"] == "deflate"

@@ -24,6 +24,8 @@ OTHER_AUTHORITY = TLS.parents[1] / "tls" / "authority.pem"
 PATIENT_S = 30.0
 # And for those of what does not.
 IMPATIENT_S = 1.0
+# For those of what answers on all connections but one.
+ONE_SILENT_S = 8.0
 
 NOBODY = 1  # a port where nobody listens
 
@@ -64,6 +66,11 @@ def assert_told(seen: Seen, whole: Seen, url: str, *words: str) -> None:
         np.testing.assert_array_equal(seen.labels[came], whole.labels[came])
 
 
+def lose_patience(server: RemoteServer) -> None:
+    """Have requests from now on, to what does not answer any more, wait ``IMPATIENT_S``."""
+    object.__setattr__(server, "timeout_s", IMPATIENT_S)
+
+
 def test_a_server_finds_what_the_laptop_would_find(tiny_model: Path, whole: Seen) -> None:
     alone = segmented(PATIENT, tiny_model, None)
     assert len(np.unique(whole.labels)) > 1
@@ -74,8 +81,13 @@ def test_a_server_killed_amid_a_volume_is_told_in_a_sentence(
     tiny_model: Path, repository: Path, whole: Seen, tmp_path: Path
 ) -> None:
     with start_triton(repository, tmp_path) as triton:
-        server = RemoteServer(triton.url, timeout_s=IMPATIENT_S)
-        seen = segmented(PATIENT, tiny_model, server, triton.kill)
+        server = RemoteServer(triton.url, timeout_s=PATIENT_S)
+
+        def kill() -> None:
+            triton.kill()
+            lose_patience(server)
+
+        seen = segmented(PATIENT, tiny_model, server, kill)
     assert seen.slices
     assert_told(seen, whole, triton.url)
 
@@ -131,8 +143,9 @@ def test_this_computer_goes_on_for_a_server_that_is_gone_where_the_user_allowed_
     def gone() -> None:
         link.target = NOBODY
         link.hang_up()
+        lose_patience(server)
 
-    server = RemoteServer(link.url, timeout_s=IMPATIENT_S, fall_back=True)
+    server = RemoteServer(link.url, timeout_s=PATIENT_S, fall_back=True)
     seen = segmented(PATIENT, tiny_model, server, gone)
     assert seen.error is None and sorted(seen.slices) == sorted(whole.slices)
     assert (seen.labels == whole.labels).mean() > 0.999
@@ -162,7 +175,7 @@ def test_all_connections_breaking_at_once_lose_no_slice(
 def test_a_connection_that_falls_silent_is_given_up_and_loses_no_slice(
     tiny_model: Path, link: Link, whole: Seen
 ) -> None:
-    server = RemoteServer(link.url, timeout_s=IMPATIENT_S)
+    server = RemoteServer(link.url, timeout_s=ONE_SILENT_S)
     seen = segmented(PATIENT, tiny_model, server, lambda: link.break_after(100, "stall"))
     assert link.broken.is_set()
     assert_whole(seen, whole)
@@ -229,7 +242,7 @@ def test_a_server_with_a_wrong_certificate_gets_neither_a_slice_nor_the_token(
             link.url,
             token="secret",
             ca_file=authority and str(authority),
-            timeout_s=IMPATIENT_S,
+            timeout_s=PATIENT_S,
         )
         seen = segmented(PATIENT, tiny_model, server)
         assert link.up == 0

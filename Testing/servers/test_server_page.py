@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/server.md").read_text("utf-8")
 TLS = ROOT / "Testing/tls"
 
-_START_S = 10.0
+_PATIENCE_S = 60.0
 _PAUSE_S = 0.05
 
 
@@ -92,11 +92,11 @@ def proxy(behind: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
         yield f"https://{HOST}:{port}"
     finally:
         process.terminate()
-        process.wait(_START_S)
+        process.wait(_PATIENCE_S)
 
 
 def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + _START_S
+    deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline:
         with socket.socket() as client:
             if client.connect_ex((HOST, port)) == 0:
@@ -119,7 +119,7 @@ def asked(address: str, path: str, token: str | None, method: str = "GET") -> in
             headers=headers,
             data=b"{}" if method == "POST" else None,
             verify=str(TLS / "authority.pem"),
-            timeout=10,
+            timeout=_PATIENCE_S,
         )
     return response.status_code
 
