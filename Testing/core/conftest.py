@@ -16,6 +16,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from command_line import SHAPE
+from ctrl_c import listen_to_ctrl_c
+
+listen_to_ctrl_c()
 
 
 @pytest.fixture(autouse=True)

@@ -23,6 +23,10 @@ os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
 # The tests' cohorts serve here too.
 sys.path.append(str(HERE.parent / "core"))
 
+from ctrl_c import listen_to_ctrl_c  # noqa: E402
+
+listen_to_ctrl_c()
+
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[LocalCluster]:
