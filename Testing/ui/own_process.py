@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 _REPORTS = "GDLA_TEST_REPORTS"  # in the process of a file: where its reports go
-_LIMIT = 300  # seconds for a file
+_LIMIT = 600  # seconds for a file
 
 
 def is_inside() -> bool:

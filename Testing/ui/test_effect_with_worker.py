@@ -32,7 +32,7 @@ def test_the_slice_becomes_what_the_command_line_would_say(desktop, effect_modul
     options = editor.effectByName("GDLA").self()._options
     desktop.process_events()
     desktop.click(options.segmentButton)
-    desktop.wait_until(lambda: options.segmentButton.enabled, 30)
+    desktop.wait_until(lambda: options.segmentButton.enabled)
     assert options.statusLabel.text.endswith("voxels changed."), options.statusLabel.text
     with load_engine("demo-ct", device="cpu") as engine:
         options = SegmentOptions(range(INDEX, INDEX + 1), batch_size=1)

@@ -34,7 +34,7 @@ def run(tmp_path):
             env={**inherited, "PYTHONPATH": str(HERE)},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
         return done.returncode, done.stdout
 

@@ -46,7 +46,7 @@ def ui(panel):
 def ask(desktop, panel, ui):
     def ask():
         desktop.click(ui.testConnectionButton)
-        desktop.wait_until(lambda: not panel.controller.isBusy, 20)
+        desktop.wait_until(lambda: not panel.controller.isBusy)
         panel.onTick()
 
     return ask
@@ -129,7 +129,7 @@ def test_a_scene_that_names_it_gets_it_back_with_the_next_test(desktop, module, 
     assert again.parameters.modelName == "own.model" and again.ui.modelComboBox.currentIndex == -1
     assert again.ui.modelNoteLabel.text.startswith(UNKNOWN)
     desktop.click(again.ui.testConnectionButton)
-    desktop.wait_until(lambda: not again.controller.isBusy, 20)
+    desktop.wait_until(lambda: not again.controller.isBusy)
     again.onTick()
     assert again.ui.modelComboBox.currentText == ON_SERVER
     assert again.inputs.model.card == OWN

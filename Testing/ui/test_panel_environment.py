@@ -64,7 +64,7 @@ def click(desktop, panel):
     def click(button, *answers):
         desktop.answer(*answers)
         desktop.click(button)
-        desktop.wait_until(lambda: not panel.controller.isBusy, 20)
+        desktop.wait_until(lambda: not panel.controller.isBusy)
         panel.onTick()
 
     return click
@@ -128,13 +128,13 @@ def test_cancel_stops_the_installation(desktop, panel, ui, worker, index):
     index.file = endless_file
     desktop.answer(qt.QMessageBox.Ok)
     desktop.click(ui.segmentButton)
-    desktop.wait_until(index.reached.is_set, 20)
+    desktop.wait_until(index.reached.is_set)
     assert ui.cancelButton.enabled and not ui.segmentButton.enabled
     desktop.click(ui.cancelButton)
     desktop.wait_until(lambda: not panel.controller.isBusy)
     assert ui.statusLabel.text == "Stopped. Nothing was changed."
     assert isinstance(runtime(panel).state(), Absent) and worker.requests == []
-    assert index.left.wait(10)
+    assert index.left.wait(60)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_what_happens_while_it_is_installed(desktop, module, panel, ui, worker, 
     else:
         add_ct("another")
         slicer.mrmlScene.RemoveNode(panel.parameters.inputVolume)
-    desktop.wait_until(lambda: not panel.controller.isBusy, 20)
+    desktop.wait_until(lambda: not panel.controller.isBusy)
     panel.onTick()
     assert isinstance(runtime(panel).state(), Ready)
     desktop.show(module)

@@ -70,7 +70,7 @@ def click(desktop, panel):
     def click(button, *answers):
         desktop.answer(*answers)
         desktop.click(button)
-        desktop.wait_until(lambda: not panel.controller.isBusy, 20)
+        desktop.wait_until(lambda: not panel.controller.isBusy)
         panel.onTick()
 
     return click

@@ -225,7 +225,7 @@ def held(panel, monkeypatch):
 
     def write(*arguments):
         Held.started.set()
-        assert Held.going.wait(20)
+        assert Held.going.wait(60)
         return original(*arguments)
 
     monkeypatch.setattr(TrainingSetPart, "_write", write)

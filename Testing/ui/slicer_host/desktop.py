@@ -115,7 +115,7 @@ class Desktop:
         self.application.processEvents()
         QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.DeferredDelete)
 
-    def wait_until(self, condition: Callable[[], object], seconds: float = 10) -> None:
+    def wait_until(self, condition: Callable[[], object], seconds: float = 60) -> None:
         """Let events come until the condition holds. AssertionError after some seconds."""
         deadline = QtCore.QDeadlineTimer(int(seconds * 1000))
         heartbeat = QtCore.QTimer()  # so that waiting for events ends even if there are none
