@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import slicer
@@ -15,6 +19,14 @@ def name_server(ui, url, token=""):
     for field, text in ((ui.serverAddressLineEdit, url), (ui.serverTokenLineEdit, token)):
         field.text = text
         field.editingFinished.emit()
+
+
+@contextmanager
+def nobody() -> Iterator[str]:
+    """An address at which nobody answers, and which no other program is given meanwhile."""
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{deaf.getsockname()[1]}"
 
 
 @pytest.fixture
@@ -55,5 +67,5 @@ def found_in(node, volume, labels):
 def finish(desktop, panel, *answers):
     desktop.answer(*answers)
     desktop.click(panel.ui.segmentButton)
-    desktop.wait_until(lambda: not panel.controller.isBusy, 60)
+    desktop.wait_until(lambda: not panel.controller.isBusy)
     panel.onTick()
