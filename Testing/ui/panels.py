@@ -40,14 +40,19 @@ def module(desktop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any
 
 @pytest.fixture
 def scripted(module: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[ScriptedHost]]:
-    """The scripted workers of the panels to come, in order."""
+    """The scripted workers of the panels to come, in order.
+
+    At each tick the panels do at once what a busy machine leaves for later ones.
+    """
     from scripted_host import ScriptedHost
 
-    from GDLASegmenterLib import Panel
+    from GDLASegmenterLib import Activities, Panel, ReviewPart, SegmentationLogic
 
     ScriptedHost.instances.clear()
     monkeypatch.setattr(Panel, "WorkerHost", ScriptedHost)
     monkeypatch.setattr(Panel, "_TICK_MS", 2)
+    for part in Activities, ReviewPart, SegmentationLogic:
+        monkeypatch.setattr(part, "_BUDGET_S", 60)
     yield ScriptedHost.instances
     ScriptedHost.instances.clear()
 
