@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -146,9 +147,8 @@ def test_one_update_does_not_take_all_there_is_to_do(bench, volume_node, monkeyp
     run = bench.begin(volume_node)
     receive_all(bench, run)
     seconds = iter(range(1000))  # a clock by which every step takes a second
-    monkeypatch.setattr(
-        "GDLASegmenterLib.SegmentationLogic.time.perf_counter", lambda: next(seconds)
-    )
+    clock = SimpleNamespace(perf_counter=lambda: next(seconds))
+    monkeypatch.setattr("GDLASegmenterLib.SegmentationLogic.time", clock)
     bench.logic.update()
     assert not run.isOver and run.finishedSlices == 0
     bench.to_the_end(run)

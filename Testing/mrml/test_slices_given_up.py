@@ -42,6 +42,7 @@ def test_a_server_that_takes_long_is_named_to_whom_it_keeps_waiting(
     bench, viewer, volume, monkeypatch
 ):
     previews, server = bench.logic.previews, RemoteServer("https://gpu.hospital.example:8443")
+    monkeypatch.setattr(module, "_PATIENCE_S", 600)
     viewer.want(volume, 2, ModelRequest("abdomen", server=server))
     assert previews.waiting == ""
     monkeypatch.setattr(module, "_PATIENCE_S", 0)
