@@ -41,15 +41,22 @@ def panel(desktop, module, sample):
     return desktop.show(module).panel
 
 
+@pytest.fixture
+def tall(sample):
+    """The sample again and again, so that what is to come before a run's end does."""
+    array = slicer.util.arrayFromVolume(sample)[:, ::2, ::2]
+    slicer.util.updateVolumeFromArray(sample, np.resize(array, (100, *array.shape[1:])))
+
+
 def finish(desktop, panel):
-    desktop.wait_until(lambda: not panel.controller.isBusy, 20)
+    desktop.wait_until(lambda: not panel.controller.isBusy)
     panel.onTick()
 
 
 def begin(desktop, panel):
     """Click Segment, and wait until the first slices are there."""
     desktop.click(panel.ui.segmentButton)
-    desktop.wait_until(lambda: panel.parameters.result is not None, 20)
+    desktop.wait_until(lambda: panel.parameters.result is not None)
 
 
 def is_running(pid):
@@ -94,7 +101,7 @@ def test_from_the_sample_to_a_result_that_segment_editor_shows(desktop, module, 
     assert editor.sourceVolumeNode() is sample
 
 
-def test_cancel_keeps_what_is_there_and_the_next_run_goes_on(desktop, panel):
+def test_cancel_keeps_what_is_there_and_the_next_run_goes_on(desktop, tall, panel):
     panel.ui.batchSizeSpinBox.value = 1
     begin(desktop, panel)
     desktop.click(panel.ui.cancelButton)
@@ -103,6 +110,8 @@ def test_cancel_keeps_what_is_there_and_the_next_run_goes_on(desktop, panel):
     partly = panel.parameters.result
     panel.parameters.segmentation = partly
     before = segment_voxels(partly)
+    panel.parameters.part = type(panel.parameters.part).SLICE_RANGE
+    panel.parameters.firstSlice, panel.parameters.lastSlice = 80, 99
     desktop.click(panel.ui.segmentButton)
     finish(desktop, panel)
     assert "structures" in panel.ui.statusLabel.text
@@ -110,7 +119,7 @@ def test_cancel_keeps_what_is_there_and_the_next_run_goes_on(desktop, panel):
 
 
 @needs_proc
-def test_a_worker_that_is_killed_is_told_once_and_replaced(desktop, panel):
+def test_a_worker_that_is_killed_is_told_once_and_replaced(desktop, tall, panel):
     panel.ui.batchSizeSpinBox.value = 1
     begin(desktop, panel)
     os.kill(process_of(panel), signal.SIGKILL)
@@ -137,7 +146,7 @@ def test_no_process_stays_when_slicer_ends_or_the_module_is_reloaded(desktop, mo
         desktop.quit()
     else:
         assert desktop.reload(module).panel.ui.segmentButton.enabled
-    assert not is_running(pid)
+    desktop.wait_until(lambda: not is_running(pid))
     assert list(files.glob("GDLA*")) == []
 
 
