@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 import slicer
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nodes import add_segmentation, add_volume, put_into_study
 from panels import MODULE
@@ -49,6 +49,12 @@ def test_there_is_no_next_slice_where_all_are_reviewed(values):
     assert nextDoubtful(values, {4}, 4) is None
 
 
+@settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 @given(
     st.dictionaries(st.integers(0, 30), st.floats(0, 4).map(round)),
     st.sets(st.integers(0, 30)),
