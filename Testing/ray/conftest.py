@@ -28,7 +28,8 @@ from ctrl_c import listen_to_ctrl_c  # noqa: E402
 listen_to_ctrl_c()
 
 
-@pytest.fixture(scope="session")
+# Not for the session: other files' tests start processes, too, in an environment that is not this.
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalCluster]:
     """A head that works on nothing, and two nodes of one core each."""
     pytest.importorskip("ray")

@@ -15,7 +15,7 @@ pytest.importorskip("PIL")
 pytest.importorskip("onnxruntime")
 import ray
 from cohorts import batch, files, timeless, write_cohort, write_study
-from troubled_workers import DeadlyWorker, MeetingWorker, StillbornWorker
+from troubled_workers import DeadlyWorker, EndlessWorker, MeetingWorker, StillbornWorker
 
 import GDLACore
 from GDLACore.cli import main
@@ -118,8 +118,12 @@ def test_a_study_that_kills_its_workers_takes_no_other_with_it(
     assert failed.name == "deadly" and "3 workers one after the other" in str(failed.error)
 
 
-def test_no_more_studies_are_taken_than_workers_can_hold(cluster, tmp_path, settings):
-    plan = plan_of(tmp_path / "in", 9)
+def test_no_more_studies_are_taken_than_workers_can_hold(cluster, tmp_path, settings, monkeypatch):
+    monkeypatch.setattr(ray_pool, "NodeWorker", EndlessWorker)
+    # None is being written when the run is stopped.
+    for number in range(5):
+        write_study(tmp_path / f"in/endless{number}.nii.gz", number)
+    plan = plan_of(tmp_path / "in", 4)
     ending = signal.getsignal(signal.SIGTERM)
     received = 0
     open_ones = []

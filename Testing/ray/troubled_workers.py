@@ -16,7 +16,7 @@ from GDLACore.cohort.plan import Study
 from GDLACore.cohort.ray_worker import NodeWorker
 from GDLACore.cohort.record import StudyRecord
 
-_PATIENCE_S = 60.0
+_PATIENCE_S = 300.0
 
 
 class MeetingWorker(NodeWorker):
@@ -47,6 +47,16 @@ class DeadlyWorker(NodeWorker):
         """Do as ``NodeWorker`` does, or die."""
         if "deadly" in study.name:
             os._exit(1)
+        return super().run(study)
+
+
+class EndlessWorker(NodeWorker):
+    """Never begins with a study that is called so."""
+
+    def run(self, study: Study) -> StudyRecord:
+        """Do as ``NodeWorker`` does, or wait."""
+        if "endless" in study.name:
+            threading.Event().wait()
         return super().run(study)
 
 
