@@ -54,14 +54,14 @@ def unmeasured(handler: Handler, reply: Answer) -> None:
 def held(handler: Handler, reply: Answer) -> None:
     """Answer rightly, but not before the server is ``released``."""
     handler.server.reached.set()
-    handler.server.released.wait(30)
+    handler.server.released.wait()
     handler.send_reply(reply())
 
 
 def silent(handler: Handler, _: Answer) -> None:
     """Never answer; close the connection when the server is ``released``."""
     handler.server.reached.set()
-    handler.server.released.wait(30)
+    handler.server.released.wait()
     handler.close_connection = True
 
 
@@ -86,7 +86,7 @@ def stalled(handler: Handler, _: Answer) -> None:
     """Say no more in the middle of the answer, until the server is ``released``."""
     _begin(handler)
     handler.server.reached.set()
-    handler.server.released.wait(30)
+    handler.server.released.wait()
     handler.close_connection = True
 
 

@@ -6,6 +6,7 @@ import logging
 import select
 import socket
 from http.client import NotConnected
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from served_network import ServedNetwork
 
 from GDLACore.engine import load_engine
 from GDLACore.errors import ServerError
-from GDLACore.remote import RemoteServer, check_server
+from GDLACore.remote import RemoteServer, check_server, client
 from GDLACore.remote.connection import Connection, trusted_certificates
 
 NETWORK = ServedNetwork(make_card())
@@ -83,19 +84,20 @@ def test_a_connection_that_the_server_has_closed_is_seen_before_anything_is_sent
         engine.predict(SLICES, "smooth")
         ((connection, _),) = engine._client._idle
         server.hang_up()
-        assert select.select([connection._http.sock], [], [], 10)[0]
+        assert select.select([connection._http.sock], [], [], 60)[0]
         assert not connection.is_idle
         engine.predict(SLICES, "smooth")
     assert caplog.records == []  # nothing had to be tried again
 
 
 def test_a_connection_that_rested_for_long_is_not_trusted(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(client, "time", SimpleNamespace(monotonic=lambda: now[0]))
     with remote_engine(NETWORK) as (engine, server):
         seen = first_bytes(server, monkeypatch)
-        client = engine._client
         engine.predict(SLICES, "smooth")
         before = len(seen)
         for seconds, new in ((15, 0), (25, 1)):
-            client._idle = [(kept, since - seconds) for kept, since in client._idle]
+            now[0] += seconds
             engine.predict(SLICES, "smooth")
             assert len(seen) - before == new

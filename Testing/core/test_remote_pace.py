@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from onnx_networks import slices
 from phantom import make_card
 from remote_engines import remote_engine
 from served_network import ServedNetwork
-from server_faults import silent
 
+from GDLACore.remote import engine as remote
 from GDLACore.remote.pace import Pace
 
 
@@ -28,9 +30,17 @@ def test_soon_answers_add_one_up_to_the_most_and_others_change_nothing():
         assert pace.in_flight == expected
 
 
-def test_an_engine_asks_a_slow_server_for_less_and_for_more_when_it_is_fast_again():
-    # To be given up after 0.4 s is late by any measure; the other answers may take 50 ms.
-    with remote_engine(ServedNetwork(make_card()), timeout_s=0.4) as (engine, server):
-        server.script = [silent]
+def test_an_engine_asks_a_slow_server_for_less_and_for_more_when_it_is_fast_again(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(remote, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def late(handler, reply) -> None:
+        now[0] += 20
+        handler.send_reply(reply())
+
+    with remote_engine(ServedNetwork(make_card()), timeout_s=30) as (engine, server):
+        server.script = [late]
         engine.predict(slices(1, 64, 64), "smooth")
-        assert engine.in_flight < 8
+        assert engine.in_flight == 4
+        engine.predict(slices(1, 64, 64), "smooth")
+        assert engine.in_flight == 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 import pytest
 from inference_server import AUTHORITY, TLS, inference_server
@@ -22,9 +23,11 @@ def test_a_server_tells_its_program_its_pace_and_its_models():
         dataclasses.replace(CARD, name="broken"), state="UNAVAILABLE", reason="no\nmemory."
     )
     with inference_server(ServedNetwork(CARD), ServedNetwork(lungs, version="3"), broken) as server:
+        begin = time.perf_counter()
         report = check_server(RemoteServer(server.url))
+        elapsed = time.perf_counter() - begin
         assert (report.name, report.version) == ("Triton", "2.51.0")
-        assert 0 < report.latency_s < 5
+        assert 0 < report.latency_s < elapsed
         assert report.models == (
             ServedModel("abdomen", "1", True, CARD, ""),
             ServedModel("lungs", "3", True, lungs, ""),
