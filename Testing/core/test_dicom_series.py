@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -53,10 +54,11 @@ def test_patients_are_told_apart_without_any_uid(tmp_path):
     assert "contains 2 DICOM series" in refusal(folder).message
 
 
-def test_a_header_shows_neither_patient_nor_study(tmp_path):
-    header = find_series(write_series(tmp_path / "ct", values()[:1], StudyInstanceUID="1.4711"))[0][
-        0
-    ]
+def test_a_header_shows_neither_patient_nor_study(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    # It shows the image's UID, in which any number may be, unless it is given.
+    uids = {"StudyInstanceUID": "1.4711", "SOPInstanceUID": "1.2.3"}
+    header = find_series(write_series(Path("ct"), values()[:1], **uids))[0][0]
     assert "Secret" not in repr(header) and "4711" not in repr(header)
     assert "Secret" not in header.patient
 
