@@ -132,7 +132,7 @@ def at_once(
 
     The second: how many slices each laptop had when the first of them had all of its own.
     """
-    together = Barrier(len(volumes), timeout=60)
+    together = Barrier(len(volumes), timeout=300)
     counts = [0] * len(volumes)
     when_the_first_ended: list[list[int]] = []
 
