@@ -123,7 +123,7 @@ def endless_file(handler: _Handler) -> None:
     handler.start(200, len(body), "application/octet-stream")
     handler.wfile.write(body[: len(body) // 2])
     handler.server.reached.set()
-    handler.connection.settimeout(30)
+    handler.connection.settimeout(60)
     try:
         assert handler.connection.recv(1) == b""
     except ConnectionResetError:  # it left in a hurry
@@ -133,7 +133,7 @@ def endless_file(handler: _Handler) -> None:
 
 
 def silence(handler: _Handler) -> None:
-    handler.server.released.wait(30)
+    handler.server.released.wait()
     handler.close_connection = True
 
 

@@ -149,7 +149,7 @@ def swept(parent: Path) -> bool:
     """Return whether ``parent`` becomes empty, once the threads that sweep it are through."""
     for thread in threading.enumerate():
         if thread.name == "gdla-sweep":
-            thread.join(20)
+            thread.join(60)
     return list(parent.iterdir()) == []
 
 
