@@ -220,7 +220,6 @@ def test_a_network_that_looks_into_encrypted_connections(settings, told, tmp_pat
 
 @with_addresses
 def test_a_server_that_cannot_encrypt(index, told, monkeypatch):
-    monkeypatch.setenv("PIP_DEFAULT_TIMEOUT", "0.5")  # it may wait for the end of a line
     monkeypatch.setenv("PIP_INDEX_URL", index.url.replace("http:", "https:"))
     assert told().startswith("No secure connection to 127.0.0.1 is possible. ")
 
