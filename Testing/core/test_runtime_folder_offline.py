@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from installations import CUDA, PLAIN, Watched
 from runtime_wheels import cuda_wheels, runtime_wheel
 
 from GDLACore.installation import RuntimeFolder, Stopped
-from GDLACore.offline import install_from_folder
+from GDLACore.offline import OfflineInstall, install_from_folder, into_folder, offline_install
 from GDLACore.offline.checksums import CHECKSUMS, write_checksums
 
 VERSION = ".".join(map(str, sys.version_info[:2]))
@@ -105,10 +106,18 @@ def test_room_is_needed_for_what_is_unpacked_alone(wheels, place):
     assert told.startswith("There is too little space in ")
 
 
-def test_it_can_be_cancelled_while_it_looks_into_the_folder(wheels, place):
+def test_it_can_be_cancelled_while_it_looks_into_the_folder(wheels, place, monkeypatch):
+    cancelled = threading.Event()
+
+    def look(*given: object) -> OfflineInstall:
+        assert cancelled.wait(60)
+        return offline_install(*given)
+
+    monkeypatch.setattr(into_folder, "offline_install", look)
     folder = RuntimeFolder(place)
     before = os.listdir(wheels)
     installation = install_from_folder(folder, wheels, [PLAIN])
     installation.cancel()
+    cancelled.set()
     assert Watched(installation).end() == Stopped()
     assert os.listdir(wheels) == before and folder.packages is None

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from worker_conversation import CARD, DEADLINE_S, MODEL, Gate, Models, SteppedEngine, bright_volume
+from worker_conversation import (
+    CARD,
+    DEADLINE_S,
+    MODEL,
+    Gate,
+    Models,
+    SteppedEngine,
+    bright_volume,
+    wait_for,
+)
 
 from GDLACore.options import SegmentOptions
 from GDLACore.worker import (
@@ -121,12 +130,3 @@ def test_an_idle_thread_leaves_nothing_either(tmp_path, models):
     client.load(MODEL)
     heard(client, Loaded)
     client.close()
-
-
-def wait_for(found: Callable[[], bool]) -> None:
-    waited = threading.Event()
-    for _ in range(DEADLINE_S * 1000):
-        if found():
-            return
-        waited.wait(0.001)
-    raise AssertionError

@@ -14,7 +14,7 @@ from inference_server import AUTHORITY, TLS, InferenceServer, inference_server
 from phantom import GEOMETRIES, make_card, make_volume
 from served_network import ServedNetwork
 from server_faults import silent, status
-from worker_conversation import DEADLINE_S
+from worker_conversation import DEADLINE_S, wait_for
 
 from GDLACore.errors import ServerError
 from GDLACore.imaging.volume import Volume
@@ -51,13 +51,18 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerClient]:
     (packages / "onnxruntime" / "__init__.py").write_text(_IMPOSTOR)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     client = WorkerClient(
-        [sys.executable], folder=folder, packages=packages, environment=environment, cancel_s=20
+        [sys.executable],
+        folder=folder,
+        packages=packages,
+        environment=environment,
+        cancel_s=DEADLINE_S,
     )
     yield client
     pid = client.pid
     client.close()
     assert TOKEN not in client.log(), "the token is in the log"
-    assert pid is None or not Path(f"/proc/{pid}").exists()
+    if pid is not None:  # killed, it may take a moment to be gone
+        wait_for(lambda: not Path(f"/proc/{pid}").exists())
 
 
 @pytest.fixture

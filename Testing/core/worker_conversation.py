@@ -159,6 +159,16 @@ class Conversation:
         return rest
 
 
+def wait_for(found: Callable[[], bool]) -> None:
+    """Return when ``found`` what no event tells."""
+    waited = threading.Event()
+    for _ in range(DEADLINE_S * 1000):
+        if found():
+            return
+        waited.wait(0.001)
+    raise AssertionError("nothing has happened")
+
+
 def bright_volume(shape: tuple[int, int, int] = (6, 7, 8), name: str = "CT 5") -> Volume:
     """Return air with a block of bone, stored axially."""
     volume = make_volume(GEOMETRIES["axial"], shape)
