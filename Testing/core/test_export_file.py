@@ -62,7 +62,7 @@ def test_the_same_model_gives_the_same_bytes_in_every_process(precision: str) ->
             env=environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=True,
         )
         assert result.stdout.strip() == expected

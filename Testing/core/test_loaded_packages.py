@@ -58,7 +58,7 @@ def output(program: str, *arguments: object) -> str:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert result.returncode == 0, result.stderr
@@ -134,6 +134,6 @@ def test_running_a_model_leaves_no_traces_of_reports_to_the_makers_of_onnx_runti
         cwd=ROOT,
         env={**os.environ, **folders},
         check=True,
-        timeout=60,
+        timeout=300,
     )
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

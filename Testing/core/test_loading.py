@@ -147,7 +147,7 @@ def test_models_load_where_there_is_only_numpy(checkpoint: Callable[..., Path]) 
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert result.returncode == 0, result.stderr

@@ -139,6 +139,6 @@ def test_a_program_without_a_stderr_is_served_too():
         "print(repr(text))\n"
     )
     result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True
     )
     assert result.stdout == "'inside\\n'\n"
