@@ -150,9 +150,8 @@ def test_nothing_of_a_volume_is_held_when_its_work_is_done(desktop, host):
         ask(volume)
         del volume
         heard(host, PreviewDone, Finished)
-        desktop.wait_until(
-            lambda held=held: held() is None
-        )  # by the thread that has written it, too
+        # By the thread that wrote it, too, which may get its turn later.
+        desktop.wait_until(lambda held=held: held() is None)
 
 
 def test_a_job_takes_the_place_of_a_preview(host):
