@@ -21,13 +21,16 @@ COLUMNS = (
 # Spreadsheets take a file for UTF-8 only with this mark at its start.
 _MARK = "\ufeff"
 _LINE_END = b"\r\n"
+# What a cell begins with that spreadsheets compute instead of showing it.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def append_agreements(path: Path, reports: Iterable[AgreementReport], day: date) -> None:
     """Add ``reports``, of the ``day`` they were made on, to the CSV file ``path``; it may be new.
 
     A row for each agreement, under the names in ``COLUMNS``. Nothing in it is about a patient:
-    models and structures are named as in the model's card. All rows are written at once to the end
+    models and structures are named as in the model's card, after an apostrophe where a spreadsheet
+    would take the name for a formula. All rows are written at once to the end
     that the file has then, so that of several computers none takes another's away, and what is in
     it stays; a last line that somebody left unfinished is ended. Raises OutputError if the file
     holds something else or cannot be written.
@@ -71,8 +74,14 @@ def _encoded(rows: Iterable[Iterable[object]]) -> bytes:
 def _cells(report: AgreementReport, day: date) -> Iterator[tuple[object, ...]]:
     for one in report.agreements:
         yield (
-            *(day.isoformat(), report.model, report.version, report.slices, report.count),
-            *(one.structure, f"{one.model_ml:.3f}", f"{one.corrected_ml:.3f}"),
+            *(day.isoformat(), _text(report.model), _text(report.version)),
+            *(report.slices, report.count, _text(one.structure)),
+            *(f"{one.model_ml:.3f}", f"{one.corrected_ml:.3f}"),
             "" if one.dice is None else f"{one.dice:.4f}",
             *(one.added, one.removed),
         )
+
+
+def _text(name: str) -> str:
+    """Return ``name``, which is whatever a card says, as a cell that stays a text."""
+    return f"'{name}" if name.startswith(_FORMULA) else name

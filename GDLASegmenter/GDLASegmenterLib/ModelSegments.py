@@ -47,14 +47,19 @@ def findTagged(segmentation, model: str, values: dict[str, int]) -> dict[int, st
 
 
 def modelsIn(segmentation) -> dict[str, dict[str, int]]:
-    """Return, by the names of the models that made segments, numbers for their segments' tags."""
+    """Return, by the names of the models that made segments, numbers for their segments' tags.
+
+    A segment without the tag that names its structure is not told from one of the user's: its name
+    may be anything, and must not get into what is noted of the model.
+    """
     models: dict[str, dict[str, int]] = {}
     for segmentID in segmentation.GetSegmentIDs():
         segment = segmentation.GetSegment(segmentID)
         model = segmentTag(segment, MODEL_TAG).partition(":")[0]
-        if model:
+        label = segmentTag(segment, LABEL_TAG)
+        if model and label:
             labels = models.setdefault(model, {})
-            labels.setdefault(segmentTag(segment, LABEL_TAG) or segment.GetName(), len(labels) + 1)
+            labels.setdefault(label, len(labels) + 1)
     return models
 
 

@@ -115,6 +115,18 @@ def test_the_list_has_a_row_for_each_agreement(tmp_path):
     assert path.read_bytes().startswith(b"\xef\xbb\xbfdate,"), "as spreadsheets want it"
 
 
+def test_a_name_that_a_spreadsheet_would_compute_stays_a_text(tmp_path):
+    path = tmp_path / "agreement.csv"
+    names = ["=HYPERLINK(A1)", "+1", "-1", "@SUM(A1)", "\t=1", "left = right"]
+    counts = np.zeros((1, len(names), 3), np.int64)
+    report = agreement_report("=model", "=1", "all", counts, names, 0.25)
+    append_agreements(path, [report], DAY)
+    found = rows(path)[1:]
+    quoted = ["'=HYPERLINK(A1)", "'+1", "'-1", "'@SUM(A1)", "'\t=1", "left = right", TOTAL]
+    assert [row[5] for row in found] == quoted
+    assert {tuple(row[1:3]) for row in found} == {("'=model", "'=1")}
+
+
 def test_the_list_grows_and_what_was_in_it_stays(tmp_path):
     path = tmp_path / "agreement.csv"
     path.touch()  # an empty file is as good as none

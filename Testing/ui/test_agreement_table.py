@@ -193,6 +193,20 @@ def test_segments_of_the_user_do_not_count(segmentation):
     assert reports_of(segmentation) == before
 
 
+def test_a_segments_name_is_never_taken_for_that_of_a_structure(segmentation):
+    from GDLACore.imaging.seg_nrrd import LABEL_TAG
+    from GDLASegmenterLib.ModelRecord import recordOf
+
+    inner = segmentation.GetSegmentation()
+    segment = inner.GetSegment(inner.GetSegmentIdBySegmentName("liver"))
+    segment.SetName("Doe^John")
+    segment.RemoveTag(LABEL_TAG)
+    slicer.mrmlScene.RemoveNode(recordOf(segmentation, "abdomen").node)
+    remember(segmentation)
+    (report,) = reports_of(segmentation)
+    assert [one.structure for one in report.agreements] == ["spleen", "aorta", "total"]
+
+
 def test_what_changes_while_it_is_counted_is_counted_again(segmentation):
     from GDLASegmenterLib.AgreementTable import agreementSteps
 
