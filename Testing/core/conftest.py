@@ -9,6 +9,7 @@ so that GDLACore importing what it should do without is an error there.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
