@@ -10,7 +10,9 @@ import pytest
 import slicer.util
 from event_loop import EventLoop
 
-WORK_S, WALL_S = 0.25, 10.0  # where 0.05 is aimed at; other programs are on the machine as well
+# Where 0.05 is aimed at; other programs are on the machine as well, and other machines on the same
+# processor, whose time counts as work.
+WORK_S, WALL_S = 1.0, 10.0
 
 
 @pytest.fixture
@@ -41,17 +43,19 @@ def test_what_takes_long_is_found_with_its_name(desktop):
 
     import qt
 
+    done = []
+
     def dawdle():
         begin = time.thread_time()
-        while time.thread_time() - begin < 0.02:
+        while time.thread_time() - begin < 0.2:
             pass
+        done.append(True)
 
-    done = []
+    desktop.process_events()  # else drawing the window may take as long
     qt.QTimer.singleShot(1, dawdle)
-    qt.QTimer.singleShot(10, lambda: done.append(True))
     loop = EventLoop()
     loop.run_until(lambda: done)
-    assert loop.longest_work.processor_seconds >= 0.02
+    assert loop.longest_work.processor_seconds >= 0.2
     assert "dawdle at QTimer.singleShot()" in loop.longest_work.slowest
     loop.call("a click", dawdle)
     assert "a click" in loop.stretches[-1].slowest
