@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from command_line import SHAPE
+from ctrl_c import listen_to_ctrl_c
 
 # Tests that import ONNX Runtime themselves would have it report to its makers, from threads of its
 # own and through the proxies of other tests.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-from ctrl_c import listen_to_ctrl_c
 
 listen_to_ctrl_c()
 
