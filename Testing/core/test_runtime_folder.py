@@ -208,6 +208,7 @@ def test_files_that_a_virus_scanner_holds_for_a_moment_are_waited_for(tmp_path, 
             raise refusals.pop()
         return rename(path, target)
 
+    monkeypatch.setattr(build_folders, "_PATIENCE_S", 60.0)
     monkeypatch.setattr(Path, "rename", held)
     record = BuildRecord("onnxruntime", "1.32.0", PYTHON, machine(), (), 9, needed_files(made), 2.0)
     build_folders.BuildFolders(tmp_path).take_in(made, record)
