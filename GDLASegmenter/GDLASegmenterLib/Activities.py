@@ -29,9 +29,10 @@ class Activity(Protocol):
 
     ``fraction`` (0 to 1) of it is done, None where nobody knows. Once ``isOver``, ``error`` says
     whether it failed and ``isCancelled`` whether it was stopped; ``text`` then tells what came of
-    it, in one line.
+    it, in one line. One that ``endsWithScene`` has to be cancelled when the scene is closed.
     """
 
+    endsWithScene: bool
     text: str
     fraction: float | None
     warnings: list[str]
@@ -50,6 +51,8 @@ class TaskActivity:
     ``title`` says what is going on, ``onFinished`` is given the task's result and returns the line
     that tells of it.
     """
+
+    endsWithScene = False
 
     def __init__(self, task: storage.Task, title: str, onFinished: Callable[[object], str]) -> None:
         self.text = title
@@ -92,8 +95,11 @@ class StepsActivity:
     """Something that is done with the scene, in steps of some milliseconds' work each.
 
     ``onFinished`` is given what ``steps`` return in the end. They raise GDLAError if they fail, and
-    Cancelled if there is no reason to go on.
+    Cancelled if there is no reason to go on. Whatever they do when they are closed, they leave
+    alone a scene that is being closed.
     """
+
+    endsWithScene = True
 
     def __init__(
         self, steps: Generator[None, None, object], title: str, onFinished: Callable[[object], None]
@@ -132,6 +138,8 @@ class StepsActivity:
 class InstallationActivity:
     """An installation of the runtime; what pip says goes to ``onLine``."""
 
+    endsWithScene = False
+
     def __init__(self, begun: installation.Installation, onLine: Callable[[str], None]) -> None:
         self.text = _("Installing…")
         self.fraction: float | None = None
@@ -168,6 +176,8 @@ class SegmentationActivity:
 
     ``axis`` is the array axis (0 = k) across the slices that are computed.
     """
+
+    endsWithScene = False  # its logic ends it
 
     def __init__(
         self, logic: SegmentationLogic, request: SegmentationRequest, parameters: Parameters

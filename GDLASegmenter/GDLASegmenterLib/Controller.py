@@ -65,7 +65,11 @@ class Controller:
                 self._follow(self._activity)
 
     def forget(self) -> None:
-        """Show nothing of what was done, because it was about another scene."""
+        """Stop what is done with the scene, which is being closed, and show nothing of it."""
+        if self._activity is not None and self._activity.endsWithScene:
+            self._activity.cancel()
+            self._activity, self.state = None, PanelState.IDLE
+            self._steps.clear()
         if not self.isBusy:
             self.state, self.text, self.error = PanelState.IDLE, "", None
             self.warnings = []

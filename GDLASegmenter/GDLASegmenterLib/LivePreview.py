@@ -245,10 +245,10 @@ class LivePreview(slicer.util.VTKObservationMixin):
 def _keeping(output: SegmentationOutput, shown: SlicePreview, saveStateForUndo) -> Steps:
     labels = np.broadcast_to(np.expand_dims(shown.labels, shown.axis), shown.grid.shape)
     try:
+        _checkIsThere(output)
         for _step in _writing(output, shown, labels, saveStateForUndo):
             yield
-            if output.isGone:
-                raise Cancelled("The segmentation was removed while the slice was being kept.")
+            _checkIsThere(output)
     except BaseException:  # also if nobody wants the rest of the steps
         if output.isOpen:
             for _step in output.discard(labels):
@@ -259,6 +259,11 @@ def _keeping(output: SegmentationOutput, shown: SlicePreview, saveStateForUndo) 
     finally:
         output.close()
     return output.node
+
+
+def _checkIsThere(output: SegmentationOutput) -> None:
+    if output.isGone:
+        raise Cancelled("The segmentation was removed while the slice was being kept.")
 
 
 def _writing(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 
 import numpy as np
+import vtk
 
 from GDLACore.model.card import Label, ModelCard
 from GDLASegmenterLib.Extent import EMPTY, Extent
@@ -14,12 +15,12 @@ from GDLASegmenterLib.LayerCopies import LayerCopies, copiesInSteps, restore
 from GDLASegmenterLib.ModelLayers import layersInSteps, modelLayers, valuesInLayer
 from GDLASegmenterLib.ModelRecord import (
     ModelRecord,
-    newRecord,
     recordOf,
     recordsOf,
     removeRecord,
 )
-from GDLASegmenterLib.ModelSegments import addSegments, findSegments, labelTags, tagVersion
+from GDLASegmenterLib.ModelSegments import addSegments, findSegments, tagVersion
+from GDLASegmenterLib.RecordedSlices import RecordedSlices
 from GDLASegmenterLib.Region import Region
 from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
 from GDLASegmenterLib.VolumeGrid import VolumeGrid, adoptGrid
@@ -46,7 +47,7 @@ class SegmentationOutput:
         self.card = card
         self.region = region
         self._scene = scene
-        self._nodeID = node.GetID() if node else None
+        self._known = None if node is None else _reference(node)
         self._isNew = node is None
         self._isOpen = False
         self._room: Extent = EMPTY
@@ -62,8 +63,13 @@ class SegmentationOutput:
 
     @property
     def node(self):
-        """The segmentation node; None before ``open`` and after the node was removed."""
-        return self._scene.GetNodeByID(self._nodeID) if self._nodeID else None
+        """The segmentation node; None before ``open``, and once it is removed or its scene closed.
+
+        Not to be looked up by its ID, which another node may have in the next scene.
+        """
+        node = self._known and self._known.Get()
+        isThere = node is not None and node.GetScene() is self._scene
+        return node if isThere and not self._scene.IsClosing() else None
 
     @property
     def isNew(self) -> bool:
@@ -79,7 +85,7 @@ class SegmentationOutput:
     def isGone(self) -> bool:
         """Whether the node was removed or, after ``open``, every segment of the model in it."""
         if self.node is None:
-            return self._nodeID is not None
+            return self._known is not None
         return self._isOpen and not findSegments(self._segmentation, self.card)
 
     def check(self, axis: int, slices: Sequence[int]) -> None:
@@ -101,7 +107,7 @@ class SegmentationOutput:
             name = self._scene.GenerateUniqueName(f"{self.grid.volumeName} {self.card.name}")
             node = self._scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
             node.CreateDefaultDisplayNodes()
-            self._nodeID = node.GetID()
+            self._known = _reference(node)
         else:
             yield from ReviewedSlices(self.node, self.grid, axis).refresh()
             self.check(axis, slices)
@@ -133,15 +139,16 @@ class SegmentationOutput:
             slab = self.grid.slab(axis, index, index)
             part, inside = _part(labels, axis, index), self.inside(slab)
             place = boxOf(self._record.array(self.grid), self.grid.extent, slab)
-            held = self._record.read(self._segmentation, self.grid).read(slab)
-            isReleased = not np.array_equal(held, place)
+            slices, there = self._recorded, self._record.index(self.grid, index)
+            held, left = slices.held(there), slices.left(there)
+            isReleased = not np.array_equal(held, left)
             if isReleased or not np.array_equal(place, part):
-                self._record.history(self.grid).note(self._run, index, held, place)
+                self._record.history.note(self._run, there, held, left)
             for layer in layers:
                 np.copyto(layer.box(slab), self._values(layer, part), "unsafe", inside)
             np.copyto(place, part, "unsafe", inside)
             if isReleased:
-                self._reviewed.settle(index, self._record)
+                slices.settle(there)
             self.written.add(index)
             yield
         self._announce()
@@ -151,7 +158,6 @@ class SegmentationOutput:
 
         Slices in which the user has been since stay.
         """
-        segmentation = self._segmentation
         for index in sorted(self.written):
             before, after = (_part(one, self._axis, index) for one in (labels, cleaned))
             if np.array_equal(before, after):
@@ -161,14 +167,15 @@ class SegmentationOutput:
             inside = (before != after) & self.inside(slab)
             place = self._untouched(index, labels)
             if place is not None and inside.any():
-                held = self._record.read(segmentation, self.grid).read(slab)
-                isReleased = not np.array_equal(held, place)
-                self._record.history(self.grid).note(self._run, index, held, place)
+                slices, there = self._recorded, self._record.index(self.grid, index)
+                held, left = slices.held(there), slices.left(there)
+                isReleased = not np.array_equal(held, left)
+                self._record.history.note(self._run, there, held, left)
                 for layer in layers:
                     np.copyto(layer.box(slab), self._values(layer, after), "unsafe", inside)
                 np.copyto(place, after, "unsafe", inside)
                 if isReleased:
-                    self._reviewed.settle(index, self._record)
+                    slices.settle(there)
             yield
         self._announce()
 
@@ -184,15 +191,14 @@ class SegmentationOutput:
         for index in sorted(self.written):
             layers = yield from self._ready()
             slab = self.grid.slab(self._axis, index, index)
-            place = self._untouched(index, labels)
-            if place is None:
+            if self._untouched(index, labels) is None:
                 self.left.add(index)
                 continue
             for layer in layers:
                 restore(segmentation, layer, slab, self._before, self.inside(slab))
-            held = self._record.read(segmentation, self.grid).read(slab)
-            self._record.history(self.grid).takeBack(self._run, index, held, place)
-            self._reviewed.settle(index, self._record)
+            slices, there = self._recorded, self._record.index(self.grid, index)
+            self._record.history.takeBack(self._run, there, slices.held(there), slices.left(there))
+            slices.settle(there)
             self.written.remove(index)
             yield
         yield from self._ready()
@@ -219,6 +225,10 @@ class SegmentationOutput:
         return free if self.region is None else free & self.region.mask(slab)
 
     @property
+    def _recorded(self) -> RecordedSlices:
+        return RecordedSlices(self.node, self._record, self.grid)
+
+    @property
     def _segmentation(self):
         return self.node.GetSegmentation()
 
@@ -239,20 +249,8 @@ class SegmentationOutput:
 
     def _openRecord(self) -> Steps:
         """Have a record of the model's own, in which is noted what is in its segments now."""
-        yield from self._reviewed.refresh()
-        record = recordOf(self.node, self.card.name)
-        if record is not None and not record.fits(self.card, self.grid, self._axis):
-            self._reviewed.keep(self.card.name)
-            removeRecord(self.node, record)
-            record = None
-        if record is None:
-            self._isRecordNew = True
-            self._record = yield from newRecord(
-                self.node, self.card.name, labelTags(self.card), self.grid, self._axis
-            )
-        else:
-            self._record = record
-            yield from record.adopt(self.card, self.grid)
+        self._record, isNew = yield from self._reviewed.recordFor(self.card)
+        self._isRecordNew |= isNew
 
     def _forgetMissing(self) -> Generator[None, None, list[Label]]:
         """Return the structures without a segment, of which nothing is on record any more.
@@ -265,7 +263,7 @@ class SegmentationOutput:
             missing = {label.value for label in self.card.labels} - set(found)
             if missing <= forgotten or self._isRecordNew:
                 return [label for label in self.card.labels if label.value in missing]
-            yield from self._record.forget(missing - forgotten, self.grid)
+            yield from self._record.forget(missing - forgotten)
             forgotten |= missing
 
     def _untouched(self, index: int, labels: np.ndarray) -> np.ndarray | None:
@@ -301,6 +299,12 @@ def removeWithItsNodes(node) -> None:
     others = [node.GetDisplayNode(), node.GetStorageNode()]
     for one in [node, *filter(None, others)]:
         scene.RemoveNode(one)
+
+
+def _reference(node) -> vtk.vtkWeakReference:
+    reference = vtk.vtkWeakReference()
+    reference.Set(node)
+    return reference
 
 
 def _part(array: np.ndarray, axis: int, index: int) -> np.ndarray:

@@ -1,83 +1,14 @@
-"""The panel's live preview: when it is on, what stops it, and how a slice is kept."""
+"""The panel's live preview: when it is on, and what stops it."""
 
 from __future__ import annotations
 
-import pytest
-import qt
 import slicer
-import slicer.util
-from panels import SLICES, add_ct, add_slice_view, segment_voxels
+from panels import SLICES, add_ct, segment_voxels
+from previewing import BOX, overlaid, overlay, results
 
 from GDLACore.errors import EngineError
 
-BOX = 8 * 8  # voxels of the bright box in a slice
-
-
-@pytest.fixture
-def volume(desktop):
-    return add_ct()
-
-
-@pytest.fixture
-def view(volume):
-    node = add_slice_view()
-    node.SetSliceOffset(4.0 * 3)
-    yield node
-    slicer.mrmlScene.RemoveNode(node)
-
-
-@pytest.fixture
-def panel(view, worker, widget):
-    return widget.panel
-
-
-@pytest.fixture
-def ui(panel):
-    return panel.ui
-
-
-@pytest.fixture
-def preview(desktop, panel, ui):
-    """Turn the preview on, and wait until it shows a slice."""
-
-    def preview(index=3):
-        if not ui.livePreviewCheckBox.checked:
-            desktop.click(ui.livePreviewCheckBox)
-        desktop.wait_until(lambda: overlaid() == index)
-        panel.onTick()
-
-    return preview
-
-
-@pytest.fixture
-def finish(desktop, worker, panel):
-    def finish():
-        worker.go_on()
-        desktop.wait_until(lambda: not panel.controller.isBusy)
-        panel.onTick()
-
-    return finish
-
-
-def overlay():
-    """Return the node of the overlay, None if there is none."""
-    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
-    return next((node for node in nodes if node.GetHideFromEditors()), None)
-
-
-def overlaid():
-    """Return the stored slice that the overlay shows, None if it shows none."""
-    if overlay() is None:
-        return None
-    segmentation = overlay().GetSegmentation()
-    image = segmentation.GetNthSegment(0).GetRepresentation("Binary labelmap")
-    k0, k1 = image.GetExtent()[4:]
-    return k0 if k0 == k1 else None
-
-
-def results():
-    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
-    return [node for node in nodes if not node.GetHideFromEditors()]
+pytest_plugins = ("previewing",)
 
 
 def test_the_slice_that_is_looked_at_is_shown_and_nothing_is_written(preview, view, worker):
@@ -93,69 +24,6 @@ def test_turned_off_it_leaves_nothing(desktop, preview, panel, ui):
     panel.onTick()
     assert overlay() is None and not ui.keepSliceButton.enabled
     assert ui.keepSliceButton.toolTip == "Turn on the live preview first."
-
-
-def test_a_slice_is_kept_with_one_click_and_the_next_beside_it(
-    desktop, preview, panel, ui, view, worker, finish
-):
-    preview(3)
-    desktop.click(ui.keepSliceButton)
-    finish()
-    (result,) = results()
-    assert panel.parameters.result is result and segment_voxels(result) == BOX
-    assert ui.statusLabel.text == f"Slice 3 is kept in {result.GetName()}."
-    view.SetSliceOffset(4.0 * 4)
-    preview(4)
-    assert result.GetName() in ui.keepSliceButton.toolTip
-    desktop.click(ui.keepSliceButton)
-    finish()
-    assert results() == [result] and segment_voxels(result) == 2 * BOX
-    assert worker.requests == []  # nothing was computed for it
-
-
-def test_a_slice_goes_into_the_segmentation_that_is_chosen(desktop, preview, panel, ui, finish):
-    desktop.click(ui.segmentButton)
-    finish()
-    chosen = panel.parameters.result
-    panel.parameters.segmentation = chosen
-    preview()
-    desktop.click(ui.keepSliceButton)
-    finish()
-    assert results() == [chosen] and segment_voxels(chosen) == (SLICES - 2) * BOX
-
-
-def test_what_a_run_knew_of_a_slice_is_forgotten_when_another_is_kept_there(
-    desktop, preview, panel, ui, finish
-):
-    from GDLASegmenterLib.DoubtProfile import readProfile
-
-    desktop.click(ui.segmentButton)
-    finish()
-    panel.parameters.segmentation = chosen = panel.parameters.result
-    assert set(readProfile(chosen).values) == set(range(SLICES))
-    preview(3)
-    desktop.click(ui.keepSliceButton)
-    finish()
-    assert set(readProfile(chosen).values) == set(range(SLICES)) - {3}
-
-
-def test_a_reviewed_slice_is_not_kept_over(desktop, preview, panel, ui, finish):
-    desktop.click(ui.segmentButton)
-    finish()
-    desktop.click(ui.reviewedCheckBox)
-    panel.parameters.segmentation = panel.parameters.result
-    preview()
-    desktop.answer(qt.QMessageBox.Ok)
-    desktop.click(ui.keepSliceButton)
-    finish()
-    assert "reviewed" in desktop.shown[-1].text
-    assert ui.livePreviewCheckBox.checked
-    desktop.click(ui.reviewedCheckBox)  # released
-    panel.onTick()
-    assert ui.keepSliceButton.enabled
-    desktop.click(ui.keepSliceButton)
-    finish()
-    assert ui.statusLabel.text.startswith("Slice 3 is kept in ")
 
 
 def test_a_run_interrupts_the_preview_and_it_goes_on_afterwards(
