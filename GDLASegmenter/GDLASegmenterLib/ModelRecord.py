@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Generator, Iterable
 
@@ -10,18 +9,16 @@ import numpy as np
 import slicer
 import slicer.util
 import vtk
-from vtk.util.numpy_support import vtk_to_numpy
 
 from GDLACore.errors import Cancelled
 from GDLACore.model.card import ModelCard
-from GDLASegmenterLib.CommonVoxels import stepsBetween
 from GDLASegmenterLib.Extent import Extent
 from GDLASegmenterLib.LabelLayer import boxOf, isSeen, layersOf, markSeen, scalarType
 from GDLASegmenterLib.ModelSegments import findTagged, labelTags
+from GDLASegmenterLib.RecordGrid import canGrow, grow, stepsTo, voxelsOf, voxelsOn, wholeGrid
 from GDLASegmenterLib.RunHistory import RunHistory
-from GDLASegmenterLib.SegmentLabels import SegmentLabels, segmentLabels, stateOfSegments, turned
+from GDLASegmenterLib.SegmentLabels import SegmentLabels, segmentLabels, stateOfSegments
 from GDLASegmenterLib.VolumeGrid import VolumeGrid
-from GDLASegmenterLib.VolumeInput import IJKToRASMatrix
 
 Steps = Generator[None, None, None]
 
@@ -55,30 +52,44 @@ class ModelRecord:
     def array(self, grid: VolumeGrid) -> np.ndarray | None:
         """Return the labels [k, j, i] on ``grid``, as a view of the node's memory.
 
-        None if it has other voxels than ``grid``, counted from whatever corner.
+        The grid may count from whatever corner, and be a part of what is recorded. None if it has
+        voxels of which nothing is.
         """
-        image = self.node.GetImageData()
-        if image is None or image.GetPointData().GetScalars() is None:
-            return None
-        steps = self._steps(grid)
-        if steps is None:
-            return None
-        array = turned(_voxels(image), steps)
-        return array if array.shape == grid.shape else None
+        return voxelsOn(self.node, grid)
+
+    def whole(self, grid: VolumeGrid) -> VolumeGrid | None:
+        """Return the grid of all that is recorded; see ``RecordGrid.wholeGrid``."""
+        return wholeGrid(self.node, grid)
+
+    def index(self, grid: VolumeGrid, index: int) -> int:
+        """Return of which slice of ``whole(grid)`` slice ``index`` of ``grid`` is a part."""
+        point = np.array([0.0, 0, 0, 1])
+        point[2 - self.axis(grid)] = index
+        there = np.linalg.inv(stepsTo(self.node, grid)) @ point
+        return round(there[2 - int(self.node.GetAttribute(_AXIS))])
+
+    def grow(self, grid: VolumeGrid) -> None:
+        """Record that the model left nothing in voxels of ``grid`` of which nothing is on record.
+
+        Nothing is done if it is another grid altogether.
+        """
+        if canGrow(self.node, grid):
+            grow(self.node, grid)
+            self.node.__dict__.pop("gdlaHistory", None)
 
     def axis(self, grid: VolumeGrid) -> int:
         """Return the array axis of ``grid`` across the slices that the model segmented."""
-        sources = np.abs(np.round(self._steps(grid)[:3, :3])).argmax(axis=0)
+        sources = np.abs(np.round(stepsTo(self.node, grid)[:3, :3])).argmax(axis=0)
         return 2 - int(sources[2 - int(self.node.GetAttribute(_AXIS))])
 
-    def history(self, grid: VolumeGrid) -> RunHistory:
-        """Return what the last runs changed, by slices of ``grid``."""
-        order = (self._steps(grid) @ [0, 1, 2, 1]).round().tolist()
+    @property
+    def history(self) -> RunHistory:
+        """What the last runs changed, by slices of all voxels recorded."""
         # An attribute of Python's lives as long as the node, and is not saved with it.
         known = getattr(self.node, "gdlaHistory", None)
-        if known is None or known[0] != order:
-            known = self.node.gdlaHistory = (order, RunHistory())
-        return known[1]
+        if known is None:
+            known = self.node.gdlaHistory = RunHistory()
+        return known
 
     def read(self, segmentation, grid: VolumeGrid) -> SegmentLabels | None:
         """Return what is in the model's segments now; None if they are not on ``grid``."""
@@ -97,18 +108,14 @@ class ModelRecord:
             recorded = table.take(recorded)
         return np.array_equal(recorded, now.read(slab))
 
-    def digest(self, now: SegmentLabels, grid: VolumeGrid, slab: Extent) -> str:
-        """Return a text of what is in ``slab``, the same for ``grid`` in whatever order."""
-        labels = turned(now.read(slab), np.linalg.inv(self._steps(grid)))
-        return hashlib.blake2b(labels.tobytes(), digest_size=8).hexdigest()
-
     def state(self, segmentation, grid: VolumeGrid) -> tuple:
         """Return what is another one whenever a voxel of the segments may have changed.
 
-        It is also another one for another ``grid``, on which they may not be.
+        It is also another one for a ``grid`` elsewhere, on which they may not be.
         """
-        place = slicer.util.arrayFromVTKMatrix(grid.IJKToRAS).tobytes(), grid.shape
-        return place, stateOfSegments(segmentation, self.model, self.labels)
+        place = self.whole(grid) or grid
+        matrix = slicer.util.arrayFromVTKMatrix(place.IJKToRAS).tobytes()
+        return matrix, place.shape, stateOfSegments(segmentation, self.model, self.labels)
 
     @property
     def lookedAt(self) -> tuple | None:
@@ -163,10 +170,10 @@ class ModelRecord:
         self.node.SetAttribute(_LABELS, json.dumps(labels))
         self.node.__dict__.pop("gdlaHistory", None)
 
-    def forget(self, values: Iterable[int], grid: VolumeGrid) -> Steps:
+    def forget(self, values: Iterable[int]) -> Steps:
         """Leave out labels whose segments were removed; they are about to come back empty."""
         values = list(values)
-        for part in self.array(grid):
+        for part in voxelsOf(self.node.GetImageData()):
             part[np.isin(part, values)] = 0
             yield
 
@@ -174,15 +181,6 @@ class ModelRecord:
         segmentIDs = findTagged(segmentation, self.model, self.labels).values()
         layers = layersOf(segmentation, segmentIDs)
         return [layer.image for layer in layers if layer.image is not None]
-
-    def _steps(self, grid: VolumeGrid) -> np.ndarray | None:
-        """Return the 4x4 map from indices of the node to indices of ``grid``."""
-        return stepsBetween(
-            slicer.util.arrayFromVTKMatrix(IJKToRASMatrix(self.node)).tobytes(),
-            self.node.GetImageData().GetDimensions()[::-1],
-            slicer.util.arrayFromVTKMatrix(grid.IJKToRAS).tobytes(),
-            tuple(grid.shape),
-        )
 
 
 def recordsOf(segmentationNode) -> list[ModelRecord]:
@@ -212,7 +210,7 @@ def newRecord(
     image.SetDimensions(grid.shape[::-1])
     # One value more than labels, for voxels that are in several segments.
     image.AllocateScalars(scalarType(max(labels.values()) + 1), 1)
-    array, segmentation = _voxels(image), segmentationNode.GetSegmentation()
+    array, segmentation = voxelsOf(image), segmentationNode.GetSegmentation()
     for first in range(0, grid.shape[0], _COPIED_AT_ONCE):
         last = min(first + _COPIED_AT_ONCE, grid.shape[0]) - 1
         slab = grid.slab(0, first, last)
@@ -249,8 +247,7 @@ def ownRecord(segmentationNode, record: ModelRecord) -> Generator[None, None, Mo
     record.node.GetIJKToRASMatrix(matrix)
     own = _added(segmentationNode, image, matrix, attributes)
     _dropReference(segmentationNode, record.node)
-    known = getattr(record.node, "gdlaHistory", None)
-    own.node.gdlaHistory = known and (known[0], known[1].copy())
+    own.node.gdlaHistory = record.history.copy()
     return own
 
 
@@ -287,7 +284,7 @@ def _copyInSteps(image, table: np.ndarray | None) -> Generator[None, None, vtk.v
     copy = vtk.vtkImageData()
     copy.CopyStructure(image)
     copy.AllocateScalars(image.GetScalarType(), 1)
-    source, target = _voxels(image), _voxels(copy)
+    source, target = voxelsOf(image), voxelsOf(copy)
     for first in range(0, len(source), _COPIED_AT_ONCE):
         part = source[first : first + _COPIED_AT_ONCE]
         target[first : first + _COPIED_AT_ONCE] = part if table is None else table.take(part)
@@ -311,8 +308,3 @@ def _dropReference(segmentationNode, recordNode) -> None:
     for number in reversed(range(segmentationNode.GetNumberOfNodeReferences(ROLE))):
         if segmentationNode.GetNthNodeReferenceID(ROLE, number) == recordNode.GetID():
             segmentationNode.RemoveNthNodeReferenceID(ROLE, number)
-
-
-def _voxels(image) -> np.ndarray:
-    i, j, k = image.GetDimensions()
-    return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(k, j, i)

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from GDLACore.errors import Cancelled, OutputError
+from GDLACore.model.card import ModelCard
 from GDLASegmenterLib.Extent import Extent
-from GDLASegmenterLib.LabelLayer import boxOf
 from GDLASegmenterLib.ModelRecord import (
     ModelRecord,
     isOwn,
@@ -17,9 +17,12 @@ from GDLASegmenterLib.ModelRecord import (
     ownRecord,
     recordOf,
     recordsOf,
+    removeRecord,
 )
-from GDLASegmenterLib.ModelSegments import modelsIn
-from GDLASegmenterLib.SegmentLabels import SegmentLabels, segmentLabels
+from GDLASegmenterLib.ModelSegments import labelTags, modelsIn
+from GDLASegmenterLib.RecordedSlices import recordedSlices
+from GDLASegmenterLib.RecordGrid import canGrow
+from GDLASegmenterLib.SegmentLabels import segmentLabels
 from GDLASegmenterLib.SliceMarks import SliceMarks, onAxis, readMarks, writeMarks
 from GDLASegmenterLib.VolumeGrid import VolumeGrid, browserOf
 
@@ -91,20 +94,16 @@ class ReviewedSlices:
 
         Of ``record``'s model, that is: nothing is to be noted where it is what the record has.
         """
-        now = record.read(self._node.GetSegmentation(), self._grid)
-        if now is None or record.axis(self._grid) != self._axis:
-            return
-        marks, slab = self._marks, self._slab(self._axis, index)
-        released = dict(marks.released.get(record.model, {}))
-        released.pop((self._axis, index), None)
-        if not record.isUnedited(now, self._grid, slab):
-            released[self._axis, index] = record.digest(now, self._grid, slab)
-        writeMarks(self._node, self._grid, marks.withReleased(record.model, released))
+        slices = recordedSlices(self._node, record, self._grid)
+        if slices is not None and record.axis(self._grid) == self._axis:
+            slices.settle(record.index(self._grid, index))
 
     def refresh(self) -> Generator[None, None, None]:
         """Find out which slices are edited; each step takes some milliseconds.
 
-        Nothing is done if nothing was changed since the last time. Undoing a whole run, or doing it
+        Also outside of the grid, wherever something is recorded; of what is new on the grid it is
+        recorded that no model left anything there. Nothing is done if nothing was changed since the
+        last time. Undoing a whole run, or doing it
         again, is no edit; undoing an edit leaves none. What is found in segments for the first time
         counts as the model's: so it is after loading a file of segments alone. Nothing is done if
         what is noted cannot be found on the grid, and would be lost.
@@ -114,8 +113,12 @@ class ReviewedSlices:
         for known in recordsOf(self._node):
             # What is undone in a copy of the segmentation is not undone in this one.
             record = yield from ownRecord(self._node, known)
-            if record is not None:
-                yield from self._lookAt(record)
+            if record is None:
+                continue
+            record.grow(self._grid)
+            slices = recordedSlices(self._node, record, self._grid)
+            if slices is not None:
+                yield from slices.refresh()
         marks = self._marks
         records = {record.model for record in recordsOf(self._node)}
         for model in {*marks.edited, *marks.released} - records:
@@ -126,10 +129,10 @@ class ReviewedSlices:
     @property
     def isCurrent(self) -> bool:
         """Whether nothing was changed since the last ``refresh``."""
-        segmentation, records = self._node.GetSegmentation(), recordsOf(self._node)
+        records = recordsOf(self._node)
         return readMarks(self._node, self._grid) is None or (
             set(self._marks.edited) <= {record.model for record in records}
-            and all(one.lookedAt == one.state(segmentation, self._grid) for one in records)
+            and all(map(self._isLookedAt, records))
             and all(isOwn(self._node, one) for one in records)
             and not self._unrecorded()
         )
@@ -141,6 +144,23 @@ class ReviewedSlices:
     def keep(self, model: str) -> None:
         """Tick the slices in which ``model``'s segments were edited: its record is about to go."""
         writeMarks(self._node, self._grid, self._marks.withoutRecord(model))
+
+    def recordFor(self, card: ModelCard) -> Generator[None, None, tuple[ModelRecord, bool]]:
+        """Return a record in which runs of ``card``'s model can be noted, and whether it is new.
+
+        In a new one, all that is in the model's segments now counts as the model's.
+        """
+        yield from self.refresh()
+        record = recordOf(self._node, card.name)
+        if record is not None and record.fits(card, self._grid, self._axis):
+            yield from record.adopt(card, self._grid)
+            return record, False
+        if record is not None:
+            self.keep(card.name)
+            removeRecord(self._node, record)
+        labels = labelTags(card)
+        record = yield from newRecord(self._node, card.name, labels, self._grid, self._axis)
+        return record, True
 
     def across(self, slab: Extent) -> np.ndarray | bool:
         """Return which voxels of ``slab`` no protected slice along another axis has.
@@ -178,10 +198,7 @@ class ReviewedSlices:
 
     def isFree(self, index: int, record: ModelRecord) -> bool:
         """Whether slice ``index`` may be written by ``record``'s model at this very moment."""
-        if index in self.protected:
-            return False
-        now = record.read(self._node.GetSegmentation(), self._grid)
-        return now is not None and self._isAsLeft(record, now, index)
+        return index not in self.protected and self._isAsLeft(record, index)
 
     def _checkGrid(self) -> None:
         if readMarks(self._node, self._grid) is None:
@@ -194,15 +211,17 @@ class ReviewedSlices:
     def _areReviewed(self, slices: list[int], record: ModelRecord | None) -> bool:
         if self.isCurrent:
             return set(slices) <= self.protected
-        segmentation, ticked = self._node.GetSegmentation(), self.ticked
+        ticked = self.ticked
         others = [index for index in slices if index not in ticked]
         if not others:
             return True
         # A run or an edit may have been undone since: that is found out by and by.
-        if record is None or len(others) > _COMPARED_AT_ONCE or record.isRestored(segmentation):
+        if record is None or len(others) > _COMPARED_AT_ONCE:
             return False
-        now = record.read(segmentation, self._grid)
-        return now is not None and not any(self._isAsLeft(record, now, one) for one in others)
+        segmentation = self._node.GetSegmentation()
+        if record.read(segmentation, self._grid) is None or record.isRestored(segmentation):
+            return False
+        return not any(self._isAsLeft(record, one) for one in others)
 
     @property
     def _marks(self) -> SliceMarks:
@@ -212,25 +231,14 @@ class ReviewedSlices:
     def _count(self) -> int:
         return self._grid.shape[self._axis]
 
-    def _slab(self, axis: int, index: int) -> Extent:
-        return self._grid.slab(axis, index, index)
-
-    def _isAsLeft(self, record: ModelRecord, now: SegmentLabels, index: int) -> bool:
+    def _isAsLeft(self, record: ModelRecord, index: int) -> bool:
         """Whether slice ``index`` holds what a run left there, or what the user released."""
-        return record.isUnedited(
-            now, self._grid, self._slab(self._axis, index)
-        ) or self._isReleased(record, now, self._axis, index)
+        slices = recordedSlices(self._node, record, self._grid)
+        return slices is not None and slices.isAsLeft(record.index(self._grid, index))
 
-    def _labels(self, record: ModelRecord, axis: int, index: int) -> np.ndarray | None:
-        now = record.read(self._node.GetSegmentation(), self._grid)
-        return None if now is None else now.read(self._slab(axis, index))
-
-    def _isReleased(self, record: ModelRecord, now: SegmentLabels, axis: int, index: int) -> bool:
-        """Whether slice ``index`` holds what it held when the user released it."""
-        released = self._marks.released.get(record.model, {}).get((axis, index))
-        return released is not None and released == record.digest(
-            now, self._grid, self._slab(axis, index)
-        )
+    def _isLookedAt(self, record: ModelRecord) -> bool:
+        slices = recordedSlices(self._node, record, self._grid)
+        return not canGrow(record.node, self._grid) if slices is None else slices.isCurrent
 
     def _unrecorded(self) -> dict[str, dict[str, int]]:
         """Return the models that have segments but no record, with numbers for their tags."""
@@ -251,66 +259,3 @@ class ReviewedSlices:
                 yield from newRecord(self._node, model, labels, self._grid, self._axis)
             except Cancelled:  # the segmentation was removed
                 return
-
-    def _lookAt(self, record: ModelRecord) -> Generator[None, None, None]:
-        """Find the slices in which the segments of ``record``'s model are edited, and note them."""
-        grid, segmentation = self._grid, self._node.GetSegmentation()
-        if record.array(grid) is None:
-            record.lookedAt = record.state(segmentation, grid)
-            return
-        axis, history = record.axis(grid), record.history(grid)
-        while (seen := self._seen(record))[0] != record.lookedAt:
-            edited, move = set(), None
-            now = record.read(segmentation, grid)
-            if now is not None:
-                edited = yield from self._editedIn(record, now, seen)
-            if now is not None and edited and record.isRestored(segmentation):
-                move = yield from history.moved(lambda index: self._labels(record, axis, index))
-            if not isOwn(self._node, record):
-                return
-            if seen != self._seen(record):
-                continue
-            if move is not None:
-                places = {
-                    index: boxOf(record.array(grid), grid.extent, self._slab(axis, index))
-                    for index in move.slices
-                }
-                # What is edited then is not looked for in another place of the history: two may
-                # have most slices alike, and that would never end.
-                record.markSeen(segmentation)
-                yield from history.follow(move, places)
-                record.announce()
-                along = ReviewedSlices(self._node, grid, axis)
-                for index in move.same:
-                    # A run writes no edit that was not released.
-                    if seen[0] == record.state(segmentation, grid):
-                        along.settle(index, record)
-                        yield
-                continue
-            record.lookedAt = seen[0]
-            if now is not None:
-                record.markSeen(segmentation)
-                marks = self._marks.withEdited(record.model, {(axis, index) for index in edited})
-                writeMarks(self._node, grid, marks)
-
-    def _seen(self, record: ModelRecord) -> tuple:
-        """Return what is another one whenever other slices may be edited: voxels or releases."""
-        state = record.state(self._node.GetSegmentation(), self._grid)
-        return state, self._marks.released.get(record.model)
-
-    def _editedIn(
-        self, record: ModelRecord, now: SegmentLabels, seen: tuple
-    ) -> Generator[None, None, set[int]]:
-        """Return the slices that are edited, or some of them if ``seen`` is another meanwhile."""
-        grid, axis, edited = self._grid, record.axis(self._grid), set()
-        for index in range(grid.shape[axis]):
-            for box in now.blocks(self._slab(axis, index)):
-                if seen != self._seen(record):
-                    return edited
-                differs = not record.isUnedited(now, grid, box)
-                if differs and not self._isReleased(record, now, axis, index):
-                    edited.add(index)
-                yield
-                if differs:
-                    break
-        return edited

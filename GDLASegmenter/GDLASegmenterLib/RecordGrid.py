@@ -1,0 +1,94 @@
+"""Where the voxels of a record are on the grid of a volume, which may be a part of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import slicer.util
+import vtk
+from vtk.util.numpy_support import vtk_to_numpy
+
+from GDLASegmenterLib.CommonVoxels import corners, stepsAround, stepsBetween, wholeSteps
+from GDLASegmenterLib.SegmentLabels import turned
+from GDLASegmenterLib.VolumeGrid import VolumeGrid, volumeGrid
+from GDLASegmenterLib.VolumeInput import IJKToRASMatrix
+
+
+def stepsTo(recordNode, grid: VolumeGrid) -> np.ndarray | None:
+    """Return the 4x4 map from indices of the node to those of ``grid``; see ``stepsBetween``."""
+    return stepsBetween(*_places(recordNode, grid))
+
+
+def voxelsOf(image) -> np.ndarray:
+    """Return the memory of ``image`` as an array [k, j, i]."""
+    i, j, k = image.GetDimensions()
+    return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(k, j, i)
+
+
+def voxelsOn(recordNode, grid: VolumeGrid) -> np.ndarray | None:
+    """Return the part of the node's voxels that ``grid`` has, [k, j, i] there, as a view.
+
+    None if the grid has others, too.
+    """
+    image = recordNode.GetImageData()
+    if image is None or image.GetPointData().GetScalars() is None:
+        return None
+    steps = stepsTo(recordNode, grid)
+    if steps is None:
+        return None
+    first = -corners(steps, image.GetDimensions()[::-1])[0]
+    return turned(voxelsOf(image), steps)[_box(first, grid.shape)]
+
+
+def wholeGrid(recordNode, grid: VolumeGrid) -> VolumeGrid | None:
+    """Return the grid of all voxels of the node, among which those of ``grid`` are in place.
+
+    None if ``grid`` has others, too.
+    """
+    if stepsTo(recordNode, grid) is None:
+        return None
+    # Hardening a transform on a volume and its segmentation leaves what is recorded behind.
+    isInPlace = stepsAround(*_places(recordNode, grid)) is not None
+    return volumeGrid(recordNode) if isInPlace else grid
+
+
+def canGrow(recordNode, grid: VolumeGrid) -> bool:
+    """Whether ``grid`` continues that of the node with voxels that it lacks."""
+    ofNode, _shape, ofGrid, _shapeOfGrid = _places(recordNode, grid)
+    return stepsTo(recordNode, grid) is None and wholeSteps(ofNode, ofGrid) is not None
+
+
+def grow(recordNode, grid: VolumeGrid) -> None:
+    """Add the voxels of ``grid`` that the node lacks, as 0.
+
+    At once, because somebody may write to it between two steps: it happens when another part of
+    the same volume is segmented into a segmentation, and then never again.
+    """
+    ofNode, shape, ofGrid, _shapeOfGrid = _places(recordNode, grid)
+    added = corners(np.linalg.inv(wholeSteps(ofNode, ofGrid)), grid.shape)
+    first = np.minimum(added[0], 0)
+    last = np.maximum(added[1], np.subtract(shape[::-1], 1))
+    image, matrix = vtk.vtkImageData(), IJKToRASMatrix(recordNode)
+    image.SetDimensions((last - first + 1).tolist())
+    image.AllocateScalars(recordNode.GetImageData().GetScalarType(), 1)
+    array = voxelsOf(image)
+    array[:] = 0
+    array[_box(-first, shape)] = voxelsOf(recordNode.GetImageData())
+    for row, corner in enumerate(matrix.MultiplyPoint([*first.tolist(), 1])[:3]):
+        matrix.SetElement(row, 3, corner)
+    recordNode.SetAndObserveImageData(image)
+    recordNode.SetIJKToRASMatrix(matrix)
+
+
+def _box(first: np.ndarray, shape: tuple[int, int, int]) -> tuple[slice, ...]:
+    """Return the part of an array [k, j, i] of that ``shape``, from the indices i, j, k."""
+    return tuple(slice(k, k + size) for k, size in zip(first[::-1].tolist(), shape, strict=True))
+
+
+def _places(recordNode, grid: VolumeGrid) -> tuple[bytes, tuple, bytes, tuple]:
+    """Return matrix and shape [k, j, i] of the node, and those of ``grid``."""
+    return (
+        slicer.util.arrayFromVTKMatrix(IJKToRASMatrix(recordNode)).tobytes(),
+        recordNode.GetImageData().GetDimensions()[::-1],
+        slicer.util.arrayFromVTKMatrix(grid.IJKToRAS).tobytes(),
+        tuple(grid.shape),
+    )
