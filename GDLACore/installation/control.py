@@ -17,8 +17,9 @@ from GDLACore.process_tree import ProcessTree
 
 _LOG_LINES = 200
 
-# A process that outlives the one that was started may hold its pipe open.
-_DRAIN_S = 1.0
+# A process that outlives the one that was started may hold its pipe open. On a busy computer it may
+# also take seconds until all is read that was said before the end.
+_DRAIN_S = 5.0
 
 
 class Control:
