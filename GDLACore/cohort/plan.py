@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from collections import Counter
@@ -34,9 +35,11 @@ class Study:
 
     ``name`` tells it from all others and is a relative path with ``/``, made of the names of files
     and folders, never of what is in them. ``path`` is absolute: a file, or a folder of DICOM files,
-    of which ``files`` are the names of those that make up the series (all of them where empty).
-    ``series`` is the series' number as ``gdla segment --series`` takes it; None if it is the only
-    one. ``warnings`` belong to what becomes of the study.
+    of which ``files`` are the names of those that make up the series. ``series`` is the series'
+    number as ``gdla segment --series`` takes it, None if it is the only one: it changes when others
+    join or go. ``series_sha256``, a hash of its UID, does not; None if that tells it from no other,
+    or is not known. ``warnings`` belong to what becomes of the study. ``damage`` says why a folder
+    could not be looked into: it is to fail, and has no ``files``.
     """
 
     name: str
@@ -44,6 +47,8 @@ class Study:
     series: str | None = None
     files: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    series_sha256: str | None = None
+    damage: str = ""
 
 
 def find_studies(
@@ -77,7 +82,15 @@ def find_studies(
             f"There is no image in {paths[0] if len(paths) == 1 else 'any of the folders'}.",
             f"Give DICOM folders, or files that end with {', '.join(VOLUME_SUFFIXES)}.",
         )
-    return [search.warned(study) for study in with_names(search.found, paths, Study)]
+    return [search.completed(study) for study in with_names(search.found, paths, Study)]
+
+
+def why_unreadable(error: OSError, path: Path) -> VolumeError:
+    """Return what to say when ``path``, or a file in it, cannot be read."""
+    return VolumeError(
+        f"{error.filename or path} cannot be read: {error.strerror or error}.",
+        "Check that it exists, and that you may read it.",
+    )
 
 
 class _Search:
@@ -91,6 +104,8 @@ class _Search:
         self._odd: list[Path] = []
         self._results: list[Path] = []
         self._uids: dict[tuple[Path, str | None], str] = {}
+        self._hashes: dict[tuple[Path, str | None], str | None] = {}
+        self._damage: dict[tuple[Path, str | None], str] = {}
         self._folders_of_series: Counter[str] = Counter()
         self._spread: list[Path] = []
 
@@ -131,8 +146,8 @@ class _Search:
             # A series may lack them, and they may be all of one: that must not go unnoticed.
             names_ = tuple(path.name for path in sorted([*dicom, *unreadable]))
             self.found.setdefault((folder, None), names_)
-        elif dicom:
-            self._add_series(folder)
+        elif dicom and not self._add_series(folder):
+            return  # nobody knows what in it is no image
         belonging = {data for path in images for data in _data_of(path)}
         known = {*dicom, *unreadable, *belonging}
         self._odd += [path for path in others if path not in known]
@@ -143,29 +158,43 @@ class _Search:
 
     def _unreadable(self, error: OSError) -> None:
         """Make a study of a folder that cannot be looked into: it fails, and is not forgotten."""
-        self.found.setdefault((Path(os.fsdecode(error.filename)), None), ())
+        self._add_damaged(Path(os.fsdecode(error.filename)), error)
 
-    def _add_series(self, folder: Path) -> None:
+    def _add_damaged(self, folder: Path, error: OSError | VolumeError) -> None:
+        reason = why_unreadable(error, folder) if isinstance(error, OSError) else error
+        self.found.setdefault((folder, None), ())
+        self._damage[folder, None] = str(reason)
+
+    def _add_series(self, folder: Path) -> bool:
+        """Add the series in ``folder``; return whether all files in it could be looked into."""
         try:
             all_series = find_series(folder)
-        except (OSError, VolumeError):
-            # Nobody knows which series it is that lacks an image: reading the folder will say so.
-            self.found.setdefault((folder, None), ())
-            return
+        except (OSError, VolumeError) as error:
+            # Nobody knows which series it is that lacks an image.
+            self._add_damaged(folder, error)
+            return False
+        hashes = _series_hashes(all_series)
         for number, headers in enumerate(all_series, start=1):
             only = len(all_series) == 1
             key = folder, None if only else str(number)
             self.found.setdefault(key, tuple(header.path.name for header in headers))
             self._uids[key] = _uid(headers)
+            self._hashes[key] = hashes[number - 1]
         for uid in {_uid(headers) for headers in all_series} - {""}:
             self._folders_of_series[uid] += 1
             if self._folders_of_series[uid] == 2:
                 self._spread.append(folder)
+        return True
 
-    def warned(self, study: Study) -> Study:
-        """Return ``study`` with a warning if it may not be whole."""
-        spread = self._folders_of_series[self._uids.get((study.path, study.series), "")] > 1
-        return replace(study, warnings=(SPREAD,)) if spread else study
+    def completed(self, study: Study) -> Study:
+        """Return ``study`` with what was found out about it beside its files."""
+        key = study.path, study.series
+        return replace(
+            study,
+            warnings=(SPREAD,) if self._folders_of_series[self._uids.get(key, "")] > 1 else (),
+            series_sha256=self._hashes.get(key),
+            damage=self._damage.get(key, ""),
+        )
 
     def warn(self) -> None:
         """Say what was left out, and what may not be whole."""
@@ -187,6 +216,19 @@ class _Search:
 def _uid(headers: Sequence[Header]) -> str:
     """Return what tells the series from others; "" for a film, of which each is a series."""
     return "" if headers[0].frames > 1 else headers[0].series_uid
+
+
+def _series_hashes(all_series: Sequence[Sequence[Header]]) -> list[str | None]:
+    """Return a hash for each series of a folder; None for those that no UID tells from others."""
+    uids = [
+        headers[0].instance_uid if headers[0].frames > 1 else headers[0].series_uid
+        for headers in all_series
+    ]
+    times = Counter(uids)
+    return [
+        hashlib.sha256(uid.encode("utf-8")).hexdigest() if uid and times[uid] == 1 else None
+        for uid in uids
+    ]
 
 
 def _data_of(path: Path) -> list[Path]:

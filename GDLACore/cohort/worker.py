@@ -19,7 +19,7 @@ from GDLACore.cohort.doubt import study_doubt
 from GDLACore.cohort.files import make_folder, picture_of, segmentation_of
 from GDLACore.cohort.hashes import file_hash, input_hash
 from GDLACore.cohort.picture import write_picture
-from GDLACore.cohort.plan import Study
+from GDLACore.cohort.plan import Study, why_unreadable
 from GDLACore.cohort.record import DISK_ERROR, DONE, FAILED, StudyRecord
 from GDLACore.cohort.settings import BatchSettings
 from GDLACore.cohort.told_warnings import warnings_of_this_thread
@@ -235,9 +235,7 @@ def _read(study: Study) -> _Read:
             read = replace(read, sha256=input_hash(study))
             read = replace(read, volume=_volume(study))
         except OSError as error:
-            reason = f"{error.filename or study.path} cannot be read: {error.strerror or error}."
-            hint = "Check that it exists, and that you may read it."
-            read = replace(read, error=VolumeError(reason, hint))
+            read = replace(read, error=why_unreadable(error, study.path))
         except Exception as error:
             read = replace(read, error=error)
     return replace(read, seconds=time.perf_counter() - start, warnings=tuple(told))

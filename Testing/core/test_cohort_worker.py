@@ -144,7 +144,7 @@ def test_a_series_that_lost_a_file_since_it_was_found_fails(tmp_path, at_work):
 
 def test_an_image_of_another_kind_fails_without_the_patient_s_name(tmp_path, at_work):
     folder = write_series(tmp_path / "mr", values(), Modality="MR")
-    record = at_work.run(study(folder))
+    record = at_work.run(*find_studies([folder]))
     assert "is a MR image" in record.error and "Secret" not in record.to_line()
 
 
