@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import os
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +54,29 @@ class Runs:
     killed: subprocess.CompletedProcess
 
 
+@contextmanager
+def on_one_thread() -> Iterator[None]:
+    """Have PyTorch add up in the order in which the processes started below do."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def unclaimed_port() -> int:
+    """Return a port for the processes to meet at, below those that systems give to all who ask.
+
+    Lightning would take one of those, and somebody else might be given it before it is used.
+    """
+    for port in range(20_000 + os.getpid() % 10_000, 32_000):
+        with socket.socket() as free, suppress(OSError):
+            free.bind(("", port))
+            return port
+    raise AssertionError("all ports are taken")
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     folder = tmp_path_factory.mktemp("distributed")
@@ -62,7 +88,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
         average=0.9,
         cross_entropy=0.5,
     )
-    train(plan, folder / "one", device="cpu")
+    with on_one_thread():
+        train(plan, folder / "one", device="cpu")
     program = folder / "killed.py"
     program.write_text(PROGRAM, encoding="utf-8")
     command = [sys.executable, str(program), "train", str(plan), "-o", str(folder / "two")]
@@ -75,7 +102,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     def run(*more: str) -> subprocess.CompletedProcess:
         return subprocess.run(
             [*command, "--device", "cpu", "--processes", "2", *more],
-            env=environment,
+            env={**environment, "MASTER_PORT": str(unclaimed_port())},
             capture_output=True,
             text=True,
             timeout=300,
