@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -162,10 +163,12 @@ def test_what_the_server_refuses_arrives_as_a_sentence_and_the_worker_goes_on(cl
 
 
 def test_a_fall_back_without_onnx_runtime_says_both_reasons(client):
-    with inference_server(ServedNetwork(CARD)) as server:
-        gone = request_for(server, fall_back=True)
-    client.segment(noise(), ModelRequest("demo-ct", server=gone.server), SegmentOptions())
-    error = last(poll_until(client, Failed), Failed).error
+    with socket.socket() as deaf:  # nobody else can get its port meanwhile
+        deaf.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        gone = RemoteServer(url, token=TOKEN, fall_back=True)
+        client.segment(noise(), ModelRequest("demo-ct", server=gone), SegmentOptions())
+        error = last(poll_until(client, Failed), Failed).error
     assert "secret" not in str(error)
     assert "127.0.0.1" in str(error)
 
