@@ -53,7 +53,9 @@ def _done(
         while model.untold:
             send(Warned(task.item.job, model.untold.pop(0)))
         return segment(task, engine, volume, send, begin)
-    # Only a segmentation has a place where the user reads what is said of it.
+    if isinstance(task.item, Preview) and (warning := model.fall_back(task.item.model)):
+        send(Warned(task.item.job, warning))
+    # A segmentation's user has not read what was said before.
     with (
         warnings_told(model.keep, "GDLACore.engine"),
         warnings_told(model.keep, "GDLACore.remote"),

@@ -49,6 +49,12 @@ class WarmModel:
         if message not in self.untold:
             self.untold.append(message)
 
+    def fall_back(self, request: ModelRequest) -> str:
+        """Return the warning that this computer already does what ``request``'s server should."""
+        if self.is_ready(request) and isinstance(self._engine, EngineWithFallBack):
+            return self._engine.warning
+        return ""
+
     def end_fall_back(self) -> None:
         """Forget an engine that went on without its server, if that may be back by now.
 

@@ -12,7 +12,7 @@ import numpy as np
 from GDLACore.errors import Cancelled, GDLAError, ServerError, VolumeError
 from GDLACore.imaging.view import slice_view
 from GDLACore.model.card import ModelCard
-from GDLACore.worker import Failed, ModelRequest, PreviewDone, Previewed, Stopped, Warned
+from GDLACore.worker import Failed, Finished, ModelRequest, PreviewDone, Previewed, Stopped, Warned
 from GDLASegmenterLib.LabelCache import LabelCache
 from GDLASegmenterLib.VolumeGrid import VolumeGrid, volumeGrid
 from GDLASegmenterLib.VolumeInput import VolumeState, readVolume, volumeState
@@ -114,8 +114,7 @@ class SlicePreviews:
     def waiting(self) -> str:
         """Which server somebody is waiting for, if that takes longer than usual, else ""."""
         server = None if self._job is None else self._asked.model.server
-        isEarly = time.monotonic() < self._askedAt + _PATIENCE_S
-        if server is None or not self._wanted or isEarly:
+        if server is None or not self._wanted or time.monotonic() < self._askedAt + _PATIENCE_S:
             return ""
         return f"Waiting for {server.host}…"
 
@@ -178,15 +177,16 @@ class SlicePreviews:
         """Heed ``event`` of the worker, if it is about this, or about a server's failure."""
         if isinstance(event, Failed) and isinstance(event.error, ServerError):
             self._cache = LabelCache()  # the next one there may have another version of the model
+        elif isinstance(event, Finished):
+            self.warnings = []  # a segmentation has told them, and may have been to the server
         if self._job is None or getattr(event, "job", None) != self._job:
             return
         if isinstance(event, Previewed):
             event.labels.flags.writeable = False
             self._cache.keep(self._asked, event.index, event.labels)
             self._answer(event.axis)
-        elif isinstance(event, Warned):
-            if event.message not in self.warnings:
-                self.warnings.append(event.message)
+        elif isinstance(event, Warned) and event.message not in self.warnings:
+            self.warnings.append(event.message)
         elif isinstance(event, (PreviewDone, Stopped)):
             self._job = None
         elif isinstance(event, Failed):

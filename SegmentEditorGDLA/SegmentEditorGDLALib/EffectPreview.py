@@ -64,7 +64,8 @@ class EffectPreview:
         """Notice what hinders the preview, or has ended it."""
         live = self._live
         live.update()
-        text = str(live.error or live.waiting or live.notice)
+        notes = [live.waiting or live.notice, *live.warnings]
+        text = str(live.error or " ".join(filter(None, notes)))
         if text != self._said:
             self._said = text
             self._say(text)

@@ -71,7 +71,7 @@ class SliceSegmentation:
             next(self._steps)
         except StopIteration as end:
             self.isOver = True
-            self.text = self._result(end.value)
+            self.text = " ".join([self._result(end.value), *self._previews.warnings])
         except GDLAError as error:
             self._fail(error)
         except Exception as error:  # shown once, instead of at every tick of a timer

@@ -113,3 +113,18 @@ def test_a_volume_is_told_that_the_preview_before_it_has_fallen_back(
     worker.hear_until(PreviewDone)
     worker.say(command)
     assert warnings(worker.hear_until(SegmentFinished)) == [GONE]
+
+
+def test_the_preview_of_every_volume_is_told_that_this_computer_does_it_instead(
+    worker: Conversation, models: Models, tmp_path: Path
+) -> None:
+    models.load = lambda: fall_back.EngineWithFallBack(Gone, Local)
+    for job, name in enumerate(("first", "second", "second"), 1):
+        folder = tmp_path / f"{name}-{job}"
+        folder.mkdir()
+        volume = segment_command(folder, bright_volume(), job).volume
+        worker.say(Preview(job, REMOTE, volume, (2,), "smooth"))
+        assert warnings(worker.hear_until(PreviewDone)) == [GONE]
+    models.load = SteppedEngine
+    worker.say(Preview(4, MODEL, volume, (2,), "smooth"))
+    assert warnings(worker.hear_until(PreviewDone)) == []

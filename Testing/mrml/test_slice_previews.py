@@ -218,6 +218,16 @@ def test_what_the_worker_warns_of_is_known_once_until_it_is_about_something_else
     assert bench.logic.previews.warnings == []
 
 
+def test_a_segmentation_tells_what_was_warned_of_and_only_what_still_holds_is_said_again(
+    bench, viewer, volume
+):
+    viewer.want(volume, 2)
+    bench.worker.warn("Going on on this computer.")
+    settle(bench)
+    bench.segment(volume)
+    assert bench.logic.previews.warnings == []
+
+
 def test_the_volume_is_handed_over_under_one_key_as_long_as_it_is_the_same(bench, viewer, volume):
     for index in (0, 5, 9):
         viewer.want(volume, index)

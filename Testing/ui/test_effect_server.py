@@ -46,3 +46,18 @@ def test_the_effect_names_a_server_that_takes_long(desk, scripted, monkeypatch, 
     scripted[0].go_on()
     said = "" if isPreview else "voxels changed"
     desk.desktop.wait_until(lambda: not desk.status.startswith("Waiting") and said in desk.status)
+
+
+FELL_BACK = "The server gpu.hospital.example is gone. Going on on this computer (CPU)."
+
+
+@pytest.mark.parametrize("isPreview", [False, True])
+def test_the_effect_says_that_this_computer_does_what_the_server_should(desk, scripted, isPreview):
+    scripted[0].hold()
+    options = desk.options
+    desk.desktop.click(options.preview.checkBox if isPreview else options.segmentButton)
+    desk.desktop.wait_until(lambda: scripted[0].previewing)
+    scripted[0].warn(FELL_BACK)
+    scripted[0].go_on()
+    desk.desktop.wait_until(lambda: FELL_BACK in desk.status)
+    assert isPreview or desk.status.startswith("Slice 5: ")
