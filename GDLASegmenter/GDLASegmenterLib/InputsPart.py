@@ -21,12 +21,15 @@ from GDLASegmenterLib.ModalityGuess import guessModality
 from GDLASegmenterLib.Parameters import Modality, Parameters, SegmentedPart
 from GDLASegmenterLib.SequenceRun import browserOf
 from GDLASegmenterLib.ViewedSlice import sliceAxis
+from GDLASegmenterLib.VolumeGrid import isFor
 from GDLASegmenterLib.VolumeInput import readVolume
 
 
 class InputsPart(slicer.util.VTKObservationMixin):
     """Keeps the choices together: the modality with the volume, the checkpoint with the modality.
 
+    With another volume, a segmentation that was not made of it is not chosen any more, or a run
+    would put the one's result into the other's; the user may choose it again.
     A checkpoint that is chosen, and not known at the moment, stays chosen until the user, or images
     of another modality, choose another: no other one works in its place.
 
@@ -42,6 +45,7 @@ class InputsPart(slicer.util.VTKObservationMixin):
         self._getting = GettingModels(environment.modelFolder)
         self._begin = begin
         self._parameters: Parameters | None = None
+        self._volumeNode = None
         self._models: dict[str, storage.StoredModel] = {}
         self._listed: Modality | None = None
         ui.modelComboBox.connect("currentIndexChanged(int)", self._onModelSelected)
@@ -53,6 +57,7 @@ class InputsPart(slicer.util.VTKObservationMixin):
         self._parameters = parameters
         self._listed = None
         self.removeObservers()
+        self._volumeNode = parameters and parameters.inputVolume
         if parameters is not None:
             if parameters.inputVolume is None:
                 parameters.inputVolume = _likelyVolume()
@@ -132,6 +137,11 @@ class InputsPart(slicer.util.VTKObservationMixin):
         parameters = self._parameters
         volumeNode = parameters.inputVolume
         self._watch(volumeNode)
+        if volumeNode is not self._volumeNode:
+            self._volumeNode = volumeNode
+            chosen = parameters.segmentation
+            if volumeNode and chosen and not isFor(chosen, volumeNode):
+                parameters.segmentation = None
         if volumeNode is not None and volumeNode is not parameters.modalityKnownOf:
             self._guessModality(volumeNode)
         if self._listed is not parameters.modality:

@@ -110,6 +110,17 @@ def checkOutput(node, grid: VolumeGrid, card: ModelCard) -> None:
         )
 
 
+def isFor(segmentationNode, volumeNode) -> bool:
+    """Whether what is found in ``volumeNode`` goes into ``segmentationNode`` if nobody says so.
+
+    Not so if it was made of another volume, or holds something of one that was removed.
+    """
+    role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+    source = segmentationNode.GetNodeReference(role)
+    isEmpty = segmentationNode.GetSegmentation().GetNumberOfSegments() == 0
+    return source is volumeNode or (source is None and isEmpty)
+
+
 def browserOf(node):
     """Return the browser of the sequence that ``node`` is a frame of, None if there is none."""
     return slicer.modules.sequences.logic().GetFirstBrowserNodeForProxyNode(node)

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 import qt
 import slicer
-from nodes import add_color_volume, add_label_map, add_volume, add_volume_sequence
+from nodes import (
+    add_color_volume,
+    add_label_map,
+    add_segmentation,
+    add_volume,
+    add_volume_sequence,
+)
 from panels import SPACING, add_ct, add_slice_view, ct_array, segment_voxels
 
 BOX = 8 * 8  # voxels of the bright box in a slice
@@ -235,6 +241,54 @@ def test_all_frames_are_offered_in_a_sequence_only(ui, parameters, segment):
     assert not ui.allFramesCheckBox.isVisible()
     assert parameters.allFrames  # the choice stays, for the next sequence
     assert segment_voxels(segment()) == 10 * BOX
+
+
+# Where the result goes
+
+
+def test_a_volume_does_not_go_into_the_segmentation_of_the_one_before(ui, parameters, segment):
+    add_ct()
+    parameters.segmentation = first = segment()
+    ui.inputVolumeSelector.setCurrentNode(add_ct("on the same voxels"))
+    assert ui.segmentationSelector.currentNode() is None
+    second = segment()
+    assert second is not first and segment_voxels(second) == 10 * BOX
+    ui.segmentationSelector.setCurrentNode(first)  # which the user may want
+    assert parameters.segmentation is first and segment() is first
+
+
+def test_nor_once_the_volume_before_is_removed(ui, parameters, segment):
+    volume, another = add_ct(), add_ct("another")
+    ui.inputVolumeSelector.setCurrentNode(volume)
+    parameters.segmentation = segment()
+    slicer.mrmlScene.RemoveNode(volume)
+    assert parameters.inputVolume is another and parameters.segmentation is None
+
+
+def test_nor_if_the_volumes_are_changed_while_another_module_is_shown(
+    desktop, module, parameters, segment
+):
+    volume = add_ct()
+    parameters.segmentation = segment()
+    desktop.show("SegmentEditor")
+    slicer.mrmlScene.RemoveNode(volume)
+    add_ct("another")
+    desktop.show(module)
+    assert parameters.inputVolume.GetName() == "another" and parameters.segmentation is None
+
+
+def test_the_segmentation_stays_chosen_that_is_of_the_volume_or_empty(ui, parameters):
+    add_ct()
+    another = add_ct("another")
+    empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    parameters.segmentation = empty
+    ui.inputVolumeSelector.setCurrentNode(another)
+    assert parameters.segmentation is empty
+    ui.inputVolumeSelector.setCurrentNode(None)
+    drawn = {"drawn": np.ones((12, 16, 16), bool)}
+    parameters.segmentation = ofAnother = add_segmentation(another, drawn)
+    ui.inputVolumeSelector.setCurrentNode(another)
+    assert parameters.segmentation is ofAnother
 
 
 def test_what_is_chosen_under_advanced_reaches_the_worker(ui, worker, segment):
