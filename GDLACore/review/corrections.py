@@ -15,7 +15,7 @@ from GDLACore.errors import VolumeError
 from GDLACore.imaging.slice_resampling import slice_resampling
 from GDLACore.imaging.view import check_slices
 from GDLACore.options import UNSAID
-from GDLACore.review.propagation import Change, addition, change_of, relabelled
+from GDLACore.review.propagation import Change, addition, change_of, reassured, relabelled
 
 if TYPE_CHECKING:
     from GDLACore.pipeline import PreparedVolume, SliceResult
@@ -50,18 +50,23 @@ class Corrections:
         """Return ``result``, the network's, with what the corrections make of it.
 
         A corrected slice is what the user made of it, and the network's where that is unsaid; one
-        without a corrected slice on either side stays the network's. ``confidence`` remains
-        the network's.
+        without a corrected slice on either side stays the network's. ``confidence`` is that of
+        the labels; in a corrected slice it remains the network's.
         """
-        labels = [
-            self._relabelled(index, one)
-            for index, one in zip(result.indices, result.labels, strict=True)
-        ]
-        return dataclasses.replace(result, labels=np.stack(labels))
+        labels = result.labels.copy()
+        sure = None if result.confidence is None else result.confidence.copy()
+        for place, index in enumerate(result.indices):
+            if index in self._labels:
+                labels[place] = self._made_of(index, labels[place])
+            elif additions := self._additions(index):
+                logits = self._logits(index)
+                labels[place] = relabelled(labels[place], logits, additions)
+                if sure is not None:
+                    sure[place] = reassured(sure[place], logits, additions)
+        return dataclasses.replace(result, labels=labels, confidence=sure)
 
-    def _relabelled(self, index: int, labels: np.ndarray) -> np.ndarray:
-        if index in self._labels:
-            return self._made_of(index, labels)
+    def _additions(self, index: int) -> list[tuple[Change, np.ndarray]]:
+        """Return what the nearest corrected slices add to the logits of slice ``index``."""
         parts, image = [], None
         for corrected, share in self._nearest(index):
             found = self._change(corrected)
@@ -69,7 +74,7 @@ class Corrections:
                 image = self._image(index) if image is None else image
                 distance = self._step * abs(corrected - index)
                 parts.append((found, share * addition(found, image, distance)))
-        return relabelled(labels, self._logits(index), parts) if parts else labels
+        return parts
 
     def _nearest(self, index: int) -> list[tuple[int, float]]:
         """Return the nearest corrected slices, one on each side, and the share of their say.

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from GDLACore.engine.confidence import margin
 from GDLACore.review.registration import carried, displacement, shrinking_of
 
 # All were fixed on one volume and tested on others: Testing/bench/propagation.py.
@@ -104,15 +105,34 @@ def relabelled(
 
     ``logits`` [classes, h, w] are the network's; all else stays as it is, to the bit.
     """
-    logits, touched = logits.copy(), np.zeros(labels.shape, bool)
+    result, (pooled, touched) = labels.copy(), _pooled(logits, additions)
+    result[touched] = pooled.argmax(axis=0)
+    return result
+
+
+def reassured(
+    confidence: np.ndarray, logits: np.ndarray, additions: list[tuple[Change, np.ndarray]]
+) -> np.ndarray:
+    """Return the ``confidence`` [h, w] of what ``relabelled`` returns; see ``engine.confidence``.
+
+    That of the network, and of the logits with what was added where something was.
+    """
+    result, (pooled, touched) = confidence.copy(), _pooled(logits, additions)
+    result[touched] = margin(pooled)
+    return result
+
+
+def _pooled(
+    logits: np.ndarray, additions: list[tuple[Change, np.ndarray]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the new logits [classes, n] where something was added, and where, bool [h, w]."""
+    logits, touched = logits.copy(), np.zeros(logits.shape[1:], bool)
     for one, added in additions:
         rows, columns = one.box
         for value, part in zip(one.classes, added, strict=True):
             logits[value, rows, columns] += part
         touched[one.box] |= (added > _LEAST).any(axis=0)
-    result = labels.copy()
-    result[touched] = logits[:, touched].argmax(axis=0)
-    return result
+    return logits[:, touched], touched
 
 
 def _around(changed: np.ndarray) -> tuple[slice, slice]:

@@ -13,7 +13,7 @@ from GDLACore.errors import VolumeError
 from GDLACore.imaging.volume import Volume
 from GDLACore.options import UNSAID, SegmentOptions
 from GDLACore.pipeline import SliceResult, segment, segment_volume
-from GDLACore.review.propagation import Change, relabelled
+from GDLACore.review.propagation import Change, reassured, relabelled
 
 MIDDLE = COUNT // 2
 BLIND = BlindEngine()
@@ -90,6 +90,10 @@ def test_what_two_corrections_add_at_different_places_counts_at_both():
     first[0, 0, 0] = second[0, 3, 3] = 2
     labels = relabelled(np.zeros((4, 4), np.uint8), logits, [(change, first), (change, second)])
     assert np.argwhere(labels).tolist() == [[0, 0], [3, 3]]
+    expected = np.full((4, 4), 0.25, np.float16)
+    sure = reassured(expected, logits, [(change, first), (change, second)])
+    expected[0, 0] = expected[3, 3] = np.tanh(0.5)
+    assert np.array_equal(sure, expected)
 
 
 def test_a_corrected_slice_in_which_the_network_was_right_speaks_for_the_network(organ):
@@ -209,7 +213,9 @@ def test_the_order_and_number_of_slices_asked_for_does_not_matter(organ):
     assert not some[:2].any() and not some[8:].any()
 
 
-def test_confidence_comes_with_it_and_is_the_networks(organ):
+def test_confidence_comes_with_it_and_is_the_networks_only_where_the_network_was_not_contradicted(
+    organ,
+):
     volume, truth = organ
     options = SegmentOptions(confidence=True, slices=range(MIDDLE, MIDDLE + 2))
     results = [
@@ -218,7 +224,11 @@ def test_confidence_comes_with_it_and_is_the_networks(organ):
         if isinstance(event, SliceResult)
     ]
     assert [one.indices for one in results] == [(MIDDLE,), (MIDDLE + 1,)]
-    assert all((one.confidence == 1).all() for one in results)
+    corrected, beside = (one.confidence[0] for one in results)
+    assert (corrected == 1).all()
+    organ_found = results[1].labels[0] == ORGAN
+    assert (beside[organ_found] < 0.9).any()
+    assert (beside != 1).any() and (beside[:, :20] == 1).all()
 
 
 def test_the_corrected_labels_are_not_written_to(organ):
