@@ -124,7 +124,15 @@ class ReviewedSlices:
         for model in {*marks.edited, *marks.released} - records:
             marks = marks.withoutRecord(model)
         writeMarks(self._node, self._grid, marks)
-        yield from self._recordOthers()
+        yield from self.recordOthers()
+
+    def recordOthers(self) -> Generator[None, None, None]:
+        """Record what is in segments of models that have no record, to know of edits from now."""
+        for model, labels in self._unrecorded().items():
+            try:
+                yield from newRecord(self._node, model, labels, self._grid, self._axis)
+            except Cancelled:  # the segmentation was removed
+                return
 
     @property
     def isCurrent(self) -> bool:
@@ -251,11 +259,3 @@ class ReviewedSlices:
             if recordOf(self._node, model) is None
             and segmentLabels(segmentation, model, labels, grid, np.dtype(np.uint8)) is not None
         }
-
-    def _recordOthers(self) -> Generator[None, None, None]:
-        """Record what is in segments of models that have no record, to know of edits from now."""
-        for model, labels in self._unrecorded().items():
-            try:
-                yield from newRecord(self._node, model, labels, self._grid, self._axis)
-            except Cancelled:  # the segmentation was removed
-                return

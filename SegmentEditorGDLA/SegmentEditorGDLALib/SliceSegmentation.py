@@ -12,7 +12,9 @@ from GDLACore.errors import GDLAError, OutputError
 from GDLACore.model.card import Label, ModelCard
 from GDLASegmenterLib.LabelLayer import sameGrid
 from GDLASegmenterLib.ModelLayers import modelLayers
-from GDLASegmenterLib.ModelSegments import addSegments, findSegments
+from GDLASegmenterLib.ModelRecord import recordOf
+from GDLASegmenterLib.ModelSegments import addSegments, findSegments, labelTags
+from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
 from GDLASegmenterLib.SliceMarks import readMarks
 from GDLASegmenterLib.SlicePreviews import SlicePreview
 from GDLASegmenterLib.VolumeGrid import VolumeGrid, checkOutput, sameTransform, volumeGrid
@@ -104,6 +106,28 @@ class SliceSegmentation:
         self.text = str(error)
 
     def _writing(self, preview: SlicePreview) -> Generator[None, None, int]:
+        self._checkStill(preview)
+        yield from self._recording(preview)
+        self._checkStill(preview)
+        self.text = _("Writing slice {index}…").format(index=self._index)
+        self._effect.saveStateForUndo()
+        segmentIDs, free = self._segmentIDs(preview), self._free(preview)
+        return (yield from editInSteps(self._effect, preview, segmentIDs, free))
+
+    def _recording(self, preview: SlicePreview) -> Generator[None, None, None]:
+        """Record what the model's segments hold if nobody has yet, so that all else is an edit.
+
+        The first one to look would otherwise take what is about to be written for a run's.
+        """
+        reviewed = ReviewedSlices(self._segmentationNode, preview.grid, preview.axis)
+        record, tags = recordOf(self._segmentationNode, preview.card.name), labelTags(preview.card)
+        if self._label is None and (record is None or not tags.keys() <= record.labels.keys()):
+            yield from reviewed.recordFor(preview.card)
+        else:
+            yield from reviewed.recordOthers()
+
+    def _checkStill(self, preview: SlicePreview) -> None:
+        """Raise OutputError if the slice must not be written any more, or not there."""
         node = self._effect.parameterSetNode()
         if node is None or node.GetSegmentationNode() is not self._segmentationNode:
             raise OutputError(_("Another segmentation is edited now: nothing was changed."))
@@ -111,10 +135,6 @@ class SliceSegmentation:
         if volumeNode is None or volumeNode.GetID() != self._volumeID:
             raise OutputError(_("Another source volume is chosen now: nothing was changed."))
         self._check(preview.grid, preview.card, preview.axis)
-        self.text = _("Writing slice {index}…").format(index=self._index)
-        self._effect.saveStateForUndo()
-        segmentIDs, free = self._segmentIDs(preview), self._free(preview)
-        return (yield from editInSteps(self._effect, preview, segmentIDs, free))
 
     def _check(self, grid: VolumeGrid, card: ModelCard, axis: int) -> None:
         """Raise OutputError if the slice must not, or cannot, be written."""

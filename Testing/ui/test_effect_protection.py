@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from nodes import paint
 from panels import ct_array
 
 BRIGHT = ct_array() > 0
@@ -36,6 +37,49 @@ def test_a_slice_that_the_effect_wrote_is_not_changed_by_the_next_run(desk, run)
     run()
     np.testing.assert_array_equal(desk.voxels("Spleen")[5], BRIGHT[5])
     assert not desk.voxels("Spleen")[[4, 6]].any()
+    for _step in desk.reviewed.refresh():
+        pass
+    assert desk.reviewed.edited == {5}
+
+
+@pytest.mark.parametrize("before", ["nothing", "a run of another checkpoint"])
+def test_all_structures_of_a_new_checkpoint_are_the_users_and_so_is_what_is_painted_then(
+    desk, run, before
+):
+    from GDLACore.imaging.seg_nrrd import MODEL_TAG
+    from GDLASegmenterLib.ModelRecord import recordsOf
+
+    if before != "nothing":
+        run()
+        for segment_id in desk.node.GetSegmentation().GetSegmentIDs():
+            segment = desk.node.GetSegmentation().GetSegment(segment_id)
+            if segment.HasTag(MODEL_TAG):
+                segment.SetTag(MODEL_TAG, "another:1")
+                segment.SetName(f"another's {segment.GetName()}")
+        for record in recordsOf(desk.node):
+            record.node.SetAttribute("GDLA.Model", "another")
+    desk.options.allRadioButton.click()
+    desk.click()
+    mask = desk.voxels("Liver")
+    mask[5, 4:8], mask[6, :3, :3] = False, True
+    paint(desk.node, desk.volume, desk.id_of("Liver"), mask)
+    for _step in desk.reviewed.refresh():
+        pass
+    assert desk.reviewed.edited == {5, 6}
+    run()
+    np.testing.assert_array_equal(desk.voxels("Liver")[[5, 6]], mask[[5, 6]])
+    np.testing.assert_array_equal(desk.voxels("Liver")[[4, 7]], BRIGHT[[4, 7]])
+
+
+def test_a_slice_written_into_a_file_of_segments_is_the_users_though_nobody_had_looked(desk, run):
+    from GDLASegmenterLib.ModelRecord import recordsOf, removeRecord
+
+    run()
+    for record in recordsOf(desk.node):
+        removeRecord(desk.node, record)
+    desk.select("Spleen")
+    desk.choose_structure("Liver")
+    desk.click()
     for _step in desk.reviewed.refresh():
         pass
     assert desk.reviewed.edited == {5}
