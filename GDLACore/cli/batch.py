@@ -16,12 +16,12 @@ from GDLACore.cli.progress import progress_bar
 from GDLACore.cohort.identity import model_card
 from GDLACore.cohort.local import local_process
 from GDLACore.cohort.output_folder import check_inputs
+from GDLACore.cohort.packages import check_packages
 from GDLACore.cohort.plan import PICTURE_SUFFIXES, VOLUME_SUFFIXES, Study, find_studies
 from GDLACore.cohort.run import BatchResult, Process, run_batch
 from GDLACore.cohort.settings import BatchSettings
 from GDLACore.errors import GDLAError
 from GDLACore.imaging.dicom_header import is_dicom
-from GDLACore.imaging.overlay import check_pillow
 from GDLACore.model.card import ModelCard
 
 _LOG = logging.getLogger(__name__)
@@ -32,8 +32,8 @@ _TOLD = 10  # failures on the terminal
 
 def run(arguments: Namespace) -> None:
     """Segment as ``arguments`` say; raise GDLAError if that fails, or if a study did."""
-    check_pillow()
     settings = _settings(arguments)
+    check_packages(settings)
     check_inputs(settings.output, arguments.inputs)
     card = model_card(settings)
     process = _process(arguments, settings)

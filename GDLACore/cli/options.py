@@ -102,7 +102,8 @@ def server_of(arguments: argparse.Namespace) -> RemoteServer | None:
     return RemoteServer(
         arguments.server,
         token=os.environ.get(TOKEN_VARIABLE, "").strip() or None,
-        ca_file=None if arguments.ca_file is None else str(arguments.ca_file),
+        # Other computers, too, may be told of it, which start elsewhere.
+        ca_file=None if arguments.ca_file is None else os.path.abspath(arguments.ca_file),
         fall_back=arguments.fall_back,
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import GDLACore
 from GDLACore.cohort.identity import Identity, differences, identity, model_card
+from GDLACore.cohort.packages import check_packages
 from GDLACore.cohort.plan import Study
 from GDLACore.cohort.record import StudyRecord
 from GDLACore.cohort.settings import BatchSettings
@@ -24,8 +25,8 @@ class NodeWorker:
         """Load the model, and return which device computes, in words.
 
         Raises, before a study is lost to it, InstallationError if this node has another version of
-        GDLACore, OutputError if it does not see the paths ``seen``, ModelFileError if its model is
-        not the ``expected`` one, and what ``load_engine`` raises.
+        GDLACore or lacks a package, OutputError if it does not see the paths ``seen``,
+        ModelFileError if its model is not the ``expected`` one, and what ``load_engine`` raises.
         """
         node = socket.gethostname()
         if GDLACore.__version__ != version:
@@ -40,6 +41,10 @@ class NodeWorker:
                     "Images and results must be on a file system that all nodes share, and that "
                     "has the same path on each.",
                 )
+        try:
+            check_packages(settings)
+        except OutputError as error:
+            raise InstallationError(f"On the node {node}: {error.message}", error.hint) from error
         if differing := differences(expected, identity(settings, model_card(settings))):
             raise ModelFileError(
                 f"The node {node} has another model {settings.model}: {differing} changed.",

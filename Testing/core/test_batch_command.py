@@ -124,6 +124,9 @@ def test_images_that_cannot_become_dicom_are_counted_before_the_start(
     def stop(*_arguments: object, **_options: object) -> None:
         raise GDLAError("It would start now.", "")
 
+    if format_ == "dcm":
+        pytest.importorskip("highdicom")
+
     write_study(tmp_path / "in/a.nii.gz")
     write_study(tmp_path / "in/b.nii.gz")
     write_series(tmp_path / "in/series", values())
@@ -147,11 +150,17 @@ def test_without_pillow_it_says_so_first(tmp_path, monkeypatch, capsys):
     assert "pip install pillow" in capsys.readouterr().err
 
 
+def test_without_highdicom_dicom_segmentations_are_refused_first(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "highdicom", None)
+    assert run_gdla("batch", tmp_path, "-o", tmp_path / "out", "--format", "dcm") == 1
+    assert "pip install highdicom" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
 def test_the_formats_of_the_command_line_are_those_there_are():
     assert batch_parser.FORMATS == settings_module.FORMATS
 
 
-def test_a_model_file_means_the_same_to_workers_elsewhere(tmp_path, engine, monkeypatch):
+def test_files_mean_the_same_to_workers_elsewhere(tmp_path, engine, monkeypatch):
     write_study(tmp_path / "in/a.nii.gz")
     (tmp_path / "m.onnx").write_bytes(b"x")
     monkeypatch.chdir(tmp_path)
@@ -162,6 +171,8 @@ def test_a_model_file_means_the_same_to_workers_elsewhere(tmp_path, engine, monk
         return engine.card
 
     monkeypatch.setattr(command, "model_card", watched)
-    assert run_gdla("batch", "in", "-o", "out", "--model", "m.onnx") == 0
+    server = ("--server", "https://gpu.example", "--ca-file", "ca.pem")
+    assert run_gdla("batch", "in", "-o", "out", "--model", "m.onnx", *server) == 0
     (settings,) = seen
     assert Path(settings.model) == tmp_path / "m.onnx" and settings.output == tmp_path / "out"
+    assert Path(settings.server.ca_file) == tmp_path / "ca.pem"

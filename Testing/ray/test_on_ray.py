@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -181,6 +183,12 @@ def test_a_node_that_does_not_see_images_or_results_is_refused(tmp_path, setting
     with pytest.raises(OutputError, match=r"The node .* has no .*nowhere") as raised:
         load(settings, GDLACore.__version__, tmp_path, tmp_path / "nowhere")
     assert "file system that all nodes share" in raised.value.hint
+
+
+def test_a_node_that_cannot_write_the_results_is_refused(settings, monkeypatch):
+    monkeypatch.setitem(sys.modules, "highdicom", None)
+    with pytest.raises(InstallationError, match=r"On the node .*: highdicom.* is not installed"):
+        load(replace(settings, format="dcm"), GDLACore.__version__)
 
 
 @pytest.mark.parametrize("address", ["head", "ray://head:10001", "head:port", ":6379", "h:99999"])
