@@ -2,48 +2,42 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from GDLACore.cohort.hashes import file_hash, input_hash
-from GDLACore.cohort.names import key_of
+from GDLACore.cohort.changed import is_whole
+from GDLACore.cohort.hashes import input_hash
+from GDLACore.cohort.names import free_name, key_of
 from GDLACore.cohort.plan import Study
-from GDLACore.cohort.record import StudyRecord
+from GDLACore.cohort.record import FAILED, StudyRecord
 from GDLACore.errors import GDLAError, OutputError
 
 # Called with the phase's name, the steps done, and how many there are.
 Report = Callable[[str, int, int], None]
 
+# By what a study is known to be the recorded one, the surest first. What joins or goes changes the
+# numbers of series, so that these say nothing.
+_MARKS: tuple[Callable[[StudyRecord], tuple[str | None, ...]], ...] = (
+    lambda one: (one.name, one.input_sha256),  # wherever it lies now
+    lambda one: (one.input, one.input_sha256),
+    lambda one: (one.input, one.series_sha256),
+    lambda one: (one.input, "the only one" if one.series is None else None),
+)
+
 
 @dataclass(frozen=True)
 class Earlier:
-    """The names of the studies that need not be done again, and what is recorded of others.
+    """A plan with the names under which its images are recorded, and results that still hold.
 
-    The images of ``unchanged`` are the recorded ones, as far as anybody knows: they cannot be read,
-    or what was made of them is not there.
+    Those of ``kept`` were made of the same images. Of ``unread`` the images cannot be read now, so
+    that nobody knows of a change.
     """
 
-    kept: frozenset[str]
-    unchanged: Mapping[str, StudyRecord]
-
-
-def with_recorded_names(plan: Sequence[Study], before: Mapping[str, StudyRecord]) -> list[Study]:
-    """Return ``plan`` with the names under which its images are recorded.
-
-    Names depend on what else is in a plan: what joins it must not have all done again. A name that
-    another study of ``plan`` has is not taken.
-    """
-    taken = {key_of(study.name) for study in plan}
-    recorded = {(one.input, one.series): one.name for one in before.values()}
-    named = []
-    for study in plan:
-        name = recorded.get((str(study.path), study.series), study.name)
-        if key_of(name) not in taken:
-            taken.add(key_of(name))
-            study = replace(study, name=name)
-        named.append(study)
-    return named
+    plan: tuple[Study, ...]
+    kept: Mapping[str, StudyRecord]
+    unread: Mapping[str, StudyRecord]
 
 
 def look_back(
@@ -56,36 +50,34 @@ def look_back(
 ) -> Earlier:
     """Return what of ``plan`` is done; the results of ``before`` are in ``folder``.
 
-    Raises OutputError if a record is of another study, unless that may be overwritten.
+    Raises OutputError if a name is that of an image elsewhere, unless that may be overwritten.
     """
-    kept: set[str] = set()
-    unchanged: dict[str, StudyRecord] = {}
+    hashes = _hashes(plan, before, report)
+    records = _records_of(plan, hashes, before)
+    named = _named(plan, records, before, folder, overwrite=overwrite)
+    kept, unread = {}, {}
+    for record, sha256 in zip(records, hashes, strict=True):
+        if record is None or not record.done or not is_whole(folder, record):
+            continue
+        if sha256 == record.input_sha256:
+            kept[record.name] = record
+        elif sha256 is None:
+            unread[record.name] = record
+    return Earlier(tuple(named), kept, unread)
+
+
+def _hashes(
+    plan: Sequence[Study], before: Mapping[str, StudyRecord], report: Report
+) -> list[str | None]:
+    """Return the hash of each study that may have a result; None where there is none."""
+    done = [record for record in before.values() if record.done]
+    names, inputs = {one.name for one in done}, {one.input for one in done}
+    hashes: list[str | None] = []
     for number, study in enumerate(plan):
         report("checking", number, len(plan))
-        record = before.get(study.name)
-        if record is None or not record.done:
-            continue
-        sha256 = _hash_or_none(study)
-        same_place = (record.input, record.series) == (str(study.path), study.series)
-        if sha256 == record.input_sha256 and is_whole(folder, record):
-            kept.add(study.name)
-        elif sha256 == record.input_sha256 or (sha256 is None and same_place):
-            unchanged[study.name] = record
-        elif record.input != str(study.path) and not overwrite:
-            raise OutputError(
-                f"{folder} holds the result of {record.input} under the name {study.name}, which "
-                f"is that of {study.path}, too.",
-                "Choose another folder, or allow to replace results (--force).",
-            )
-    return Earlier(frozenset(kept), unchanged)
-
-
-def is_whole(folder: Path, record: StudyRecord) -> bool:
-    """Return whether the result of ``record`` is in ``folder``, as it was written."""
-    try:
-        return file_hash(folder / str(record.output)) == record.output_sha256
-    except OSError:
-        return False
+        wanted = study.name in names or str(study.path) in inputs
+        hashes.append(_hash_or_none(study) if wanted else None)
+    return hashes
 
 
 def _hash_or_none(study: Study) -> str | None:
@@ -93,3 +85,66 @@ def _hash_or_none(study: Study) -> str | None:
         return input_hash(study)
     except (OSError, GDLAError):  # doing the study will say what is wrong
         return None
+
+
+def _records_of(
+    plan: Sequence[Study], hashes: Sequence[str | None], before: Mapping[str, StudyRecord]
+) -> list[StudyRecord | None]:
+    """Return the record of each study, None for what has none; no record is that of two."""
+    wanted = [
+        StudyRecord(
+            one.name, FAILED, str(one.path), one.series, sha256, series_sha256=one.series_sha256
+        )
+        for one, sha256 in zip(plan, hashes, strict=True)
+    ]
+    found: list[StudyRecord | None] = [None] * len(plan)
+    left = dict(before)
+    for mark in _MARKS:
+        marked: dict[tuple[str | None, ...], list[StudyRecord]] = defaultdict(list)
+        for record in left.values():
+            if None not in mark(record):
+                marked[mark(record)].append(record)
+        for number, one in enumerate(wanted):
+            alike = marked.get(mark(one), []) if found[number] is None else []
+            same = next((other for other in alike if not _are_two_series(one, other)), None)
+            if same is not None:
+                alike.remove(same)
+                found[number] = left.pop(same.name)
+    return found
+
+
+def _are_two_series(one: StudyRecord, other: StudyRecord) -> bool:
+    uids = one.series_sha256, other.series_sha256
+    return None not in uids and uids[0] != uids[1]
+
+
+def _named(
+    plan: Sequence[Study],
+    records: Sequence[StudyRecord | None],
+    before: Mapping[str, StudyRecord],
+    folder: Path,
+    *,
+    overwrite: bool,
+) -> list[Study]:
+    """Return ``plan`` with recorded names; what has none gets one of which there is no result."""
+    given = {key_of(record.name) for record in records if record is not None}
+    taken = {key_of(name) for name in (*before, *(study.name for study in plan))}
+    named = []
+    for study, record in zip(plan, records, strict=True):
+        name = study.name
+        other = before.get(name)
+        if record is not None:
+            name = record.name
+        elif key_of(name) in given:
+            name = free_name(name, taken)
+        elif other is not None and other.done:
+            if other.input == str(study.path):
+                name = free_name(name, taken)
+            elif not overwrite:
+                raise OutputError(
+                    f"{folder} holds the result of {other.input} under the name {name}, which is "
+                    f"that of {study.path}, too.",
+                    "Choose another folder, or allow to replace results (--force).",
+                )
+        named.append(replace(study, name=name))
+    return named

@@ -37,7 +37,7 @@ def with_names(found: Found, inputs: Sequence[Path], study: Maker[T]) -> list[T]
     taken: set[str] = set()
     made = []
     for (path, series), brief, full in zip(keys, short, long, strict=True):
-        name = _free(brief if times[key_of(brief)] == 1 else full, taken)
+        name = free_name(brief if times[key_of(brief)] == 1 else full, taken)
         made.append((name, path, series, found[path, series]))
     return [study(*one) for one in made]
 
@@ -76,7 +76,8 @@ def _without_suffix(text: str) -> str:
     return text if rest == "" or rest.endswith("/") else rest
 
 
-def _free(name: str, taken: set[str]) -> str:
+def free_name(name: str, taken: set[str]) -> str:
+    """Return ``name``, with a number if need be, and add it to ``taken``, keys of names."""
     number, free = 1, name
     while key_of(free) in taken:
         number += 1

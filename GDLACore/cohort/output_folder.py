@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from GDLACore.atomic import unwritable
+from GDLACore.cohort.changed import set_aside
 from GDLACore.cohort.files import (
     LOCK,
     MANIFEST,
@@ -53,8 +54,9 @@ def open_output(settings: BatchSettings, card: ModelCard, *, overwrite: bool) ->
     """Hold the folder of the results, made if need be, for as long as the ``with`` block lasts.
 
     What a killed run left half-written is cleared away. ``overwrite`` allows to remove the results
-    of other settings, all that the manifest names. Raises OutputError if another run has the
-    folder, if it holds something else, or results of other settings.
+    of other settings, all that the manifest names; what somebody changed is renamed. Raises
+    OutputError if another run has the folder, if it holds something else, or results of other
+    settings.
     """
     folder = settings.output
     make_folder(folder)
@@ -117,9 +119,13 @@ def _is_ours(path: Path) -> bool:
 
 
 def _remove_results(folder: Path) -> None:
-    """Remove what the manifest names, and the manifest last: killed before, it is done again."""
+    """Remove what the manifest names, but what somebody changed, and the manifest last.
+
+    Killed before that, it is done again.
+    """
     for record in read_manifest(folder / MANIFEST).values():
         if record.output is not None:
+            set_aside(folder, record)
             _remove(folder, SEGMENTATIONS, record.output)
         _remove(folder, PICTURES, picture_of(record.name))
     (folder / MANIFEST).unlink(missing_ok=True)

@@ -39,8 +39,8 @@ def write_page(
     """Write the page of ``records`` to ``path``, beside which their results lie.
 
     It has no scripts and loads nothing: pictures are inside, those of the least doubtful studies
-    beyond the first 500 are links. Failed studies come first, and ``gone``, which are no longer
-    among the images, last. Raises OutputError if it cannot be written.
+    beyond the first 500 are links. Failed studies come first, and ``gone``, which were not
+    found this time, last. Raises OutputError if it cannot be written.
     """
     failed = [record for record in records if not record.done]
     done = sorted(
@@ -62,7 +62,7 @@ def write_page(
         for number, record in enumerate(done):
             file.write(_study(record, card, path.parent, inside=number < _MOST_PICTURES))
         if gone:
-            file.write("<h2>Of earlier runs, and no longer among the images</h2>\n")
+            file.write("<h2>Of earlier runs, and not found this time</h2>\n")
         for number, record in enumerate(gone, start=len(done)):
             inside = number < _MOST_PICTURES
             file.write(

@@ -14,6 +14,8 @@ DONE, FAILED = "done", "failed"
 # Kinds of errors beside the classes': of the disk on which results are written, and of a process
 # that did not live to tell.
 DISK_ERROR, CRASH = "DiskError", "Crash"
+# Of a study whose result held no longer when a run began, which was killed before it came to it.
+CHANGED = "Changed"
 
 
 @dataclass(frozen=True)
@@ -21,12 +23,13 @@ class StudyRecord:
     """What a study was and what became of it.
 
     ``input`` is the absolute path of the file or folder, and ``series`` says which DICOM series of
-    the folder, as ``gdla segment --series`` takes it; None where there is but one. ``output`` is
+    the folder, as ``gdla segment --series`` takes it; None where there is but one. By
+    ``series_sha256`` the series is known when that number changes, see ``Study``. ``output`` is
     relative to the folder of the results, with ``/``. ``seconds`` tells what reading, segmenting
     and writing took, ``volumes_ml`` how much of every structure was found, ``doubt`` how much of
     what was found is probably wrong, see ``GDLACore.cohort.doubt``, ``warnings`` what should be
     known about the result. Of a failed study ``error`` is a sentence and ``error_kind`` the name of
-    the error's class, DISK_ERROR or CRASH; hashes, output and doubt may be None then.
+    the error's class, DISK_ERROR, CRASH or CHANGED; hashes, output and doubt may be None then.
     """
 
     name: str
@@ -42,6 +45,7 @@ class StudyRecord:
     warnings: tuple[str, ...] = ()
     error: str | None = None
     error_kind: str | None = None
+    series_sha256: str | None = None
 
     @property
     def done(self) -> bool:
@@ -69,7 +73,8 @@ class StudyRecord:
 
 
 def _check(record: StudyRecord) -> None:
-    texts = {"series", "input_sha256", "output", "output_sha256", "error", "error_kind"}
+    texts = {"series", "series_sha256", "input_sha256", "output", "output_sha256"}
+    texts |= {"error", "error_kind"}
     for one in fields(StudyRecord):
         value: Any = getattr(record, one.name)
         if one.name in ("seconds", "volumes_ml"):

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from GDLACore.cohort.earlier import Report, is_whole, look_back, with_recorded_names
+from GDLACore.cohort.changed import all_set_aside, is_whole, set_aside
+from GDLACore.cohort.earlier import Report, look_back
 from GDLACore.cohort.files import MANIFEST, PAGE, remove_results
 from GDLACore.cohort.identity import model_card
 from GDLACore.cohort.manifest import OpenManifest, read_manifest, write_manifest
 from GDLACore.cohort.output_folder import check_inputs, open_output
 from GDLACore.cohort.plan import SPREAD, Study
 from GDLACore.cohort.qc_page import write_page
-from GDLACore.cohort.record import StudyRecord
+from GDLACore.cohort.record import CHANGED, FAILED, StudyRecord
 from GDLACore.cohort.settings import BatchSettings
 from GDLACore.cohort.todo import Todo
 from GDLACore.errors import EngineError
@@ -27,6 +28,7 @@ Process = Callable[[Iterable[Study]], Generator[StudyRecord, None, None]]
 _LOG = logging.getLogger(__name__)
 
 _KEPT = "The result of an earlier run is kept: its image is not known to have changed."
+_SET_ASIDE = "Its result was changed after it was written. The changed one is kept: "
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ def run_batch(
     the results of other settings in the folder, all of them.
 
     Images that are recorded keep the names that they have there. A study whose recorded result is
-    whole, and whose image cannot be read this time, has failed in this run and keeps its result.
+    whole, and whose image cannot be read this time, has failed in this run and keeps its result. A
+    result that is not as it was recorded is renamed before its study is done again.
 
     Raises OutputError if an image lies in the folder, if another run is writing to it, or it holds
     results of other settings or of other studies of the same names, EngineError if several studies
@@ -69,17 +72,24 @@ def run_batch(
     card = model_card(settings)
     with open_output(settings, card, overwrite=overwrite) as folder:
         before = read_manifest(folder / MANIFEST)
-        plan = with_recorded_names(plan, before)
         earlier = look_back(plan, before, folder, report, overwrite=overwrite)
-        recorded = dict(before)  # as the manifest has it; ``found`` is what this run has to tell
-        found = {name: before[name] for name in earlier.kept}
-        failed_before = {record.name for record in before.values() if not record.done}
-        todo = Todo((one for one in plan if one.name not in earlier.kept), failed_before)
+        studies = {study.name: study for study in earlier.plan}
+        # What this run has to tell; ``recorded`` is as the manifest has it.
+        found = {name: _placed(old, studies[name]) for name, old in earlier.kept.items()}
+        recorded = {**before, **found}
+        done = {one.name for one in before.values() if one.done}
+        outdated = done & studies.keys() - earlier.kept.keys() - earlier.unread.keys()
+        failed_before = {
+            one.name for one in before.values() if not one.done and one.error_kind != CHANGED
+        }
+        todo = Todo((one for one in earlier.plan if one.name not in found), failed_before)
         with OpenManifest(folder / MANIFEST) as manifest:
+            _give_up([before[name] for name in sorted(outdated)], manifest, folder)
             report("studies", len(found), len(plan))
             with closing(_whole(process, todo)) as made:
                 for record in made:
-                    old = earlier.unchanged.get(record.name)
+                    record = _placed(record, studies[record.name])
+                    old = earlier.unread.get(record.name)
                     if not record.done and old is not None and _still_holds(old, record, folder):
                         found[record.name] = replace(record, warnings=(*record.warnings, _KEPT))
                     else:
@@ -89,19 +99,51 @@ def run_batch(
                         manifest.add(record)
                         found[record.name] = recorded[record.name] = record
                     report("studies", len(found), len(plan))
-        in_order = [_with_warnings(found[study.name], study) for study in plan]
-        lines = [_with_warnings(recorded[study.name], study) for study in plan]
+        aside = all_set_aside(folder)
+        in_order = [_with_warnings(found[name], one, aside) for name, one in studies.items()]
+        lines = [_with_warnings(recorded[name], one, aside) for name, one in studies.items()]
         gone = [recorded[name] for name in sorted(recorded.keys() - found.keys())]
         write_manifest(folder / MANIFEST, [*lines, *gone])
         write_page(folder / PAGE, in_order, card, gone)
     if gone:
         _LOG.warning(
-            "%d studies of earlier runs, such as %s, are not in the input any more: they stay at "
-            "the end of the manifest and of the page.",
+            "%d studies of earlier runs, such as %s, were not found this time: they stay at the "
+            "end of the manifest and of the page.",
             len(gone),
             gone[0].name,
         )
     return BatchResult(tuple(in_order), len(earlier.kept), folder / PAGE)
+
+
+def _give_up(outdated: Sequence[StudyRecord], manifest: OpenManifest, folder: Path) -> None:
+    """Record that ``outdated`` have no results any more; those that somebody changed are renamed.
+
+    From here on a result that lies there is a killed run's.
+    """
+    renamed = []
+    for record in outdated:
+        if (path := set_aside(folder, record)) is not None:
+            renamed.append(path)
+        manifest.add(
+            replace(
+                record,
+                status=FAILED,
+                output=None,
+                output_sha256=None,
+                seconds={},
+                volumes_ml={},
+                doubt=None,
+                error="Its image or its result has changed, and it has not been done again yet.",
+                error_kind=CHANGED,
+            )
+        )
+    if renamed:
+        _LOG.warning(
+            "Results that somebody changed after they were written are kept under other names, and "
+            "their studies done again: %d, such as %s.",
+            len(renamed),
+            renamed[0],
+        )
 
 
 def _still_holds(old: StudyRecord, failed: StudyRecord, folder: Path) -> bool:
@@ -109,10 +151,20 @@ def _still_holds(old: StudyRecord, failed: StudyRecord, folder: Path) -> bool:
     return failed.input_sha256 in (None, old.input_sha256) and is_whole(folder, old)
 
 
-def _with_warnings(record: StudyRecord, study: Study) -> StudyRecord:
-    """Return ``record`` with what is known of the study's place among others now."""
-    others = (warning for warning in record.warnings if warning != SPREAD)
-    return replace(record, warnings=(*study.warnings, *others))
+def _placed(record: StudyRecord, study: Study) -> StudyRecord:
+    """Return ``record`` with where its image lies now: it may have moved, or have other numbers."""
+    return replace(
+        record, input=str(study.path), series=study.series, series_sha256=study.series_sha256
+    )
+
+
+def _with_warnings(
+    record: StudyRecord, study: Study, aside: Mapping[str, Sequence[str]]
+) -> StudyRecord:
+    """Return ``record`` with what is known of the study, and of what lies in the folder, now."""
+    others = [one for one in record.warnings if one != SPREAD and not one.startswith(_SET_ASIDE)]
+    changed = [f"{_SET_ASIDE}{path}." for path in aside.get(study.name, ())]
+    return replace(record, warnings=(*study.warnings, *changed, *others))
 
 
 def _whole(process: Process, todo: Todo) -> Generator[StudyRecord, None, None]:

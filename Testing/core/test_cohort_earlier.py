@@ -107,17 +107,13 @@ def test_what_joins_changes_no_name_and_has_nothing_done_again(tmp_path, out, en
     assert result.kept == 1 and [record.name for record in result.records] == ["a", "s2/a"]
 
 
-def test_a_recorded_name_that_another_study_has_now_is_not_taken(tmp_path, out, engine):
+def test_a_recorded_name_stays_with_its_image_if_another_would_have_it_now(tmp_path, out, engine):
     first = write_study(tmp_path / "in/s1/s2/a.nii.gz", 1).parents[1]
     assert [record.name for record in batch(first, out).records] == ["s2/a"]
     second = write_study(tmp_path / "in/s2/a.nii.gz", 2).parent
     settings = BatchSettings(out)
-    with pytest.raises(OutputError, match="under the name s2/a"):
-        run_batch(find_studies([first, second]), settings, process_here(settings))
-    allowed = run_batch(
-        find_studies([first, second]), settings, process_here(settings), overwrite=True
-    )
-    assert [record.name for record in allowed.records] == ["s1/s2/a", "s2/a"]
+    result = run_batch(find_studies([first, second]), settings, process_here(settings))
+    assert result.kept == 1 and [record.name for record in result.records] == ["s2/a", "s2/a-2"]
 
 
 def test_the_page_counts_no_study_twice_and_shows_the_gone_ones_apart(cohort, out, engine, caplog):
@@ -126,7 +122,7 @@ def test_the_page_counts_no_study_twice_and_shows_the_gone_ones_apart(cohort, ou
     with caplog.at_level(logging.WARNING):
         page = batch(cohort, out).page.read_text(encoding="utf-8")
     assert "2 segmented, 1 failed" in page
-    assert page.index("no longer among the images") < page.index("<h3>site1/case01")
+    assert page.index("not found this time") < page.index("<h3>site1/case01")
     assert "1 studies of earlier runs, such as site1/case01" in caplog.text
 
 
