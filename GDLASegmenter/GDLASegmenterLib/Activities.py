@@ -17,7 +17,8 @@ from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
 from GDLASegmenterLib.SegmentationRun import RunState
 from GDLASegmenterLib.SequenceRun import browserOf
 from GDLASegmenterLib.ViewedSlice import sliceAxis
-from GDLASegmenterLib.VolumeInput import readVolume
+from GDLASegmenterLib.VolumeGrid import volumeGrid
+from GDLASegmenterLib.VolumeInput import readVolume, volumeState
 
 _ETA_AFTER_S = 1.0  # a guess from less is no guess
 _GIVEN_S = 0.01
@@ -174,7 +175,8 @@ class InstallationActivity:
 class SegmentationActivity:
     """A run of the logic for what ``request``, made of ``parameters``, asks for.
 
-    ``axis`` is the array axis (0 = k) across the slices that are computed.
+    ``axis`` is the array axis (0 = k) of ``grid`` across the slices that are computed,
+    ``volumeState`` the state of the volume that they are computed from.
     """
 
     endsWithScene = False  # its logic ends it
@@ -192,6 +194,8 @@ class SegmentationActivity:
                 host=request.model.server.host
             )
         self.axis = sliceAxis(readVolume(request.volumeNode), request.card)
+        self.grid = volumeGrid(request.volumeNode)
+        self.volumeState = volumeState(request.volumeNode)
         # The choice stays when a volume is chosen that is not in a sequence.
         allFrames = parameters.allFrames and browserOf(request.volumeNode) is not None
         begin = logic.segmentSequence if allFrames else logic.segment

@@ -37,13 +37,15 @@ class LivePreview(slicer.util.VTKObservationMixin):
     The slice is that of the view that ``viewOf`` finds, as for all that is about the slice under
     the user's eyes. While a segmentation is being made there is no preview. Call ``update`` from a
     timer while ``isOn``; ``error`` tells why it went off by itself, ``notice`` and ``warnings``
-    what the user should know meanwhile, of the view and of the volume.
+    what the user should know meanwhile, of the view and of the volume. While the view ``isTilted``,
+    not all of the slice is seen, and it cannot be kept.
     """
 
     def __init__(self, logic, scene, saveStateForUndo) -> None:
         slicer.util.VTKObservationMixin.__init__(self)
         self.error: GDLAError | None = None
         self.notice = ""
+        self.isTilted = False
         self._logic = logic
         self._scene = scene
         self._saveStateForUndo = saveStateForUndo
@@ -111,7 +113,7 @@ class LivePreview(slicer.util.VTKObservationMixin):
         self._overlay.remove()
         self._volumeID = self._choice = self._slices = None
         self._viewed = self._shown = None
-        self.notice = ""
+        self.notice, self.isTilted = "", False
 
     def update(self) -> None:
         """Notice that a segmentation has begun or ended."""
@@ -131,6 +133,12 @@ class LivePreview(slicer.util.VTKObservationMixin):
             raise OutputError(
                 "There is no preview to keep.",
                 "Wait until the slice is drawn, and try again.",
+            )
+        if self.isTilted:
+            raise OutputError(
+                f"The view is tilted against the slices of {shown.grid.volumeName}: only a part of "
+                f"slice {shown.index} is seen.",
+                "Rotate the view to the volume's plane, and keep the slice then.",
             )
         if self._logic.isBusy:
             raise OutputError(
@@ -227,11 +235,12 @@ class LivePreview(slicer.util.VTKObservationMixin):
         """Return which slice is in the middle of the view that counts, and set ``notice``."""
         sliceNode = viewOf(volumeNode, self._slices)
         seen = None if sliceNode is None else self._slices.seenIn(sliceNode)
-        self.notice, name = "", volumeNode.GetName()
+        self.notice, self.isTilted, name = "", False, volumeNode.GetName()
         if seen is None or not seen.isAlong:
             self.notice = f"No slice view is along the slices of {name} that the model looks at."
             return None
         if seen.isTilted:
+            self.isTilted = True
             self.notice = (
                 f"The view is tilted against the slices of {name}: the preview is seen only where "
                 "both meet. Rotate the view to the volume's plane to see all of it."

@@ -23,6 +23,7 @@ from GDLASegmenterLib.Parameters import Parameters
 from GDLASegmenterLib.PreviewPart import PreviewPart
 from GDLASegmenterLib.RequestOfParameters import modelRequest, requestOfParameters
 from GDLASegmenterLib.ResultPart import ResultPart
+from GDLASegmenterLib.ResultState import noteResult
 from GDLASegmenterLib.ReviewPart import ReviewPart
 from GDLASegmenterLib.SegmentationLogic import SegmentationLogic
 from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
@@ -190,13 +191,13 @@ class Panel(slicer.util.VTKObservationMixin):
         if activity is None:
             return
         node = activity.run.segmentationNode
-        if node is not None and activity.parameters.result is not node:
-            activity.parameters.result = node
+        if node is not None:
+            noteResult(activity.parameters, node, activity.volumeState)
         self._device = activity.run.device
         if activity.isOver:
             self._activity = None
             if node is not None and (written := activity.run.writtenSlices):
-                storeDoubt(node, activity.axis, activity.run.doubt, written)
+                storeDoubt(node, activity.grid, activity.axis, activity.run.doubt, written)
 
     def _render(self) -> None:
         controller, ui = self.controller, self.ui

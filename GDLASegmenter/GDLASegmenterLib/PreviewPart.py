@@ -17,9 +17,12 @@ from GDLASegmenterLib.InputsPart import InputsPart
 from GDLASegmenterLib.LivePreview import LivePreview
 from GDLASegmenterLib.Parameters import Parameters
 from GDLASegmenterLib.RequestOfParameters import bordersOf, modelRequest
+from GDLASegmenterLib.ResultState import isResultOf, noteResult
 from GDLASegmenterLib.SegmentationLogic import SegmentationLogic
 from GDLASegmenterLib.SlicePreviews import modelFileState
 from GDLASegmenterLib.UndoHistory import saveStateForUndo
+from GDLASegmenterLib.VolumeGrid import volumeGrid
+from GDLASegmenterLib.VolumeInput import volumeState
 
 
 class PreviewPart:
@@ -90,10 +93,12 @@ class PreviewPart:
             slicer.util.errorDisplay(str(error), _("Keep slice"))
             return
         index, axis, parameters = self._live.index, self._live.axis, self._parameters
+        grid = volumeGrid(parameters.inputVolume)
+        state = volumeState(parameters.inputVolume)
 
         def kept(segmentationNode) -> None:
-            parameters.result = segmentationNode
-            storeDoubt(segmentationNode, axis, {}, {index})  # that was about other labels
+            noteResult(parameters, segmentationNode, state)
+            storeDoubt(segmentationNode, grid, axis, {}, {index})  # that was about other labels
             activity.text = _("Slice {index} is kept in {name}.").format(
                 index=index, name=segmentationNode.GetName()
             )
@@ -103,13 +108,12 @@ class PreviewPart:
         self._begin([lambda: activity])
 
     def _outputNode(self):
-        """Return where to keep a slice: beside those kept before, if nothing else is chosen."""
+        """Return where to keep a slice if nothing is chosen: beside those of the same voxels."""
         chosen, result = self._parameters.segmentation, self._parameters.result
         if chosen is not None or result is None:
             return chosen
-        role = result.GetReferenceImageGeometryReferenceRole()
-        isOfVolume = result.GetNodeReference(role) is self._parameters.inputVolume
-        return result if isOfVolume else None
+        volumeNode = self._parameters.inputVolume
+        return result if isResultOf(result, volumeNode) else None
 
     def _followPreview(self) -> None:
         """Notice that the preview went off by itself."""
@@ -160,7 +164,8 @@ class PreviewPart:
             "Show what the checkpoint finds in the slice that you look at, without changing any "
             "segmentation."
         )
-        ui.keepSliceButton.enabled = live.index is not None and self._keeping is None
+        canKeep = live.index is not None and not live.isTilted
+        ui.keepSliceButton.enabled = canKeep and self._keeping is None
         ui.keepSliceButton.toolTip = self._keepToolTip(obstacle)
         note = self._note or " ".join(filter(None, [live.waiting, live.notice, *live.warnings]))
         ui.previewNoteLabel.text = note
@@ -171,6 +176,8 @@ class PreviewPart:
             return obstacle or _("Turn on the live preview first.")
         if self._live.index is None:
             return _("Wait until the preview is drawn.")
+        if self._live.isTilted:
+            return _("Rotate the view to the volume's plane, to see all of the slice, first.")
         node = self._outputNode()
         if node is None:
             return _("Write this slice into a new segmentation, as it is seen.")

@@ -13,6 +13,7 @@ from segmenting import MODEL, Bench
 from slice_nodes import add_slice_node, go_to, tilt
 from storage import ijk_to_ras, shape
 
+from GDLACore.errors import OutputError
 from GDLACore.worker import ModelRequest
 from GDLASegmenterLib.LivePreview import LivePreview
 
@@ -236,8 +237,12 @@ def test_in_a_view_tilted_a_little_the_slice_in_the_middle_counts_and_that_is_sa
     tilt(red, 10)
     assert live.viewedIndex == 6
     assert live.notice.startswith("The view is tilted against the slices of CT: ")
+    settle(bench, live)
+    assert live.index == 6
+    with pytest.raises(OutputError, match="only a part of slice 6 is seen"):
+        live.keepSteps()
     tilt(red, -10)
-    assert live.notice == ""
+    assert live.notice == "" and live.keepSteps() is not None
 
 
 def test_a_view_tilted_by_much_shows_no_slice(live, bench, red, volume):

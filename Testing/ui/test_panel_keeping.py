@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import qt
 import slicer
-from nodes import add_segmentation
-from panels import SLICES, add_ct, segment_voxels
-from previewing import BOX, results
+import slicer.util
+from nodes import add_segmentation, add_volume_sequence
+from panel_preview import BOX, overlaid, results
+from panels import SLICES, SPACING, add_ct, ct_array, segment_voxels
 
-pytest_plugins = ("previewing",)
+pytest_plugins = ("panel_preview",)
 
 
 def test_a_slice_is_kept_with_one_click_and_the_next_beside_it(
@@ -46,15 +47,17 @@ def test_what_a_run_knew_of_a_slice_is_forgotten_when_another_is_kept_there(
     desktop, preview, panel, ui, finish
 ):
     from GDLASegmenterLib.DoubtProfile import readProfile
+    from GDLASegmenterLib.VolumeGrid import volumeGrid
 
+    grid = volumeGrid(panel.parameters.inputVolume)
     desktop.click(ui.segmentButton)
     finish()
     panel.parameters.segmentation = chosen = panel.parameters.result
-    assert set(readProfile(chosen).values) == set(range(SLICES))
+    assert set(readProfile(chosen, grid).values) == set(range(SLICES))
     preview(3)
     desktop.click(ui.keepSliceButton)
     finish()
-    assert set(readProfile(chosen).values) == set(range(SLICES)) - {3}
+    assert set(readProfile(chosen, grid).values) == set(range(SLICES)) - {3}
 
 
 def test_a_reviewed_slice_is_not_kept_over(desktop, preview, panel, ui, finish):
@@ -74,6 +77,72 @@ def test_a_reviewed_slice_is_not_kept_over(desktop, preview, panel, ui, finish):
     desktop.click(ui.keepSliceButton)
     finish()
     assert ui.statusLabel.text.startswith("Slice 3 is kept in ")
+
+
+# The volume is not what it was
+
+
+def test_a_slice_is_kept_beside_those_of_a_run(desktop, preview, panel, ui, finish):
+    desktop.click(ui.segmentButton)
+    finish()
+    result = panel.parameters.result
+    preview()
+    assert result.GetName() in ui.keepSliceButton.toolTip
+    desktop.click(ui.keepSliceButton)
+    finish()
+    assert results() == [result]
+
+
+@pytest.mark.parametrize("before", ["a run", "another slice"])
+def test_slices_of_other_voxels_are_kept_apart(desktop, preview, panel, ui, view, finish, before):
+    if before == "another slice":
+        preview(3)
+    desktop.click(ui.segmentButton if before == "a run" else ui.keepSliceButton)
+    finish()
+    first = panel.parameters.result
+    voxels = segment_voxels(first)
+    slicer.util.updateVolumeFromArray(panel.parameters.inputVolume, ct_array() + 1)
+    view.SetSliceOffset(4.0 * 4)
+    preview(4)
+    assert ui.keepSliceButton.toolTip.startswith("Write this slice into a new segmentation")
+    desktop.click(ui.keepSliceButton)
+    finish()
+    second = panel.parameters.result
+    assert results() == [first, second]
+    assert (segment_voxels(first), segment_voxels(second)) == (voxels, BOX)
+
+
+def test_slices_of_two_frames_are_kept_apart(desktop, preview, panel, ui, view, finish):
+    browser, frame = add_volume_sequence([ct_array(), ct_array() + 1], SPACING)
+    panel.parameters.inputVolume = frame
+    preview(3)
+    desktop.click(ui.keepSliceButton)
+    finish()
+    browser.SetSelectedItemNumber(1)
+    slicer.modules.sequences.logic().UpdateAllProxyNodes()
+    view.SetSliceOffset(4.0 * 4)
+    preview(4)
+    desktop.click(ui.keepSliceButton)
+    finish()
+    assert [segment_voxels(one) for one in results()] == [BOX, BOX]
+
+
+# The view
+
+
+def test_of_a_tilted_view_no_slice_is_kept(preview, panel, ui, view):
+    from slice_nodes import tilt
+
+    preview()
+    tilt(view, 10)
+    panel.onTick()
+    assert overlaid() == 3 and not ui.keepSliceButton.enabled
+    assert ui.keepSliceButton.toolTip == (
+        "Rotate the view to the volume's plane, to see all of the slice, first."
+    )
+    tilt(view, -10)
+    panel.onTick()
+    assert overlaid() == 3 and ui.keepSliceButton.enabled
 
 
 # The scene is closed, and another one opened at once: its nodes get the same IDs again

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import slicer
+from panel_preview import BOX, overlaid, overlay, results
 from panels import SLICES, add_ct, segment_voxels
-from previewing import BOX, overlaid, overlay, results
 
 from GDLACore.errors import EngineError
 
-pytest_plugins = ("previewing",)
+pytest_plugins = ("panel_preview",)
 
 
 def test_the_slice_that_is_looked_at_is_shown_and_nothing_is_written(preview, view, worker):
