@@ -28,8 +28,9 @@ class StudyRecord:
     relative to the folder of the results, with ``/``. ``seconds`` tells what reading, segmenting
     and writing took, ``volumes_ml`` how much of every structure was found, ``doubt`` how much of
     what was found is probably wrong, see ``GDLACore.cohort.doubt``, ``warnings`` what should be
-    known about the result. Of a failed study ``error`` is a sentence and ``error_kind`` the name of
-    the error's class, DISK_ERROR, CRASH or CHANGED; hashes, output and doubt may be None then.
+    known about the result, and ``version`` which one of GDLACore made it. Of a failed study
+    ``error`` is a sentence and ``error_kind`` the name of the error's class, DISK_ERROR, CRASH or
+    CHANGED; hashes, output, doubt and version may be None then.
     """
 
     name: str
@@ -46,6 +47,7 @@ class StudyRecord:
     error: str | None = None
     error_kind: str | None = None
     series_sha256: str | None = None
+    version: str | None = None
 
     @property
     def done(self) -> bool:
@@ -74,7 +76,7 @@ class StudyRecord:
 
 def _check(record: StudyRecord) -> None:
     texts = {"series", "series_sha256", "input_sha256", "output", "output_sha256"}
-    texts |= {"error", "error_kind"}
+    texts |= {"error", "error_kind", "version"}
     for one in fields(StudyRecord):
         value: Any = getattr(record, one.name)
         if one.name in ("seconds", "volumes_ml"):

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from GDLACore import __version__
 from GDLACore.cohort.changed import all_set_aside, is_whole, set_aside
 from GDLACore.cohort.earlier import Report, look_back
 from GDLACore.cohort.files import MANIFEST, PAGE, remove_results
@@ -77,6 +78,7 @@ def run_batch(
         # What this run has to tell; ``recorded`` is as the manifest has it.
         found = {name: _placed(old, studies[name]) for name, old in earlier.kept.items()}
         recorded = {**before, **found}
+        _warn_of_versions(found.values())
         done = {one.name for one in before.values() if one.done}
         outdated = done & studies.keys() - earlier.kept.keys() - earlier.unread.keys()
         failed_before = {
@@ -113,6 +115,19 @@ def run_batch(
             gone[0].name,
         )
     return BatchResult(tuple(in_order), len(earlier.kept), folder / PAGE)
+
+
+def _warn_of_versions(kept: Iterable[StudyRecord]) -> None:
+    others = [one for one in kept if one.version != __version__]
+    if others:
+        _LOG.warning(
+            "%d results, such as that of %s, were made by gdla %s, and the others are by %s: they "
+            "may differ. To have all of one version, choose another folder.",
+            len(others),
+            others[0].name,
+            others[0].version or "of an unknown version",
+            __version__,
+        )
 
 
 def _give_up(outdated: Sequence[StudyRecord], manifest: OpenManifest, folder: Path) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
+import GDLACore
 from GDLACore.cohort.doubt import study_doubt
 from GDLACore.cohort.files import make_folder, picture_of, segmentation_of
 from GDLACore.cohort.hashes import file_hash, input_hash
@@ -130,6 +131,7 @@ class StudyWorker:
             input_sha256=read.sha256,
             seconds={"reading": round(read.seconds, 4)},
             warnings=read.warnings,
+            version=GDLACore.__version__,
         )
         try:
             if read.error is not None:

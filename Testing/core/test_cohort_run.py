@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from cohorts import (
     write_study,
 )
 
+from GDLACore import __version__
 from GDLACore.cohort import manifest as manifest_module
 from GDLACore.cohort.manifest import read_manifest
 from GDLACore.cohort.record import StudyRecord
@@ -147,3 +149,16 @@ def test_an_empty_plan_of_what_is_left_loads_no_model(tmp_path, out, engine, mon
     batch(tmp_path / "in", out)
     monkeypatch.setattr("GDLACore.cohort.worker.load_engine", None)
     assert batch(tmp_path / "in", out).kept == 1
+
+
+def test_results_of_another_version_are_kept_with_a_warning(cohort, out, engine, caplog):
+    batch(cohort, out)
+    path = out / "manifest.jsonl"
+    assert {record.version for record in read_manifest(path).values()} == {__version__}
+    path.write_text(path.read_text().replace(f'"version": "{__version__}"', '"version": "0.0.1"'))
+    with caplog.at_level(logging.WARNING):
+        assert batch(cohort, out).kept == 3
+    assert "3 results, such as that of site0/case00, were made by gdla 0.0.1" in caplog.text
+    recorded = read_manifest(path)
+    assert recorded["site0/case00"].version == "0.0.1"
+    assert recorded["site0/broken"].version == __version__
