@@ -60,7 +60,8 @@ class _Client:
     def send(self, report: Report) -> None:
         if isinstance(report, Alive):
             # Native code that holds Python's lock for ever would outlive the client too.
-            faulthandler.dump_traceback_later(_STUCK_S, exit=True)
+            # Not to ``sys.stderr``, in whose place there is no file while ONNX Runtime is imported.
+            faulthandler.dump_traceback_later(_STUCK_S, exit=True, file=sys.__stderr__)
         line = memoryview(encode(report))
         with self._turn:
             try:

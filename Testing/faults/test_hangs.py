@@ -148,3 +148,23 @@ ctypes.PyDLL(None).sleep(600)  # holds Python's lock
     )
     assert done.returncode != 0
     assert b"Timeout" in done.stderr
+
+
+def test_signs_of_life_go_on_while_what_libraries_print_is_caught(tmp_path):
+    program = """
+import sys
+from GDLACore.engine.native_output import captured_output
+from GDLACore.worker import process_server
+from GDLACore.worker.messages import Alive
+client = process_server._Client(sys.stdin.buffer, open(sys.stdout.fileno(), "wb", 0))
+with captured_output():
+    client.send(Alive())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.stdout == b'{"type":"alive"}\n', done.stderr
