@@ -12,6 +12,7 @@ from GDLACore.errors import GDLAError
 from GDLASegmenterLib.DoubtPart import DoubtPart
 from GDLASegmenterLib.DoubtProfile import profileNode
 from GDLASegmenterLib.InputsPart import InputsPart
+from GDLASegmenterLib.NotedGrid import referenceOf
 from GDLASegmenterLib.ResultPart import ResultPart
 from GDLASegmenterLib.ReviewSubject import ReviewSubject, reviewSubject
 from GDLASegmenterLib.VolumeInput import volumeState
@@ -97,7 +98,7 @@ class ReviewPart:
             return None
         model, table = self._inputs.model, profileNode(node)
         return (
-            *(node.GetID(), volumeNode.GetID(), state),
+            *(node.GetID(), referenceOf(node), volumeNode.GetID(), state),
             model.name if model is not None else None,
             (table.GetID(), table.GetMTime()) if table is not None else None,
         )

@@ -49,7 +49,8 @@ def reviewSubject(segmentationNode, volumeNode, card: ModelCard | None) -> Revie
     The slices are those that the segmentation's doubt is known of, or else those that ``card``'s
     model looks at.
     """
-    profile = readProfile(segmentationNode)
+    grid = volumeGrid(volumeNode)
+    profile = readProfile(segmentationNode, grid)
     if profile is None and card is None:
         return None
     try:
@@ -59,8 +60,8 @@ def reviewSubject(segmentationNode, volumeNode, card: ModelCard | None) -> Revie
             slices = VolumeSlices.along(volumeNode, profile.axis)
     except GDLAError:
         return None
-    doubt = {} if profile is None else profile.values
-    grid = volumeGrid(volumeNode)
+    known = {} if profile is None else profile.values
+    doubt = {index: value for index, value in known.items() if 0 <= index < slices.count}
     marks = ReviewedSlices(segmentationNode, grid, slices.axis)
     canBeMarked = (
         browserOf(segmentationNode) is None and readMarks(segmentationNode, grid) is not None

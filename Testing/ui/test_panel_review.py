@@ -38,11 +38,14 @@ def test_there_is_nothing_to_review_before_a_segmentation(desktop, panel, ui):
         assert widget.toolTip == "There is no segmentation to review."
 
 
-def test_after_a_run_every_slice_has_its_doubt(segment, look_at, ui, view):
+def test_after_a_run_every_slice_has_its_doubt(segment, look_at, ui, view, volume):
     from GDLASegmenterLib.DoubtProfile import readProfile
+    from GDLASegmenterLib.VolumeGrid import volumeGrid
 
     result = segment()
-    assert readProfile(result).values == {n: doubt_of(n, SLICES) for n in range(SLICES)}
+    assert readProfile(result, volumeGrid(volume)).values == {
+        n: doubt_of(n, SLICES) for n in range(SLICES)
+    }
     assert ui.doubtFrame.isVisible()
     look_at(3)
     assert ui.sliceNoteLabel.text == (
@@ -81,12 +84,13 @@ def test_without_slice_views_slices_are_neither_marked_nor_gone_to(segment, pane
     assert ui.sliceNoteLabel.text == "No slice view shows a slice of CT."
 
 
-def test_the_doubt_of_another_run_takes_the_place_of_the_first(segment, panel, ui):
+def test_the_doubt_of_another_run_takes_the_place_of_the_first(segment, panel, ui, volume):
     from GDLASegmenterLib.DoubtProfile import profileNode, storeDoubt
+    from GDLASegmenterLib.VolumeGrid import volumeGrid
 
     panel.parameters.segmentation = result = segment()
     table = profileNode(result)
-    storeDoubt(result, 0, {0: 500.0})
+    storeDoubt(result, volumeGrid(volume), 0, {0: 500.0})
     segment()
     assert profileNode(result) is table
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 1
