@@ -47,6 +47,7 @@ class ServerPart:
         )
         self._texts, self._fallBack = self._read()
         self._meant = self._understood()
+        self._origin = self._originMeant()
         for field in self._fields.values():
             field.connect("editingFinished()", self.takeOver)
         ui.fallBackCheckBox.connect("toggled(bool)", self.onFallBack)
@@ -77,7 +78,11 @@ class ServerPart:
             return
         if texts["Address"] != self._texts["Address"]:
             self.offered = {}
+        hadToken = texts["Token"] == self._texts["Token"] != ""
         self._texts, self._fallBack = texts, fallBack
+        self._meant = self._understood()
+        note = self._forgetTokenOfAnother() if hadToken else ""
+        self._origin = self._originMeant() or self._origin
         settings = qt.QSettings()
         for name, text in texts.items():
             if text:
@@ -85,9 +90,8 @@ class ServerPart:
             else:
                 settings.remove(_SETTING + name)
         settings.setValue(_SETTING + "FallBack", fallBack)
-        self._meant = self._understood()
         if isOther:
-            self._ui.serverLabel.text = self.problem
+            self._ui.serverLabel.text = self.problem or note
         self._onChanged()
 
     def onFallBack(self, checked: bool) -> None:
@@ -127,6 +131,25 @@ class ServerPart:
         self.offered = {model.name: model.card for model in answer.models if model.ready}
         self._ui.serverLabel.text = _inWords(server, answer)
         return _("{host} answers.").format(host=server.host)
+
+    def _originMeant(self) -> tuple[str, int] | None:
+        """Return the computer and the port that are meant, None as long as there is no server."""
+        server = self._meant
+        return None if isinstance(server, ServerError) else (server.hostname, server.port)
+
+    def _forgetTokenOfAnother(self) -> str:
+        """Drop a token that was typed for another server than the one that is meant now; say so.
+
+        Whoever has it could ask that other server in the user's name.
+        """
+        origin = self._originMeant()
+        if origin is None or self._origin in (None, origin):
+            return ""
+        self._ui.serverTokenLineEdit.text = self._texts["Token"] = ""
+        self._meant = self._understood()
+        return _(
+            "The token was that of {host}: type the one of this server, if it wants one."
+        ).format(host=self._origin[0])
 
     def _read(self) -> tuple[dict[str, str], bool]:
         texts = {name: field.text.strip() for name, field in self._fields.items()}

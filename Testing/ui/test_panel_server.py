@@ -182,6 +182,18 @@ def test_what_is_typed_counts_for_the_click_also_with_the_keyboard_still_in_the_
     assert worker.requests[-1][1].server.url == "https://other.example"
 
 
+def test_a_token_goes_to_no_other_server_than_the_one_it_was_typed_for(remote, panel, ui):
+    enter(ui.serverAddressLineEdit, URL + "/behind/a/gateway")
+    assert panel.environment.server.token == TOKEN
+    enter(ui.serverAddressLineEdit, "")
+    enter(ui.serverAddressLineEdit, "https://elsewhere.example")
+    assert panel.environment.server.token is None and ui.serverTokenLineEdit.text == ""
+    assert not qt.QSettings().contains("GDLASegmenter/Server/Token")
+    assert "The token was that of gpu.hospital.example" in ui.serverLabel.text
+    enter(ui.serverTokenLineEdit, "another")
+    assert panel.environment.server.token == "another"
+
+
 @pytest.mark.parametrize(
     ("address", "token", "message"),
     [
