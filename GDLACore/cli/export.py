@@ -6,6 +6,8 @@ Or, with ``--triton``, as a model of a server's repository.
 from __future__ import annotations
 
 import json
+import logging
+import os
 from argparse import Namespace
 from pathlib import Path
 
@@ -23,6 +25,8 @@ from GDLACore.weights.identified import load_identified
 from GDLACore.weights.loading import ModelWeights
 
 _SUFFIX = ".onnx"
+
+_LOG = logging.getLogger(__name__)
 
 
 def run(arguments: Namespace) -> None:
@@ -68,11 +72,23 @@ def _export_to_repository(arguments: Namespace, source: Path) -> None:
             f"{source} is served by the backend python in the precision that it has.",
             "Leave out --precision, or give the checkpoint that it was made from.",
         )
+    _warn_of_path(arguments.triton, config)
     folder = write_repository(
         arguments.triton, model.card, content, config, overwrite=arguments.force
     )
     facts = {"precision": precision, "bytes": len(content), "backend": config.backend}
     _tell(arguments, model, folder, facts)
+
+
+def _warn_of_path(repository: Path, config: TritonConfig) -> None:
+    path = os.path.abspath(repository)
+    # Triton 2.51 then does not load the model; with a blank, too, the server itself ends.
+    if config.backend == "python" and not (path.isascii() and path.isprintable()):
+        _LOG.warning(
+            "Triton's Python backend cannot use %s: give the server this folder under a path of "
+            "plain English letters, digits and signs.",
+            path,
+        )
 
 
 def _is_onnx(path: Path) -> bool:

@@ -133,6 +133,14 @@ def test_what_was_written_is_told(tmp_path, checkpoint, capsys):
     assert "for Triton's backend python" in printed.out
 
 
+@pytest.mark.parametrize(("options", "warned"), [(PYTHON, True), ((), False)])
+def test_a_path_that_the_python_backend_cannot_use_is_told(
+    tmp_path, checkpoint, capsys, options, warned
+):
+    assert run_gdla("export", checkpoint, "--triton", tmp_path / "mödels", *options) == 0
+    assert ("Triton's Python backend cannot use" in capsys.readouterr().err) == warned
+
+
 def test_other_models_of_the_repository_stay(tmp_path, checkpoint):
     other = tmp_path / "models" / "other"
     other.mkdir(parents=True)
