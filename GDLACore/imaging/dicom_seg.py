@@ -128,12 +128,26 @@ def _segmentation(
         series_description=long_string(f"Segmentation: {title}"),
         specific_character_set=UTF_8,
     )
+    _check_texts(segmentation, sources[0])
     put_back(segmentation, aside)
     if "ImagePositionPatient" not in first:
         put(segmentation, "PatientOrientation", first.get("PatientOrientation"))
     segmentation.ContentCreatorName = ""  # must be there: nobody did it by hand
     _refer(segmentation, places)
     return segmentation
+
+
+def _check_texts(segmentation: Segmentation, source: SourceFrame) -> None:
+    """Check that ``segmentation`` repeats no text of ``source`` that nobody can read."""
+    image = source.dataset
+    for keyword in sorted(source.unreadable):
+        if keyword in segmentation and segmentation[keyword].value == image[keyword].value:
+            raise OutputError(
+                f"The {keyword} of {source.file} cannot be copied: it has letters that are not of "
+                "the character set that the image declares (SpecificCharacterSet).",
+                "Correct the SpecificCharacterSet of the images, or write another format, such as "
+                ".seg.nrrd.",
+            )
 
 
 def _single_frame(image: Dataset, uid: str) -> Dataset:

@@ -12,6 +12,7 @@ import numpy as np
 from GDLACore.errors import OutputError
 from GDLACore.imaging.dicom_header import frame_macros
 from GDLACore.imaging.dicom_silence import quiet
+from GDLACore.imaging.dicom_text import decode_texts
 from GDLACore.imaging.slice_stack import grid_step
 from GDLACore.imaging.volume import DicomFrame, Volume
 
@@ -35,18 +36,21 @@ _LARGEST_TURN = 0.1  # of a pixel, by which slices that are not quite parallel m
 
 @dataclass(frozen=True, eq=False)
 class SourceFrame:
-    """What one slice was read from.
+    """What one slice was read from, the ``file`` of that name.
 
     ``dataset`` describes it as an image of its own, without pixels, its geometry at the root.
     ``number`` counts it within its file, from 1; None if it is the file's only picture.
     ``thickness`` is the slice's in mm, if the file tells it; ``dataset`` has one in any case.
+    ``unreadable`` are the keywords of texts that are not of the character set the file declares.
     """
 
+    file: str
     dataset: Dataset
     class_uid: str
     instance_uid: str
     number: int | None
     thickness: float | None
+    unreadable: frozenset[str]
 
 
 def source_frames(volume: Volume) -> list[SourceFrame]:
@@ -62,7 +66,7 @@ def source_frames(volume: Volume) -> list[SourceFrame]:
         )
     with quiet():
         files = {path: _read(path, volume) for path in dict.fromkeys(f.path for f in volume.frames)}
-        sources = [_source(files[frame.path], frame, volume) for frame in volume.frames]
+        sources = [_source(*files[frame.path], frame, volume) for frame in volume.frames]
         _check_shared([source.dataset for source in sources], volume.name)
         if len(sources) > 1 or "ImagePositionPatient" in sources[0].dataset:
             _check_geometry([source.dataset for source in sources], volume)
@@ -76,21 +80,24 @@ def put(dataset: Dataset, keyword: str, value: object) -> None:
     dataset.add_new(keyword, dictionary_VR(keyword), value)
 
 
-def _read(path: Path, volume: Volume) -> Dataset:
+def _read(path: Path, volume: Volume) -> tuple[Dataset, frozenset[str]]:
+    """Return what ``path`` says, and which of it cannot be read as text."""
     import pydicom
 
     try:
         dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
-        dataset.decode()  # texts, while their character set is known
+        unreadable = decode_texts(dataset)  # while their character set is known
     except Exception as error:  # pydicom reports damage by many exception types
         raise OutputError(
             f"{path.name}, an image of {volume.name}, cannot be read again.",
             "Leave the images where they are until the segmentation is written.",
         ) from error
-    return dataset
+    return dataset, unreadable
 
 
-def _source(file: Dataset, frame: DicomFrame, volume: Volume) -> SourceFrame:
+def _source(
+    file: Dataset, unreadable: frozenset[str], frame: DicomFrame, volume: Volume
+) -> SourceFrame:
     instance_uid = str(file.get("SOPInstanceUID") or "")
     if not instance_uid or not all(
         file.get(name) for name in ("SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID")
@@ -111,11 +118,13 @@ def _source(file: Dataset, frame: DicomFrame, volume: Volume) -> SourceFrame:
     if not thickness:
         put(dataset, "SliceThickness", f"{volume.spacing[2]:.10g}"[:16])
     return SourceFrame(
+        file=frame.path.name,
         dataset=dataset,
         class_uid=str(file.SOPClassUID),
         instance_uid=instance_uid,
         number=frame.number if several else None,
         thickness=float(thickness) if thickness else None,
+        unreadable=unreadable,
     )
 
 

@@ -49,6 +49,18 @@ def test_names_in_any_character_set_stay_what_they_are(tmp_path, character_set, 
     assert made.SpecificCharacterSet == "ISO_IR 192"
 
 
+def test_a_letter_half_of_which_looks_like_a_separator_stays_what_it_is(tmp_path):
+    kanji = "山本^秋".encode("iso2022_jp")  # of which pydicom makes several names
+    folder = write_images(
+        tmp_path / "ct",
+        SpecificCharacterSet=["", "ISO 2022 IR 87"],
+        PatientName="x" * len(kanji),
+    )
+    for file in folder.iterdir():
+        file.write_bytes(file.read_bytes().replace(b"x" * len(kanji), kanji))
+    assert written(tmp_path, make_card()).PatientName == "山本^秋"
+
+
 def test_what_the_images_leave_out_is_empty(tmp_path):
     write_images(tmp_path / "ct")
     for file in (tmp_path / "ct").iterdir():

@@ -144,6 +144,30 @@ def test_headers_that_highdicom_refuses_are_one_sentence_before_the_work(tmp_pat
 
 
 @pytest.mark.usefixtures("needs_highdicom")
+def test_a_name_that_is_not_of_the_declared_characters_is_refused_before_the_work(tmp_path):
+    # UTF-8, of which an image says nothing.
+    folder = _with_bytes(tmp_path / "ct", "PatientName", "Sécret^M".encode())
+    with pytest.raises(OutputError, match="The PatientName of 00.dcm cannot be copied") as caught:
+        check_dicom_source(read_volume(folder))
+    assert "SpecificCharacterSet" in caught.value.message and ".seg.nrrd" in caught.value.hint
+    assert "cret" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("needs_highdicom")
+def test_a_text_that_is_not_repeated_may_be_of_any_characters(tmp_path):
+    folder = _with_bytes(tmp_path / "ct", "SeriesDescription", "Köpf".encode("latin-1"))
+    check_dicom_source(read_volume(folder))
+
+
+def _with_bytes(folder: Path, keyword: str, text: bytes) -> Path:
+    placeholder = b"x" * len(text)
+    write_images(folder, **{keyword: placeholder.decode()})
+    for file in folder.iterdir():
+        file.write_bytes(file.read_bytes().replace(placeholder, text))
+    return folder
+
+
+@pytest.mark.usefixtures("needs_highdicom")
 def test_frames_of_a_volume_that_was_cut_do_not_fit(tmp_path):
     volume = read_volume(write_images(tmp_path / "ct"))
     cut = dataclasses.replace(volume, array=volume.array[:3])
