@@ -14,6 +14,7 @@ from GDLACore.imaging.volume import ras_from_lps
 _LOG = logging.getLogger(__name__)
 
 _PARALLEL = 0.999  # smallest cosine between slices of one stack (2.5 degrees)
+_FLAT = 1e-3  # sine of the angle between row and column, below which they are one direction
 _SAME_PLACE_MM = 1e-3
 _TOLERANCE = 0.01  # of the slice spacing: positions further from an even grid are reported
 _SPARSEST_GRID = 4.0  # mean step, in steps of the grid: two slices may be close by chance
@@ -23,8 +24,10 @@ def positions_along_normal(planes: Sequence[Plane], name: str) -> np.ndarray:
     """Return the distance of each slice along the stack's normal in mm.
 
     Raises VolumeError if the slices are not parallel or their pixels differ in size, as in a
-    series that holds its own localizer.
+    series that holds its own localizer, or if one of them lies nowhere.
     """
+    for plane in planes:
+        _check_place(plane, name)
     first = planes[0]
     normal = _normal(first)
     for plane in planes:
@@ -109,10 +112,21 @@ def grid_step(distances: np.ndarray) -> float | None:
     return step
 
 
+def _check_place(plane: Plane, name: str) -> None:
+    """Check that ``plane`` has a place, two directions, and pixels with a size."""
+    numbers = [*plane.position, *plane.along_row, *plane.along_column, *plane.spacing]
+    square = np.linalg.norm(np.cross(plane.along_row, plane.along_column))
+    if not (np.isfinite(numbers).all() and min(plane.spacing) > 0 and square > _FLAT):
+        raise VolumeError(
+            f"{name} has a slice without a valid place: ImagePositionPatient, "
+            "ImageOrientationPatient or PixelSpacing are zero, negative or no numbers.",
+            "Export the series again, or take the slice out of the folder.",
+        )
+
+
 def _normal(plane: Plane) -> np.ndarray:
     normal = np.cross(plane.along_row, plane.along_column)
-    length = np.linalg.norm(normal)
-    return normal / length if length > 0 else normal
+    return normal / np.linalg.norm(normal)
 
 
 def _warn_of_gaps(steps: np.ndarray, name: str) -> None:

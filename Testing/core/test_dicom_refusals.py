@@ -65,6 +65,25 @@ def test_slices_of_another_pixel_size_are_refused(tmp_path):
     assert "pixel sizes" in refusal(folder).message
 
 
+@pytest.mark.parametrize(
+    "keyword, stored",
+    [
+        ("ImageOrientationPatient", ["0"] * 6),
+        ("ImageOrientationPatient", ["nan"] * 6),
+        ("ImageOrientationPatient", ["1", "0", "0", "1", "0", "0"]),
+        ("ImagePositionPatient", ["0", "nan", "0"]),
+        ("ImagePositionPatient", ["inf", "0", "0"]),
+        ("PixelSpacing", ["-1", "1"]),
+        ("PixelSpacing", ["0", "0"]),
+    ],
+)
+@pytest.mark.parametrize("count", [1, 2])
+def test_slices_that_lie_nowhere_are_refused(tmp_path, keyword, stored, count):
+    folder = write_series(tmp_path / "ct", values()[:count], **{keyword: stored})
+    error = refusal(folder)
+    assert "ct has a slice without a valid place" in error.message and keyword in error.message
+
+
 def test_a_truncated_slice_is_named(tmp_path):
     folder = write_series(tmp_path / "ct", values())
     path = sorted(folder.iterdir())[2]
