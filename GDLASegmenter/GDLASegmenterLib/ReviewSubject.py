@@ -49,6 +49,8 @@ def reviewSubject(segmentationNode, volumeNode, card: ModelCard | None) -> Revie
     The slices are those that the segmentation's doubt is known of, or else those that ``card``'s
     model looks at.
     """
+    if volumeNode.GetImageData() is None:  # it may be chosen before it has its voxels
+        return None
     grid = volumeGrid(volumeNode)
     profile = readProfile(segmentationNode, grid)
     if profile is None and card is None:
