@@ -30,9 +30,9 @@ class Agreement:
 class AgreementReport:
     """The agreements about a ``model``'s structures, and about all of them as the last.
 
-    ``version`` is that of the model which wrote last, empty if nobody knows. ``slices`` is "all",
-    or "reviewed" where only slices count that somebody has looked at: elsewhere, agreement says
-    nothing about whether the model was right. ``count`` is how many.
+    ``version`` is that of the model which made the slices, or several as in "1, 2", empty if nobody
+    knows. ``slices`` is "all", or "reviewed" where only slices count that somebody has looked at:
+    elsewhere, agreement says nothing about whether the model was right. ``count`` is how many.
     """
 
     model: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 
 import numpy as np
 import slicer
@@ -12,15 +12,16 @@ import vtk
 from slicer.i18n import tr as _
 
 from GDLACore.errors import Cancelled, OutputError
-from GDLACore.imaging.seg_nrrd import MODEL_TAG
 from GDLACore.review.agreement import TOTAL, AgreementReport, agreement_report, count_voxels
 from GDLASegmenterLib.CommonVoxels import stepsInPlace
 from GDLASegmenterLib.Extent import Extent, blocks, intersection, isEmpty
 from GDLASegmenterLib.LabelLayer import boxOf, extentOn, layersOf, sameGrid, stepsOn
 from GDLASegmenterLib.ModelRecord import ModelRecord, recordsOf
-from GDLASegmenterLib.ModelSegments import findTagged, segmentTag
+from GDLASegmenterLib.ModelSegments import findTagged
+from GDLASegmenterLib.RecordedSlices import RecordedSlices
 from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
 from GDLASegmenterLib.SegmentLabels import turned
+from GDLASegmenterLib.SliceOrigins import SliceOrigin
 from GDLASegmenterLib.TableNode import addTableNode, column
 from GDLASegmenterLib.VolumeGrid import VolumeGrid, referenceImage, volumeGrid
 from GDLASegmenterLib.VolumesTable import transformScale
@@ -34,13 +35,14 @@ _COUNTED_AT_ONCE = 256 << 10  # voxels
 def agreementSteps(segmentationNode) -> Generator[None, None, tuple[AgreementReport, ...]]:
     """Return, for each model that wrote to ``segmentationNode``, what was corrected since.
 
-    Two reports each: about all slices, and about those that are reviewed, if there are any. All is
-    counted in the state of one moment. Yields after some milliseconds' work each.
+    Two reports each: about all slices, and about those that are reviewed, if there are any. Slices
+    that were made with corrections of others are left out: what agrees there may be the user's. All
+    is counted in the state of one moment. Yields after some milliseconds' work each.
 
-    Raises OutputError if nobody knows what a model made, or it cannot be compared: where segments
-    overlap, the record does not say which of them a voxel was in; and hardening a transform moves
-    the segments off their record. Raises Cancelled if the
-    segmentation, or what the model made of it, is removed meanwhile.
+    Raises OutputError if nobody knows what a model made by itself, or it cannot be compared: where
+    segments overlap, the record does not say which of them a voxel was in; and hardening a
+    transform moves the segments off their record. Raises Cancelled if the segmentation, or what the
+    model made of it, is removed meanwhile.
     """
     records = recordsOf(segmentationNode)
     if not records:
@@ -59,15 +61,25 @@ def agreementSteps(segmentationNode) -> Generator[None, None, tuple[AgreementRep
         yield from marks.refresh()
         counts = yield from _counted(segmentationNode, record, grid)
         voxel = abs(grid.IJKToRAS.Determinant()) * scale
-        reviewed = sorted(index for index in marks.protected if 0 <= index < len(counts))
-        for slices, found in ("all", counts), ("reviewed", counts[reviewed]):
-            if len(found):
+        origins = RecordedSlices(segmentationNode, record, grid).origins
+        propagated = {index for index, origin in origins.items() if origin.isPropagated}
+        own = [index for index in range(len(counts)) if index not in propagated]
+        reviewed = [index for index in own if index in marks.protected]
+        for slices, found in ("all", own), ("reviewed", reviewed):
+            if found:
                 reports.append(
                     agreement_report(
-                        *(record.model, _version(segmentationNode, record)),
-                        *(slices, found, list(record.labels), voxel),
+                        *(record.model, _versions(origins, found)),
+                        *(slices, counts[found], list(record.labels), voxel),
                     )
                 )
+    if not reports:
+        raise OutputError(
+            _("Every slice of {name} was made with corrections of other slices.").format(
+                name=segmentationNode.GetName()
+            ),
+            _("Segment again without them: only what a model finds by itself can be compared."),
+        )
     return tuple(reports)
 
 
@@ -180,12 +192,10 @@ def _elsewhere(segmentationNode) -> OutputError:
     )
 
 
-def _version(segmentationNode, record: ModelRecord) -> str:
-    """Return which version of the model wrote last, empty if it has no segments any more."""
-    segmentation = segmentationNode.GetSegmentation()
-    for segmentID in findTagged(segmentation, record.model, record.labels).values():
-        return segmentTag(segmentation.GetSegment(segmentID), MODEL_TAG).partition(":")[2]
-    return ""
+def _versions(origins: Mapping[int, SliceOrigin], slices: Iterable[int]) -> str:
+    """Return which versions of the model ``slices`` are of, empty if nobody knows."""
+    known = (origins[index].versions for index in slices if index in origins)
+    return ", ".join(sorted(frozenset().union(*known)))
 
 
 def _layers(segmentationNode, record: ModelRecord, grid: VolumeGrid) -> list[_Layer]:

@@ -14,8 +14,9 @@ from GDLACore.model.card import ModelCard
 from GDLACore.worker import ModelRequest
 from GDLASegmenterLib.ConfidenceVolume import confidenceSteps
 from GDLASegmenterLib.FinishingTouches import finishingSteps
+from GDLASegmenterLib.NodeRemoval import removeWithItsNodes
 from GDLASegmenterLib.PreviewOverlay import PreviewOverlay
-from GDLASegmenterLib.SegmentationOutput import SegmentationOutput, Steps, removeWithItsNodes
+from GDLASegmenterLib.SegmentationOutput import SegmentationOutput, Steps
 from GDLASegmenterLib.SlicePreviews import SlicePreview
 from GDLASegmenterLib.ViewedSlice import viewOf
 from GDLASegmenterLib.VolumeGrid import checkOutput

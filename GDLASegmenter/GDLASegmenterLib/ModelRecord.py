@@ -15,7 +15,15 @@ from GDLACore.model.card import ModelCard
 from GDLASegmenterLib.Extent import Extent
 from GDLASegmenterLib.LabelLayer import boxOf, isSeen, layersOf, markSeen, scalarType
 from GDLASegmenterLib.ModelSegments import findTagged, labelTags
-from GDLASegmenterLib.RecordGrid import canGrow, grow, stepsTo, voxelsOf, voxelsOn, wholeGrid
+from GDLASegmenterLib.RecordGrid import (
+    canGrow,
+    copyInSteps,
+    grow,
+    stepsTo,
+    voxelsOf,
+    voxelsOn,
+    wholeGrid,
+)
 from GDLASegmenterLib.RunHistory import RunHistory
 from GDLASegmenterLib.SegmentLabels import SegmentLabels, segmentLabels, stateOfSegments
 from GDLASegmenterLib.VolumeGrid import VolumeGrid
@@ -26,7 +34,7 @@ ROLE = "GDLA.ModelOutput"  # of the reference from a segmentation to its records
 
 _MODEL, _LABELS, _AXIS = "GDLA.Model", "GDLA.Labels", "GDLA.Axis"
 
-_COPIED_AT_ONCE = 4  # slices
+_READ_AT_ONCE = 4  # slices
 
 
 class ModelRecord:
@@ -165,7 +173,7 @@ class ModelRecord:
         table = np.arange(np.iinfo(array.dtype).max + 1, dtype=array.dtype)
         for tag, value in self.labels.items():
             table[value] = labels[tag]
-        image = yield from _copyInSteps(self.node.GetImageData(), table)
+        image = yield from copyInSteps(self.node.GetImageData(), table)
         self.node.SetAndObserveImageData(image)
         self.node.SetAttribute(_LABELS, json.dumps(labels))
         self.node.__dict__.pop("gdlaHistory", None)
@@ -211,8 +219,8 @@ def newRecord(
     # One value more than labels, for voxels that are in several segments.
     image.AllocateScalars(scalarType(max(labels.values()) + 1), 1)
     array, segmentation = voxelsOf(image), segmentationNode.GetSegmentation()
-    for first in range(0, grid.shape[0], _COPIED_AT_ONCE):
-        last = min(first + _COPIED_AT_ONCE, grid.shape[0]) - 1
+    for first in range(0, grid.shape[0], _READ_AT_ONCE):
+        last = min(first + _READ_AT_ONCE, grid.shape[0]) - 1
         slab = grid.slab(0, first, last)
         now = segmentLabels(segmentation, model, labels, grid, array.dtype)
         for box in [slab] if now is None else now.blocks(slab):
@@ -239,7 +247,7 @@ def ownRecord(segmentationNode, record: ModelRecord) -> Generator[None, None, Mo
     """
     if isOwn(segmentationNode, record):
         return record
-    image = yield from _copyInSteps(record.node.GetImageData(), None)
+    image = yield from copyInSteps(record.node.GetImageData(), None)
     if not {segmentationNode} < set(_users(record.node)):  # somebody else was faster
         return recordOf(segmentationNode, record.model)
     attributes = {name: record.node.GetAttribute(name) for name in (_MODEL, _LABELS, _AXIS)}
@@ -277,19 +285,6 @@ def _added(segmentationNode, image, IJKToRAS, attributes: dict[str, str]) -> Mod
     if item and beside:
         hierarchy.SetItemParent(item, hierarchy.GetItemParent(beside))
     return ModelRecord(node)
-
-
-def _copyInSteps(image, table: np.ndarray | None) -> Generator[None, None, vtk.vtkImageData]:
-    """Return a copy of ``image``, with what ``table`` says of its values if there is one."""
-    copy = vtk.vtkImageData()
-    copy.CopyStructure(image)
-    copy.AllocateScalars(image.GetScalarType(), 1)
-    source, target = voxelsOf(image), voxelsOf(copy)
-    for first in range(0, len(source), _COPIED_AT_ONCE):
-        part = source[first : first + _COPIED_AT_ONCE]
-        target[first : first + _COPIED_AT_ONCE] = part if table is None else table.take(part)
-        yield
-    return copy
 
 
 def _users(recordNode) -> list:

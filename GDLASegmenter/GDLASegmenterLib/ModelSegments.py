@@ -103,3 +103,10 @@ def tagVersion(segmentation, card: ModelCard) -> None:
     """Note in the segments of ``card``'s model which version of it wrote to them last."""
     for segmentID in findSegments(segmentation, card).values():
         segmentation.GetSegment(segmentID).SetTag(MODEL_TAG, model_tag(card))
+
+
+def versionIn(segmentation, model: str, values: dict[str, int]) -> str:
+    """Return which version of the model wrote last, as its segments tell; empty without any."""
+    for segmentID in findTagged(segmentation, model, values).values():
+        return segmentTag(segmentation.GetSegment(segmentID), MODEL_TAG).partition(":")[2]
+    return ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import numpy as np
 import slicer.util
 import vtk
@@ -11,6 +13,8 @@ from GDLASegmenterLib.CommonVoxels import corners, stepsAround, stepsBetween, wh
 from GDLASegmenterLib.SegmentLabels import turned
 from GDLASegmenterLib.VolumeGrid import VolumeGrid, volumeGrid
 from GDLASegmenterLib.VolumeInput import IJKToRASMatrix
+
+_COPIED_AT_ONCE = 4  # slices
 
 
 def stepsTo(recordNode, grid: VolumeGrid) -> np.ndarray | None:
@@ -77,6 +81,19 @@ def grow(recordNode, grid: VolumeGrid) -> None:
         matrix.SetElement(row, 3, corner)
     recordNode.SetAndObserveImageData(image)
     recordNode.SetIJKToRASMatrix(matrix)
+
+
+def copyInSteps(image, table: np.ndarray | None) -> Generator[None, None, vtk.vtkImageData]:
+    """Return a copy of ``image``, with what ``table`` says of its values if there is one."""
+    copy = vtk.vtkImageData()
+    copy.CopyStructure(image)
+    copy.AllocateScalars(image.GetScalarType(), 1)
+    source, target = voxelsOf(image), voxelsOf(copy)
+    for first in range(0, len(source), _COPIED_AT_ONCE):
+        part = source[first : first + _COPIED_AT_ONCE]
+        target[first : first + _COPIED_AT_ONCE] = part if table is None else table.take(part)
+        yield
+    return copy
 
 
 def _box(first: np.ndarray, shape: tuple[int, int, int]) -> tuple[slice, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from GDLASegmenterLib.LabelLayer import boxOf
 from GDLASegmenterLib.ModelRecord import ModelRecord, isOwn
 from GDLASegmenterLib.SegmentLabels import SegmentLabels
 from GDLASegmenterLib.SliceMarks import SliceMarks, readMarks, writeMarks
+from GDLASegmenterLib.SliceOrigins import SliceOrigin, noteOrigins, readOrigins
 from GDLASegmenterLib.VolumeGrid import VolumeGrid
 
 
@@ -51,6 +52,19 @@ class RecordedSlices:
         """Return the labels that a run left in slice ``index``, as a view of the record."""
         grid = self.grid
         return boxOf(self._record.array(grid), grid.extent, self._slab(index))
+
+    @property
+    def origins(self) -> dict[int, SliceOrigin]:
+        """Where what a run left in each slice is from, as far as somebody knows."""
+        axis = self.axis
+        known = readOrigins(self._node, self.grid, self._record.model)
+        return {index: origin for (one, index), origin in known.items() if one == axis}
+
+    def noteOrigins(self, origins: Mapping[int, SliceOrigin | None]) -> None:
+        """Note where slices are from now; None takes back what was noted."""
+        axis = self.axis
+        places = {(axis, index): origin for index, origin in origins.items()}
+        noteOrigins(self._node, self.grid, self._record.model, places)
 
     def isAsLeft(self, index: int) -> bool:
         """Whether slice ``index`` holds what a run left there, or what the user released."""
@@ -95,8 +109,11 @@ class RecordedSlices:
                 # What is edited then is not looked for in another place of the history: two may
                 # have most slices alike, and that would never end.
                 record.markSeen(segmentation)
-                yield from history.follow(move, places)
+                place = self._state()[:2]
+                origins = yield from history.follow(move, places, self.origins)
                 record.announce()
+                if place == self._state()[:2]:
+                    self.noteOrigins(origins)
                 for index in move.same:
                     # A run writes no edit that was not released.
                     if seen[0] == self._state():

@@ -19,11 +19,12 @@ from GDLASegmenterLib.ModelRecord import (
     recordsOf,
     removeRecord,
 )
-from GDLASegmenterLib.ModelSegments import labelTags, modelsIn
+from GDLASegmenterLib.ModelSegments import labelTags, modelsIn, versionIn
 from GDLASegmenterLib.RecordedSlices import recordedSlices
 from GDLASegmenterLib.RecordGrid import canGrow
 from GDLASegmenterLib.SegmentLabels import segmentLabels
 from GDLASegmenterLib.SliceMarks import SliceMarks, onAxis, readMarks, writeMarks
+from GDLASegmenterLib.SliceOrigins import SliceOrigin
 from GDLASegmenterLib.VolumeGrid import VolumeGrid, browserOf
 
 _COMPARED_AT_ONCE = 4  # slices, before a run
@@ -130,9 +131,10 @@ class ReviewedSlices:
         """Record what is in segments of models that have no record, to know of edits from now."""
         for model, labels in self._unrecorded().items():
             try:
-                yield from newRecord(self._node, model, labels, self._grid, self._axis)
+                record = yield from newRecord(self._node, model, labels, self._grid, self._axis)
             except Cancelled:  # the segmentation was removed
                 return
+            self._noteVersion(record)
 
     @property
     def isCurrent(self) -> bool:
@@ -168,6 +170,7 @@ class ReviewedSlices:
             removeRecord(self._node, record)
         labels = labelTags(card)
         record = yield from newRecord(self._node, card.name, labels, self._grid, self._axis)
+        self._noteVersion(record)
         return record, True
 
     def across(self, slab: Extent) -> np.ndarray | bool:
@@ -243,6 +246,15 @@ class ReviewedSlices:
         """Whether slice ``index`` holds what a run left there, or what the user released."""
         slices = recordedSlices(self._node, record, self._grid)
         return slices is not None and slices.isAsLeft(record.index(self._grid, index))
+
+    def _noteVersion(self, record: ModelRecord) -> None:
+        """Note of what a new ``record`` found that it is of the version that the segments tell."""
+        version = versionIn(self._node.GetSegmentation(), record.model, record.labels)
+        slices = recordedSlices(self._node, record, self._grid)
+        if version and slices is not None:
+            found = range(slices.grid.shape[slices.axis])
+            origin = SliceOrigin(frozenset([version]), isPropagated=False)
+            slices.noteOrigins(dict.fromkeys(found, origin) | slices.origins)
 
     def _isLookedAt(self, record: ModelRecord) -> bool:
         slices = recordedSlices(self._node, record, self._grid)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+
+from GDLASegmenterLib.SliceOrigins import SliceOrigin
 
 _KEPT = 10  # as many as Segment Editor can undo at first
 
@@ -15,10 +17,14 @@ _COMPARED_AT_ONCE = 4  # slices
 
 @dataclass(frozen=True)
 class _Slice:
-    """What a slice held, and what models had left in it: another thing if it was released."""
+    """What a slice held, and what models had left in it: another thing if it was released.
+
+    ``origin`` is by which model and how, None if nobody knows.
+    """
 
     held: bytes
     left: bytes
+    origin: SliceOrigin | None
 
 
 @dataclass(eq=False)
@@ -59,10 +65,17 @@ class RunHistory:
         copy._position = self._position
         return copy
 
-    def note(self, run: object, index: int, held: np.ndarray, left: np.ndarray) -> None:
+    def note(
+        self,
+        run: object,
+        index: int,
+        held: np.ndarray,
+        left: np.ndarray,
+        origin: SliceOrigin | None,
+    ) -> None:
         """Remember that ``run`` is about to change slice ``index``, which holds ``held``.
 
-        ``left`` is what models had left in it.
+        ``left`` is what models had left in it, and ``origin`` where that was from.
         """
         self._changes += 1
         entry = self._entryOf(run)
@@ -72,7 +85,7 @@ class RunHistory:
             del self._entries[:-_KEPT]
             self._position = len(self._entries)
         if index not in entry.before:
-            entry.before[index] = _Slice(_packed(held), _packed(left))
+            entry.before[index] = _Slice(_packed(held), _packed(left), origin)
 
     def takeBack(self, run: object, index: int, held: np.ndarray, left: np.ndarray) -> None:
         """Forget that ``run`` changed slice ``index``, which holds ``held`` as before.
@@ -101,10 +114,16 @@ class RunHistory:
                 found, most = Move(position, slices, same), len(same) / len(slices)
         return found
 
-    def follow(self, move: Move, places: dict[int, np.ndarray]) -> Generator[None, None, None]:
+    def follow(
+        self,
+        move: Move,
+        places: dict[int, np.ndarray],
+        origins: Mapping[int, SliceOrigin],
+    ) -> Generator[None, None, dict[int, SliceOrigin | None]]:
         """Put what models had left in the slices of ``move`` into ``places``, their record.
 
-        Gives up if more is noted meanwhile. Yields after some milliseconds' work each.
+        ``origins`` is where slices are from until then; returns where those that were put back are
+        from. Gives up if more is noted meanwhile. Yields after some milliseconds' work each.
         """
         changes = self._changes
         undone = self._entries[move.position : self._position]
@@ -112,19 +131,23 @@ class RunHistory:
         for entry in reversed(undone):
             for index in entry.before:
                 packed = _packed(places[index])
-                entry.after.setdefault(index, later.get(index) or _Slice(packed, packed))
+                now = _Slice(packed, packed, origins.get(index))
+                entry.after.setdefault(index, later.get(index) or now)
                 yield
             later.update(entry.before)
+        found: dict[int, SliceOrigin | None] = {}
         for index, one in move.slices.items():
             if self._changes != changes:
-                return
+                return found
             places[index][:] = _unpacked(one.left, places[index])
+            found[index] = one.origin
             yield
         if self._changes == changes:
             for entry in self._entries[self._position : move.position]:
                 entry.after.clear()
             self._position = move.position
             self._changes += 1
+        return found
 
     def _entryOf(self, run: object) -> _Entry | None:
         """Return what is known of ``run`` if it was the last, and not undone meanwhile."""

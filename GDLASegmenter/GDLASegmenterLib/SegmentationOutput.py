@@ -16,13 +16,14 @@ from GDLASegmenterLib.ModelLayers import layersInSteps, modelLayers, valuesInLay
 from GDLASegmenterLib.ModelRecord import (
     ModelRecord,
     recordOf,
-    recordsOf,
     removeRecord,
 )
 from GDLASegmenterLib.ModelSegments import addSegments, findSegments, tagVersion
+from GDLASegmenterLib.NodeRemoval import removeWithItsNodes
 from GDLASegmenterLib.RecordedSlices import RecordedSlices
 from GDLASegmenterLib.Region import Region
 from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
+from GDLASegmenterLib.SliceOrigins import SliceOrigin
 from GDLASegmenterLib.VolumeGrid import VolumeGrid, adoptGrid
 
 Steps = Generator[None, None, None]
@@ -37,15 +38,23 @@ class SegmentationOutput:
     edited until that very moment, are never changed (see ``ReviewedSlices``). What takes its time
     is done in steps of some milliseconds, between which the user may change anything.
 
+    ``isPropagated``: the labels are made with the user's corrections of other slices, as is noted.
     ``written`` are the slices that were written, ``left`` those that were left as they were.
     """
 
     def __init__(
-        self, scene, grid: VolumeGrid, card: ModelCard, region: Region | None = None, node=None
+        self,
+        scene,
+        grid: VolumeGrid,
+        card: ModelCard,
+        region: Region | None = None,
+        node=None,
+        isPropagated: bool = False,
     ) -> None:
         self.grid = grid
         self.card = card
         self.region = region
+        self.isPropagated = isPropagated
         self._scene = scene
         self._known = None if node is None else _reference(node)
         self._isNew = node is None
@@ -59,6 +68,7 @@ class SegmentationOutput:
         self._reviewed: ReviewedSlices | None = None
         self._record: ModelRecord | None = None
         self._isRecordNew = False
+        self._originsBefore: dict[int, SliceOrigin | None] = {}
         self._run = object()  # stands for this run in the history, which outlives it
 
     @property
@@ -136,19 +146,10 @@ class SegmentationOutput:
             if not self._reviewed.isFree(index, self._record):
                 self.left.add(index)
                 continue
-            slab = self.grid.slab(axis, index, index)
-            part, inside = _part(labels, axis, index), self.inside(slab)
-            place = boxOf(self._record.array(self.grid), self.grid.extent, slab)
-            slices, there = self._recorded, self._record.index(self.grid, index)
-            held, left = slices.held(there), slices.left(there)
-            isReleased = not np.array_equal(held, left)
-            if isReleased or not np.array_equal(place, part):
-                self._record.history.note(self._run, there, held, left)
-            for layer in layers:
-                np.copyto(layer.box(slab), self._values(layer, part), "unsafe", inside)
-            np.copyto(place, part, "unsafe", inside)
-            if isReleased:
-                slices.settle(there)
+            part = _part(labels, axis, index)
+            inside = self.inside(self.grid.slab(axis, index, index))
+            self._put(layers, index, part, inside)
+            self._noteOrigin(index, 0 if inside is not True else part.size)
             self.written.add(index)
             yield
         self._announce()
@@ -165,17 +166,8 @@ class SegmentationOutput:
             layers = yield from self._ready()
             slab = self.grid.slab(self._axis, index, index)
             inside = (before != after) & self.inside(slab)
-            place = self._untouched(index, labels)
-            if place is not None and inside.any():
-                slices, there = self._recorded, self._record.index(self.grid, index)
-                held, left = slices.held(there), slices.left(there)
-                isReleased = not np.array_equal(held, left)
-                self._record.history.note(self._run, there, held, left)
-                for layer in layers:
-                    np.copyto(layer.box(slab), self._values(layer, after), "unsafe", inside)
-                np.copyto(place, after, "unsafe", inside)
-                if isReleased:
-                    slices.settle(there)
+            if inside.any() and self._untouched(index, labels) is not None:
+                self._put(layers, index, after, inside)
             yield
         self._announce()
 
@@ -199,6 +191,7 @@ class SegmentationOutput:
             slices, there = self._recorded, self._record.index(self.grid, index)
             self._record.history.takeBack(self._run, there, slices.held(there), slices.left(there))
             slices.settle(there)
+            slices.noteOrigins({there: self._originsBefore[index]})
             self.written.remove(index)
             yield
         yield from self._ready()
@@ -223,6 +216,32 @@ class SegmentationOutput:
         """Return which voxels of ``slab`` may be written; True for all of them."""
         free = self._reviewed.across(slab)
         return free if self.region is None else free & self.region.mask(slab)
+
+    def _put(
+        self, layers: list[LabelLayer], index: int, labels: np.ndarray, inside: np.ndarray | bool
+    ) -> None:
+        """Write ``labels`` to slice ``index``, where ``inside`` says so, and record them."""
+        slab = self.grid.slab(self._axis, index, index)
+        place = boxOf(self._record.array(self.grid), self.grid.extent, slab)
+        slices, there = self._recorded, self._record.index(self.grid, index)
+        held, left = slices.held(there), slices.left(there)
+        isReleased = not np.array_equal(held, left)
+        before = self._originsBefore.setdefault(index, slices.origins.get(there))
+        if isReleased or not np.array_equal(place, labels):
+            self._record.history.note(self._run, there, held, left, before)
+        for layer in layers:
+            np.copyto(layer.box(slab), self._values(layer, labels), "unsafe", inside)
+        np.copyto(place, labels, "unsafe", inside)
+        if isReleased:
+            slices.settle(there)
+
+    def _noteOrigin(self, index: int, count: int) -> None:
+        """Note that ``count`` voxels of slice ``index``, or some of them if 0, are of this run."""
+        slices, there = self._recorded, self._record.index(self.grid, index)
+        origin = SliceOrigin(frozenset([self.card.version]), self.isPropagated)
+        if count < slices.left(there).size:
+            origin = origin.over(self._originsBefore[index])
+        slices.noteOrigins({there: origin})
 
     @property
     def _recorded(self) -> RecordedSlices:
@@ -289,16 +308,6 @@ class SegmentationOutput:
         if wasCurrent:  # so it is still: what was written is recorded
             self._record.lookedAt = self._record.state(segmentation, self.grid)
             self._record.markSeen(segmentation)
-
-
-def removeWithItsNodes(node) -> None:
-    """Remove a segmentation node from its scene, with the nodes of its own, which would stay."""
-    scene = node.GetScene()
-    for record in recordsOf(node):
-        removeRecord(node, record)
-    others = [node.GetDisplayNode(), node.GetStorageNode()]
-    for one in [node, *filter(None, others)]:
-        scene.RemoveNode(one)
 
 
 def _reference(node) -> vtk.vtkWeakReference:

@@ -75,7 +75,8 @@ class SegmentationRun:
         self._slices = _slicesOf(request, region, self._axis, view.count)
         check_slices(self._slices, view.count, volume.name)
         self._output = SegmentationOutput(
-            self._scene, volumeGrid(volumeNode), request.card, region, request.outputNode
+            *(self._scene, volumeGrid(volumeNode), request.card, region, request.outputNode),
+            isPropagated=bool(request.corrections),
         )
         if request.outputNode is not None:
             checkOutput(request.outputNode, self._output.grid, request.card)
@@ -285,9 +286,13 @@ class SegmentationRun:
         what was written no longer fits it.
         """
         previous = self._output
-        self.warnings.append(f"{reason} is in a segmentation of its own.")
+        stays = ""
+        if previous.written and not takeBack:
+            stays = f"; what was written of it before stays in {previous.node.GetName()}"
+        self.warnings.append(f"{reason} is in a segmentation of its own{stays}.")
         self._output = SegmentationOutput(
-            self._scene, previous.grid, previous.card, previous.region
+            *(self._scene, previous.grid, previous.card, previous.region),
+            isPropagated=previous.isPropagated,
         )
         self._steps = self._moving(previous if takeBack else None)
         if not takeBack:

@@ -9,8 +9,8 @@ import slicer
 
 from GDLACore.errors import GDLAError, VolumeError
 from GDLASegmenterLib.ModelRecord import recordsOf, removeRecord
+from GDLASegmenterLib.NodeRemoval import removeWithItsNodes
 from GDLASegmenterLib.RunState import RunState
-from GDLASegmenterLib.SegmentationOutput import removeWithItsNodes
 from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
 from GDLASegmenterLib.SegmentationRun import SegmentationRun
 from GDLASegmenterLib.VolumeGrid import browserOf
