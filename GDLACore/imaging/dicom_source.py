@@ -159,7 +159,7 @@ def _check_shared(images: list[Dataset], name: str) -> None:
 
 
 def _check_geometry(images: list[Dataset], volume: Volume) -> None:
-    """Check that the images have a place, and give all the directions of the first.
+    """Check that the images have a place, and give all the directions of the first, of length 1.
 
     Where they lie on an even grid, they are told its spacing: readers that rebuild a volume where
     slices are missing go by it, and by the slices' thickness, often another, if it is not there.
@@ -171,20 +171,25 @@ def _check_geometry(images: list[Dataset], volume: Volume) -> None:
             "reference, they lie.",
             _OTHER_FORMAT,
         )
-    first = images[0].ImageOrientationPatient
-    turns = [
-        np.abs(np.subtract(image.ImageOrientationPatient, first, dtype=float)).max()
-        for image in images
-    ]
+    cosines = np.array([image.ImageOrientationPatient for image in images], float)
+    cosines = cosines.reshape(-1, 2, 3)
+    cosines /= np.linalg.norm(cosines, axis=2, keepdims=True)
     # In pixels at the far corner.
-    if max(turns) * math.hypot(*volume.shape[1:]) > _LARGEST_TURN:
+    if np.abs(cosines - cosines[0]).max() * math.hypot(*volume.shape[1:]) > _LARGEST_TURN:
         raise OutputError(
             f"The images of {volume.name} are not parallel, which a DICOM segmentation's are.",
             _OTHER_FORMAT,
         )
-    normal = np.cross(first[:3], first[3:])
+    normal = np.cross(*cosines[0])
+    normal /= np.linalg.norm(normal)
     step = grid_step(np.array([image.ImagePositionPatient for image in images], float) @ normal)
     for image in images:
-        put(image, "ImageOrientationPatient", first)
+        put(image, "ImageOrientationPatient", [_decimal(c) for c in cosines[0].ravel()])
         if step is not None:
             put(image, "SpacingBetweenSlices", f"{step:.10g}")
+
+
+def _decimal(number: float) -> str:
+    from pydicom.valuerep import format_number_as_ds
+
+    return format_number_as_ds(float(number))

@@ -27,6 +27,7 @@ from dicom_objects import (  # noqa: E402
 )
 from phantom import make_card  # noqa: E402
 
+from GDLACore.imaging.dicom_report import check_dicom_report  # noqa: E402
 from GDLACore.imaging.reading import read_volume  # noqa: E402
 from GDLACore.imaging.writing import write_segmentation  # noqa: E402
 
@@ -115,6 +116,24 @@ def test_slices_that_are_missing_are_told_by_their_distance_not_their_thickness(
     assert np.count_nonzero(sitk.GetArrayFromImage(read)) == sum(
         np.count_nonzero(image.pixels % 4) for image in truth
     )
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [((0.707, 0.707, 0), (0, 0, -1)), ((2, 0, 0), (0, 2, 0))],
+    ids=["rounded", "of length 2"],
+)
+def test_directions_that_are_not_of_length_1_are_written_as_if_they_were(
+    tmp_path, segmented, stored
+):
+    true = np.array(stored) / np.linalg.norm(stored, axis=1, keepdims=True)
+    positions = np.outer((0, 3, 6), np.cross(*true))
+    source = write_images(tmp_path / "ct", stored, positions)
+    check_dicom_report(read_volume(source))
+    shared = pydicom.dcmread(segmented(source)).SharedFunctionalGroupsSequence[0]
+    orientation = shared.PlaneOrientationSequence[0].ImageOrientationPatient
+    np.testing.assert_allclose(np.array(orientation, float), true.ravel(), atol=1e-9)
+    assert shared.PixelMeasuresSequence[0].SpacingBetweenSlices == pytest.approx(3, abs=1e-5)
 
 
 def _read_by_dcmqi(path: Path, folder: Path) -> sitk.Image:
