@@ -7,6 +7,7 @@ RGB.
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -129,11 +130,25 @@ def _read_stack(headers: list[Header], frame: int | None, name: str) -> Volume:
         order = _one_per_position(groups, frame, name)
         matrix = stack_geometry([planes[index] for index in order], name)
         headers = [headers[index] for index in order]
+        _warn_of_interleaving([header.acquisition for header in headers], name)
     else:
         _LOG.warning("%s: slices have no position and are ordered by their numbers", name)
         matrix = _unplaced(headers[0])
     frames = tuple(frame for header in headers for frame in _frames(header, [0]))
     return Volume(_read_slices(headers), matrix, name, headers[0].modality, frames)
+
+
+def _warn_of_interleaving(acquisitions: Sequence[float], name: str) -> None:
+    """Warn where slices of one acquisition, in the order of their places, hold those of another."""
+    runs = sum(1 for _ in itertools.groupby(acquisitions))
+    count = len(set(acquisitions))
+    if runs > count:
+        _LOG.warning(
+            "%s: slices of %d acquisitions lie between one another and are taken as one volume; if "
+            "they are scans of their own, put each into a folder of its own",
+            name,
+            count,
+        )
 
 
 def _frames(header: Header, indices: Sequence[int]) -> tuple[DicomFrame, ...]:

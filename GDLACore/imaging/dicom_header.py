@@ -93,6 +93,11 @@ class Header:
     rescales: int
     planes: tuple[Plane, ...]
 
+    @property
+    def acquisition(self) -> float:
+        """The number of the scan that the image is of, or 0."""
+        return self.order[_FRAME_ORDER_TAGS.index("AcquisitionNumber")]
+
 
 def is_dicom(path: Path) -> bool:
     """Return whether the file's first bytes are those of DICOM, with or without preamble."""

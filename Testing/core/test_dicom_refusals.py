@@ -106,6 +106,20 @@ def test_a_tilted_gantry_is_reported_with_its_angle(tmp_path, caplog):
     assert "gantry tilt about 15.0 degrees" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "numbers, said",
+    [([1, 2, 1, 2, 1], True), ([1, 2, 2, 2, 1], True), ([2, 2, 1, 1, 1], False), ("34512", False)],
+)
+def test_acquisitions_that_lie_between_one_another_are_reported(tmp_path, caplog, numbers, said):
+    for k, number in enumerate(numbers):
+        image = placed(dataset(values()[k]), np.array([0, 0, 2 * k]))
+        image.AcquisitionNumber = number
+        save(image, tmp_path / "ct" / f"{k}.dcm")
+    assert read_volume(tmp_path / "ct").shape == (5, 6, 7)
+    assert ("ct: slices of 2 acquisitions lie between one another" in caplog.text) == said
+    assert bool(caplog.text) == said
+
+
 def test_rounded_positions_are_not_reported(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         read_volume(write_series(tmp_path / "ct", values(), step=(0.001, 0.001, 2.0004)))
