@@ -18,6 +18,7 @@ from GDLASegmenterLib.RequestOfParameters import bordersOf, modelRequest, region
 from GDLASegmenterLib.ReviewSubject import ReviewSubject
 from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
 from GDLASegmenterLib.SegmentLabels import segmentLabels
+from GDLASegmenterLib.SliceOrigins import readOrigins
 from GDLASegmenterLib.ViewedSlice import viewedPoint
 from GDLASegmenterLib.VolumeGrid import volumeGrid
 from GDLASegmenterLib.VolumeInput import readVolume
@@ -81,11 +82,14 @@ def _corrections(
     model: StoredModel,
     region: Region | None,
 ) -> dict[int, np.ndarray]:
-    """Return what the ``edited`` slices hold, in the numbers of ``model``'s card.
+    """Return what the user says of the ``edited`` slices, in the numbers of ``model``'s card.
 
-    Nothing is said of voxels in several structures, nor of empty ones that were in a segment which
-    was removed, or which the model may never have been asked about: outside of the region, and in
-    slices in which it left nothing at all.
+    Nothing is said of voxels that are as the network left them: what it finds now, with other
+    borders perhaps, is not contradicted by that. But where corrections of other slices had a part
+    in what was left, all that the slice holds is the user's word. Nothing is said of voxels in
+    several structures, nor of empty ones that were in a segment which was removed, or which the
+    model may never have been asked about: outside of the region, and in slices in which it left
+    nothing at all.
     """
     grid, axis = volumeGrid(subject.volumeNode), subject.slices.axis
     recorded, segmentation = record.array(grid), subject.segmentationNode.GetSegmentation()
@@ -93,6 +97,10 @@ def _corrections(
     labels = segmentLabels(segmentation, record.model, tags, grid, kind)
     if labels is None or recorded is None:
         return {}
+    # What the card has no number for matches nothing: UNSAID is no label.
+    numbers = np.full(np.iinfo(recorded.dtype).max + 1, UNSAID, kind)
+    numbers[[0, *record.labels.values()]] = [0, *(tags.get(tag, UNSAID) for tag in record.labels)]
+    origins = readOrigins(subject.segmentationNode, grid, record.model)
     removed = [old for tag, old in record.labels.items() if tags.get(tag) not in labels.present]
     corrections = {}
     for index in edited:
@@ -104,5 +112,8 @@ def _corrections(
             isAsked &= region.mask(slab)
         isSaid = np.where(left == 0, isAsked, ~np.isin(left, removed))
         found[(found == 0) & ~isSaid] = UNSAID
+        origin = origins.get((axis, index))
+        if origin is None or not origin.isPropagated:
+            found[found == numbers[left]] = UNSAID
         corrections[index] = found.take(0, axis)
     return corrections

@@ -20,7 +20,12 @@ pytest_plugins = ("panels",)
 SHAPE = (14, 7, 8)
 LABELS = np.random.default_rng(3).integers(0, 4, SHAPE).astype(np.uint8)
 CARD = make_card()
+CARRIED = {0: LABELS[0]}  # corrections, as those of an earlier run
 OTHER = dataclasses.replace(make_card(("vein", "duct")), name="vessels")
+VALUES = {1: 2, 2: 1, 3: 3, 0: 0, UNSAID: UNSAID}
+RENUMBERED = dataclasses.replace(
+    CARD, labels=make_card(("spleen", "liver", "aorta")).labels, version="2.0"
+)
 
 
 class Case:
@@ -79,16 +84,40 @@ def case(module):
 
 
 def test_structures_are_told_in_the_numbers_of_the_checkpoint_that_is_to_run(case):
-    node = case.segment()
+    node = case.segment(corrections=CARRIED)
     case.editor.dot(node, "liver", (1, 3, 3))
     expected = case.request(1).corrections[1].copy()
-    values = {1: 2, 2: 1, 3: 3, 0: 0, UNSAID: UNSAID}
-    labels = [dataclasses.replace(one, value=values[one.value]) for one in CARD.labels]
-    labels.sort(key=lambda one: one.value)
-    renumbered = dataclasses.replace(CARD, labels=tuple(labels), version="2.0")
-    found = case.request(1, renumbered).corrections[1]
-    np.testing.assert_array_equal(found, np.vectorize(values.get)(expected))
+    found = case.request(1, RENUMBERED).corrections[1]
+    np.testing.assert_array_equal(found, np.vectorize(VALUES.get)(expected))
     assert {1, 2} <= set(np.unique(found))
+
+
+@pytest.mark.parametrize("card", [CARD, RENUMBERED])
+def test_of_what_the_network_left_nothing_is_said_whatever_its_borders_are_now(case, card):
+    node = case.segment()
+    changed = {}
+    for value in (0, 1):  # a voxel is added to the liver, and one is taken away
+        place = tuple(np.argwhere(LABELS[4] == value)[0])
+        case.editor.dot(node, "liver", (4, *place))
+        changed[place] = 0 if value else {label.name: label.value for label in card.labels}["liver"]
+    expected = np.full(SHAPE[1:], UNSAID, np.uint16)
+    for place, value in changed.items():
+        expected[place] = value
+    np.testing.assert_array_equal(case.request(4, card).corrections[4], expected)
+
+
+def test_a_slice_that_earlier_corrections_had_a_part_in_is_said_whole_and_no_other(case):
+    node = case.segment()
+    place = tuple(np.argwhere(LABELS[10] == 1)[0])
+    case.editor.dot(node, "liver", (10, *place))
+    corrections = case.request(10).corrections
+    assert (corrections[10] != UNSAID).sum() == 1
+    case.segment(outputNode=node, slices=range(5, 14), corrections=corrections)
+    case.editor.dot(node, "liver", (13, 3, 3))
+    corrections = case.request(13).corrections
+    assert set(corrections) == {10, 13}
+    assert UNSAID not in corrections[13]
+    assert (corrections[10] != UNSAID).sum() == 1 and corrections[10][place] == 0
 
 
 def test_the_edited_slice_that_is_nearest_to_the_viewed_one_has_its_neighbors_segmented(case):
@@ -115,7 +144,7 @@ def test_what_is_edited_of_another_checkpoints_segments_says_nothing(case):
 
 
 def test_a_voxel_in_two_structures_says_nothing(case):
-    node = case.segment()
+    node = case.segment(corrections=CARRIED)
     mask = LABELS == 2
     mask[1, 2:4, 2:4] = True
     separate_layers(node)
@@ -128,7 +157,7 @@ def test_a_voxel_in_two_structures_says_nothing(case):
 
 
 def test_what_is_empty_in_a_slice_that_the_model_never_wrote_says_nothing(case):
-    node = case.segment(slices=range(2))
+    node = case.segment(slices=range(2), corrections=CARRIED)
     case.editor.dot(node, "liver", (5, 3, 3))
     case.editor.dot(node, "liver", (1, *np.argwhere(LABELS[1] == 1)[0]))
     corrections = case.request(5).corrections
@@ -138,7 +167,7 @@ def test_what_is_empty_in_a_slice_that_the_model_never_wrote_says_nothing(case):
 
 
 def test_where_a_segment_was_that_the_user_removed_nothing_is_said(case):
-    node = case.segment()
+    node = case.segment(corrections=CARRIED)
     case.editor.dot(node, "liver", (1, *np.argwhere(LABELS[1] == 1)[0]))
     segmentation = node.GetSegmentation()
     segmentation.RemoveSegment(segmentation.GetSegmentIdBySegmentName("spleen"))
@@ -162,7 +191,7 @@ def test_with_a_region_only_what_is_inside_is_asked_for_and_said_of_empty_voxels
     from GDLASegmenterLib.Parameters import SegmentedPart
 
     box = add_roi((3, 3, 5), (4.2, 4.2, 6.2))  # i and j from 1 to 5, k from 2 to 8
-    node = case.segment(regionNode=box)
+    node = case.segment(regionNode=box, corrections=CARRIED)
     index = 4
     case.editor.dot(node, "liver", (index, 3, 3))
     request = case.request(index, part=SegmentedPart.REGION, region=box)

@@ -10,6 +10,8 @@ import slicer.util
 from panels import SLICES, add_ct, add_slice_view, segment_voxels
 from reviewing import draw_into, marks_of, viewed
 
+from GDLACore.options import UNSAID
+
 pytest_plugins = ("reviewing",)
 
 # Reviewed slices
@@ -245,8 +247,8 @@ def test_the_neighbors_of_an_edited_slice_are_segmented_anew_and_go_by_it(
     desktop.wait_until(lambda: not panel.controller.isBusy)
     (corrections,) = worker.corrections[1:]
     assert set(corrections) == {4}
-    expected = np.zeros((16, 16), np.uint8)
-    expected[4:12, 4:12] = expected[:3, :3] = 1
+    expected = np.full((16, 16), UNSAID, np.uint16)
+    expected[:3, :3] = 1
     np.testing.assert_array_equal(corrections[4], expected)
     assert worker.requests[1][2].slices == range(10)
     assert panel.parameters.result is result
