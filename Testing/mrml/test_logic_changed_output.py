@@ -92,10 +92,13 @@ def test_a_segmentation_put_on_another_grid_gets_no_more_slices(
 
 
 def test_a_segmentation_that_is_moved_gets_no_more_slices(bench, volume_node, node, run):
+    written = run.finishedSlices
     node.SetAndObserveTransformNodeID(add_linear_transform(MOVED).GetID())
     bench.to_the_end(run)
     assert "different transforms" in run.warnings[0]
     check_result_apart(run, node, volume_node)
+    said = f"; what was written of it before stays in {node.GetName()}." in run.warnings[0]
+    assert said == (written > 0)
 
 
 @pytest.mark.parametrize("what", ["source", "voxels"])
