@@ -1,4 +1,7 @@
-"""Which DICOM images a folder holds, and which of them are one series."""
+"""Which DICOM images a folder holds, and which of them are one series.
+
+Names that begin with a dot are left out: they are other programs' files, or half a copy.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,11 @@ def headers_in(folder: Path) -> list[Header]:
     """Return the images in ``folder`` itself; raise VolumeError if it or one cannot be read."""
     try:
         # A link to what is gone is a file that cannot be read.
-        files = sorted(path for path in folder.iterdir() if path.is_file() or not path.exists())
+        files = sorted(
+            path
+            for path in folder.iterdir()
+            if _is_shown(path.name) and (path.is_file() or not path.exists())
+        )
     except OSError as error:
         raise VolumeError(
             f"The folder {folder.name} cannot be read.", "Check its permissions."
@@ -27,7 +34,10 @@ def headers_in(folder: Path) -> list[Header]:
 
 def headers_below(folder: Path) -> list[Header]:
     """Return the images in ``folder`` and all folders in it; raise VolumeError for damaged ones."""
-    paths = (Path(root, name) for root, _, names in os.walk(folder) for name in names)
+    paths: list[Path] = []
+    for root, folders, names in os.walk(folder):
+        folders[:] = filter(_is_shown, folders)
+        paths += (Path(root, name) for name in filter(_is_shown, names))
     return _images_among(sorted(paths))
 
 
@@ -93,6 +103,10 @@ def chosen_series(headers: list[Header], series: str | None, name: str) -> list[
     )
 
 
+def _is_shown(name: str) -> bool:
+    return not name.startswith(".")
+
+
 def _images_among(paths: Iterable[Path]) -> list[Header]:
     headers, others = [], []
     for path in paths:
@@ -113,8 +127,7 @@ def _check_others(others: list[Path], headers: list[Header]) -> None:
     kinds = {(header.path.parent, _suffix(header.path)) for header in headers}
     for path in others:
         suffix = _suffix(path)
-        # Programs that leave hidden files name them after the file they belong to.
-        if (path.parent, suffix) not in kinds or path.name.startswith("."):
+        if (path.parent, suffix) not in kinds:
             continue
         # Without a suffix it may be anything, but what is all zeros, as DICOM begins, is not.
         if suffix or _begins_with_zeros(path):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 
 import numpy as np
+import pytest
 from dicom_files import dataset, placed, save, values, write_series
 from pydicom.data import get_testdata_file
 
@@ -49,6 +50,14 @@ def test_other_files_in_the_folder_do_not_matter(tmp_path):
     shutil.copy(get_testdata_file("test-SR.dcm"), folder)
     shutil.copy(get_testdata_file("dicomdirtests/DICOMDIR"), folder / "DICOMDIR")
     assert read_volume(folder).shape == (5, 6, 7)
+
+
+@pytest.mark.parametrize("name", [".hidden.dcm", ".trash/slice.dcm"])
+@pytest.mark.parametrize("below", ["", "study"])
+def test_images_whose_names_begin_with_a_dot_are_not_looked_at(tmp_path, name, below):
+    folder = write_series(tmp_path / "cd" / below, values())
+    save(placed(dataset(values()[0]), np.array([10, 20, 90])), folder / name)
+    assert read_volume(tmp_path / "cd").shape == (5, 6, 7)
 
 
 def test_a_series_in_a_subfolder_is_found(tmp_path):
