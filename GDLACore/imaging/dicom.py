@@ -152,7 +152,9 @@ def _warn_of_interleaving(acquisitions: Sequence[float], name: str) -> None:
 
 
 def _frames(header: Header, indices: Sequence[int]) -> tuple[DicomFrame, ...]:
-    return tuple(DicomFrame(header.path, index + 1, header.instance_uid) for index in indices)
+    return tuple(
+        DicomFrame(header.path, index + 1, header.instance_uid, header.stamp) for index in indices
+    )
 
 
 def _one_per_position(groups: list[list[int]], frame: int | None, name: str) -> list[int]:

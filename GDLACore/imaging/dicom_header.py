@@ -75,10 +75,12 @@ class Header:
     """One DICOM file with an image: ``planes`` has one entry per frame, or is empty if unknown.
 
     ``patient`` differs between patients, and is a hash of what does. ``rescales`` is how many
-    different rescale slopes and intercepts the frames of an enhanced file have.
+    different rescale slopes and intercepts the frames of an enhanced file have. ``stamp`` is the
+    file's (``stamp_of``) from before it was read.
     """
 
     path: Path
+    stamp: tuple[int, int]
     modality: str | None
     description: str
     patient: str = field(repr=False)
@@ -106,6 +108,12 @@ def is_dicom(path: Path) -> bool:
     return head[_PREAMBLE:] == _MAGIC or head.startswith(_BARE_STARTS)
 
 
+def stamp_of(path: Path) -> tuple[int, int]:
+    """Return by what a file that was written again is known: its size, and when that was in ns."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
 def read_header(path: Path) -> Header | None:
     """Return the header of a DICOM file, or None if it holds no image (report, contours, index).
 
@@ -119,6 +127,7 @@ def read_header(path: Path) -> Header | None:
             "Install it with: pip install pydicom.",
         ) from error
     try:
+        stamp = stamp_of(path)
         with quiet():
             dataset = pydicom.dcmread(
                 path, stop_before_pixels=True, specific_tags=_TAGS, force=True
@@ -126,7 +135,7 @@ def read_header(path: Path) -> Header | None:
             if "Rows" not in dataset:
                 _check_no_image(dataset)
                 return None
-            return None if dataset.get("Modality") == "SEG" else _header(path, dataset)
+            return None if dataset.get("Modality") == "SEG" else _header(path, stamp, dataset)
     except Exception as error:  # pydicom reports damage by many exception types
         raise VolumeError(
             f"The DICOM header of {path.name} is damaged.", "Export the image again."
@@ -140,10 +149,11 @@ def _check_no_image(dataset: FileDataset) -> None:
         raise ValueError("The header is cut off.")
 
 
-def _header(path: Path, dataset: Dataset) -> Header:
+def _header(path: Path, stamp: tuple[int, int], dataset: Dataset) -> Header:
     frames = int(dataset.get("NumberOfFrames") or 1)
     return Header(
         path=path,
+        stamp=stamp,
         modality=str(dataset.get("Modality") or "") or None,
         description=str(dataset.get("SeriesDescription") or "").strip(),
         patient=_patient(dataset),

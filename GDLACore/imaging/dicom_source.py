@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from GDLACore.errors import OutputError
-from GDLACore.imaging.dicom_header import frame_macros
+from GDLACore.imaging.dicom_header import frame_macros, stamp_of
 from GDLACore.imaging.dicom_silence import quiet
 from GDLACore.imaging.dicom_text import decode_texts
 from GDLACore.imaging.slice_stack import grid_step
@@ -53,6 +53,15 @@ class SourceFrame:
     unreadable: frozenset[str]
 
 
+@dataclass(frozen=True, eq=False)
+class _File:
+    """An image file, read again: its ``stamp_of`` from after that."""
+
+    dataset: Dataset
+    unreadable: frozenset[str]
+    stamp: tuple[int, int]
+
+
 def source_frames(volume: Volume) -> list[SourceFrame]:
     """Return what the slices of ``volume`` along k were read from.
 
@@ -66,7 +75,7 @@ def source_frames(volume: Volume) -> list[SourceFrame]:
         )
     with quiet():
         files = {path: _read(path, volume) for path in dict.fromkeys(f.path for f in volume.frames)}
-        sources = [_source(*files[frame.path], frame, volume) for frame in volume.frames]
+        sources = [_source(files[frame.path], frame, volume) for frame in volume.frames]
         _check_shared([source.dataset for source in sources], volume.name)
         if len(sources) > 1 or "ImagePositionPatient" in sources[0].dataset:
             _check_geometry([source.dataset for source in sources], volume)
@@ -80,24 +89,22 @@ def put(dataset: Dataset, keyword: str, value: object) -> None:
     dataset.add_new(keyword, dictionary_VR(keyword), value)
 
 
-def _read(path: Path, volume: Volume) -> tuple[Dataset, frozenset[str]]:
-    """Return what ``path`` says, and which of it cannot be read as text."""
+def _read(path: Path, volume: Volume) -> _File:
     import pydicom
 
     try:
         dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
         unreadable = decode_texts(dataset)  # while their character set is known
+        return _File(dataset, unreadable, stamp_of(path))
     except Exception as error:  # pydicom reports damage by many exception types
         raise OutputError(
             f"{path.name}, an image of {volume.name}, cannot be read again.",
             "Leave the images where they are until the segmentation is written.",
         ) from error
-    return dataset, unreadable
 
 
-def _source(
-    file: Dataset, unreadable: frozenset[str], frame: DicomFrame, volume: Volume
-) -> SourceFrame:
+def _source(read: _File, frame: DicomFrame, volume: Volume) -> SourceFrame:
+    file = read.dataset
     instance_uid = str(file.get("SOPInstanceUID") or "")
     if not instance_uid or not all(
         file.get(name) for name in ("SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID")
@@ -107,7 +114,8 @@ def _source(
             "segmentation refers to it.",
             _OTHER_FORMAT,
         )
-    if instance_uid != frame.instance_uid or (file.Rows, file.Columns) != volume.shape[1:]:
+    # Not every file system keeps the time exactly: another patient's file need not have another.
+    if (read.stamp, instance_uid) != (frame.stamp, frame.instance_uid):
         raise OutputError(
             f"{frame.path.name}, an image of {volume.name}, is another one than was segmented.",
             "Segment the series again, and leave its files as they are until then.",
@@ -124,7 +132,7 @@ def _source(
         instance_uid=instance_uid,
         number=frame.number if several else None,
         thickness=float(thickness) if thickness else None,
-        unreadable=unreadable,
+        unreadable=read.unreadable,
     )
 
 

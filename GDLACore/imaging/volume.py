@@ -21,12 +21,14 @@ _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 class DicomFrame:
     """One picture of a DICOM file: the file's ``number``th, from 1, as DICOM counts.
 
-    ``instance_uid`` is what the file called itself when it was read, empty if it did not.
+    ``instance_uid`` is what the file called itself when it was read, empty if it did not;
+    ``stamp`` was its size in bytes and the time of its last change in ns.
     """
 
     path: Path
     number: int
     instance_uid: str = field(repr=False)
+    stamp: tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import dataclasses
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from dicom_objects import labels_of, write_images
 from phantom import make_card, make_labels, make_volume
 
 from GDLACore.errors import OutputError
+from GDLACore.imaging.dicom_header import stamp_of
 from GDLACore.imaging.dicom_seg import check_dicom_source
 from GDLACore.imaging.reading import read_volume
 from GDLACore.imaging.volume import Volume
@@ -30,6 +32,12 @@ def refusal(volume: Volume, path: Path) -> OutputError:
     assert caught.value.hint
     assert "Secret" not in str(caught.value) and "4711" not in str(caught.value)
     return caught.value
+
+
+def unnoticed(volume: Volume) -> Volume:
+    """Return ``volume`` as if its files had been read in the form that they have now."""
+    frames = [dataclasses.replace(f, stamp=stamp_of(f.path)) for f in volume.frames]
+    return dataclasses.replace(volume, frames=tuple(frames))
 
 
 @pytest.fixture
@@ -89,7 +97,7 @@ def test_images_that_became_those_of_two_patients_or_studies_are_not_one(tmp_pat
     image = pydicom.dcmread(file)
     setattr(image, keyword, IDENTIFIERS[keyword])
     save(image, file)
-    error = refusal(volume, tmp_path / "seg.dcm")
+    error = refusal(unnoticed(volume), tmp_path / "seg.dcm")
     assert "one patient, study, series" in error.message
 
 
@@ -102,15 +110,29 @@ def test_an_image_that_was_removed_meanwhile_is_named(tmp_path):
 
 
 @pytest.mark.usefixtures("needs_highdicom")
-@pytest.mark.parametrize("change", [{"SOPInstanceUID": "1.2.3"}, {"Rows": 3}])
-def test_an_image_that_was_replaced_meanwhile_is_named(tmp_path, change):
+def test_an_image_of_another_uid_in_its_place_is_named(tmp_path):
     volume = read_volume(write_images(tmp_path / "ct"))
-    image = pydicom.dcmread(volume.frames[1].path)
+    path = volume.frames[1].path
+    image = pydicom.dcmread(path)
+    image.SOPInstanceUID = "1.2.3"
+    save(image, path)
+    message = refusal(unnoticed(volume), tmp_path / "seg.dcm").message
+    assert path.name in message and "another one" in message
+
+
+@pytest.mark.usefixtures("needs_highdicom")
+@pytest.mark.parametrize("change", [{"PixelData": bytes(84)}, {"ImagePositionPatient": [0, 1, 2]}])
+def test_an_image_that_was_written_again_under_its_uid_is_named(tmp_path, change):
+    volume = read_volume(write_images(tmp_path / "ct"))
+    path = volume.frames[1].path
+    written = path.stat().st_mtime_ns
+    image = pydicom.dcmread(path)
     for keyword, value in change.items():
         setattr(image, keyword, value)
-    save(image, volume.frames[1].path)
+    save(image, path)
+    os.utime(path, ns=(written, written + 10**9))
     message = refusal(volume, tmp_path / "seg.dcm").message
-    assert volume.frames[1].path.name in message and "another one" in message
+    assert path.name in message and "another one" in message
 
 
 @pytest.mark.usefixtures("needs_highdicom")
