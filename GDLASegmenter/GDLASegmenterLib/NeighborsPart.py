@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 from slicer.i18n import tr as _
 
-from GDLASegmenterLib.Activities import Activity
+from GDLACore.errors import Cancelled
+from GDLACore.storage import StoredModel
+from GDLASegmenterLib.Activities import Activity, StepsActivity
 from GDLASegmenterLib.Controller import Step
 from GDLASegmenterLib.CorrectionRequest import correctionRequest
 from GDLASegmenterLib.EnvironmentPart import EnvironmentPart
@@ -14,6 +16,7 @@ from GDLASegmenterLib.InputsPart import InputsPart
 from GDLASegmenterLib.ModelRecord import recordOf
 from GDLASegmenterLib.Parameters import Parameters
 from GDLASegmenterLib.ReviewPart import ReviewPart
+from GDLASegmenterLib.ReviewSubject import ReviewSubject
 from GDLASegmenterLib.SegmentationRequest import SegmentationRequest
 from GDLASegmenterLib.SequenceRun import browserOf
 from GDLASegmenterLib.ViewedSlice import sliceAxis
@@ -57,21 +60,48 @@ class NeighborsPart:
         )
 
     def onNeighbors(self, checked: bool = False) -> None:
+        """Find all that was corrected until now, and segment the slices beside."""
         parameters, model, subject = self._parameters, self._inputs.model, self._review.subject
+        viewed = subject.viewedSlice()
 
         def segment() -> Activity:
             record = recordOf(subject.segmentationNode, model.card.name)
             request = correctionRequest(
-                *(subject, record, subject.viewedSlice()),
+                *(subject, record, viewed),
                 *(parameters, model, self._environment.device, self._environment.server),
             )
             return self._segment(request, parameters)
 
-        self._begin([segment])
+        looking = StepsActivity(
+            self._lookSteps(subject, model),
+            _("Looking for what you corrected…"),
+            lambda _found: None,
+        )
+        self._begin([lambda: looking, segment])
+
+    def _lookSteps(
+        self, subject: ReviewSubject, model: StoredModel | None
+    ) -> Generator[None, None, None]:
+        """Find what was corrected; raises Cancelled if there is nothing to go by any more."""
+        while not subject.marks.isCurrent:
+            for _step in subject.marks.refresh():
+                yield
+                _checkIsThere(subject)
+        _checkIsThere(subject)
+        if problem := self._problem(subject, model):
+            raise Cancelled(problem)
 
     def _obstacle(self, enabled: bool) -> str:
         """Return why no slices can be segmented anew, "" if they can."""
-        subject, model = self._review.subject, self._inputs.model
+        subject = self._review.subject
+        if problem := self._problem(subject, self._inputs.model):
+            return problem
+        if subject.viewedSlice() is None:
+            return _("No slice view shows a slice of the volume.")
+        return "" if enabled else _("Something is being done: wait until it is over.")
+
+    def _problem(self, subject: ReviewSubject | None, model: StoredModel | None) -> str:
+        """Return why ``model`` cannot go by what was corrected in ``subject``, "" if it can."""
         if subject is None:
             return _("There is no segmentation to review.")
         if subject.marks is None or browserOf(subject.volumeNode) is not None:
@@ -88,6 +118,12 @@ class NeighborsPart:
             return _("Choose the checkpoint that the segmentation was made with.")
         if not subject.marks.editedOf(name):
             return _("Choose the checkpoint whose segments you corrected.")
-        if subject.viewedSlice() is None:
-            return _("No slice view shows a slice of the volume.")
-        return "" if enabled else _("Something is being done: wait until it is over.")
+        return ""
+
+
+def _checkIsThere(subject: ReviewSubject) -> None:
+    for node in subject.volumeNode, subject.segmentationNode:
+        if node.GetScene() is None:
+            raise Cancelled(
+                _("Stopped: {name} is not in the scene any more.").format(name=node.GetName())
+            )

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import qt
 import slicer
 import slicer.util
 from panels import SLICES, add_ct, add_slice_view, segment_voxels
 from reviewing import draw_into, marks_of, viewed
-
-from GDLACore.options import UNSAID
 
 pytest_plugins = ("reviewing",)
 
@@ -231,51 +228,6 @@ def test_a_list_that_is_none_is_said_and_left_as_it_is(desktop, segment, compare
     compare(1, choose, qt.QMessageBox.Ok)
     assert str(path) in desktop.shown[-1].text
     assert path.read_text(encoding="utf-8") == "name,age\n"
-
-
-# What a correction tells of the slices beside it
-
-
-def test_the_neighbors_of_an_edited_slice_are_segmented_anew_and_go_by_it(
-    desktop, segment, panel, look_at, ui, worker, volume
-):
-    result = segment()
-    draw_into(result, volume, 4)
-    look_at(5)
-    desktop.wait_until(lambda: ui.neighborsButton.enabled)
-    desktop.click(ui.neighborsButton)
-    desktop.wait_until(lambda: not panel.controller.isBusy)
-    (corrections,) = worker.corrections[1:]
-    assert set(corrections) == {4}
-    expected = np.full((16, 16), UNSAID, np.uint16)
-    expected[:3, :3] = 1
-    np.testing.assert_array_equal(corrections[4], expected)
-    assert worker.requests[1][2].slices == range(10)
-    assert panel.parameters.result is result
-    assert segment_voxels(result) == (SLICES - 2) * 64 + 9  # the edited one is as the user made it
-
-
-def test_without_an_edited_slice_there_are_no_neighbors(segment, look_at, ui, volume, panel):
-    result = segment()
-    look_at(5)
-    marks_of(result, volume).tick(5)
-    panel.onTick()
-    assert not ui.neighborsButton.enabled
-    assert ui.neighborsButton.toolTip.startswith("Correct a slice by hand first")
-
-
-def test_edits_of_another_checkpoints_segments_have_no_neighbors(
-    desktop, segment, look_at, ui, volume, monkeypatch
-):
-    from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
-
-    result = segment()
-    draw_into(result, volume, 4)
-    look_at(5)
-    desktop.wait_until(lambda: ui.neighborsButton.enabled)
-    monkeypatch.setattr(ReviewedSlices, "editedOf", lambda self, model: frozenset())
-    desktop.wait_until(lambda: not ui.neighborsButton.enabled)
-    assert ui.neighborsButton.toolTip == "Choose the checkpoint whose segments you corrected."
 
 
 def test_a_scene_comes_back_with_its_doubt_and_its_reviewed_slices(
