@@ -65,22 +65,15 @@ class ModelRecord:
         """
         return voxelsOn(self.node, grid)
 
-    def whole(self, grid: VolumeGrid) -> VolumeGrid | None:
-        """Return the grid of all that is recorded; see ``RecordGrid.wholeGrid``."""
-        return wholeGrid(self.node, grid)
-
     def index(self, grid: VolumeGrid, index: int) -> int:
-        """Return of which slice of ``whole(grid)`` slice ``index`` of ``grid`` is a part."""
+        """Return of which slice of all that is recorded slice ``index`` of ``grid`` is a part."""
         point = np.array([0.0, 0, 0, 1])
         point[2 - self.axis(grid)] = index
         there = np.linalg.inv(stepsTo(self.node, grid)) @ point
         return round(there[2 - int(self.node.GetAttribute(_AXIS))])
 
     def grow(self, grid: VolumeGrid) -> None:
-        """Record that the model left nothing in voxels of ``grid`` of which nothing is on record.
-
-        Nothing is done if it is another grid altogether.
-        """
+        """Record that nothing was left in voxels of ``grid`` beyond those recorded, if it fits."""
         if canGrow(self.node, grid):
             grow(self.node, grid)
             self.node.__dict__.pop("gdlaHistory", None)
@@ -121,7 +114,7 @@ class ModelRecord:
 
         It is also another one for a ``grid`` elsewhere, on which they may not be.
         """
-        place = self.whole(grid) or grid
+        place = wholeGrid(self.node, grid) or grid
         matrix = slicer.util.arrayFromVTKMatrix(place.IJKToRAS).tobytes()
         return matrix, place.shape, stateOfSegments(segmentation, self.model, self.labels)
 

@@ -1,6 +1,8 @@
-"""Segmentations leave the scene together with what is theirs alone."""
+"""Nodes leave the scene: segmentations with what is theirs alone, and whoever knew them notices."""
 
 from __future__ import annotations
+
+import vtk
 
 from GDLASegmenterLib.ModelRecord import recordsOf, removeRecord
 
@@ -13,3 +15,10 @@ def removeWithItsNodes(node) -> None:
     others = [node.GetDisplayNode(), node.GetStorageNode()]
     for one in [node, *filter(None, others)]:
         scene.RemoveNode(one)
+
+
+def weakReference(node) -> vtk.vtkWeakReference:
+    """Return what has ``node`` as long as somebody else keeps it."""
+    reference = vtk.vtkWeakReference()
+    reference.Set(node)
+    return reference

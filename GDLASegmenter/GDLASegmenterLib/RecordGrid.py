@@ -48,11 +48,11 @@ def wholeGrid(recordNode, grid: VolumeGrid) -> VolumeGrid | None:
 
     None if ``grid`` has others, too.
     """
-    if stepsTo(recordNode, grid) is None:
-        return None
+    places = _places(recordNode, grid)
+    if stepsAround(*places) is not None:
+        return volumeGrid(recordNode)
     # Hardening a transform on a volume and its segmentation leaves what is recorded behind.
-    isInPlace = stepsAround(*_places(recordNode, grid)) is not None
-    return volumeGrid(recordNode) if isInPlace else grid
+    return None if stepsBetween(*places) is None else grid
 
 
 def canGrow(recordNode, grid: VolumeGrid) -> bool:

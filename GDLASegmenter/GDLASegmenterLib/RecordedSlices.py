@@ -10,6 +10,8 @@ import numpy as np
 from GDLASegmenterLib.Extent import Extent
 from GDLASegmenterLib.LabelLayer import boxOf
 from GDLASegmenterLib.ModelRecord import ModelRecord, isOwn
+from GDLASegmenterLib.RecordGrid import wholeGrid
+from GDLASegmenterLib.RunHistory import RunHistory
 from GDLASegmenterLib.SegmentLabels import SegmentLabels
 from GDLASegmenterLib.SliceMarks import SliceMarks, readMarks, writeMarks
 from GDLASegmenterLib.SliceOrigins import SliceOrigin, noteOrigins, readOrigins
@@ -19,29 +21,35 @@ from GDLASegmenterLib.VolumeGrid import VolumeGrid
 class RecordedSlices:
     """All slices that ``record`` of ``segmentationNode`` has, those beyond ``known`` included.
 
-    ``known`` is a grid of which everything is recorded. Indices are those of the slices of
-    ``grid``, which has all that is recorded, along its array axis ``axis``: slices that are edited
-    outside of ``known`` are edited. Other grids may be recorded at any time, so that indices mean
-    something until the next ``yield`` only.
+    ``known`` is a grid of which everything is recorded, and ``grid`` that of all that is, ``axis``
+    its array axis across the slices: edits beyond ``known`` count, too. Indices are those on
+    ``grid``, but for the one that ``index`` is asked about. To be asked for anew after each
+    ``yield``, during which the record may have grown.
     """
 
     def __init__(self, segmentationNode, record: ModelRecord, known: VolumeGrid) -> None:
         self._node = segmentationNode
         self._record = record
         self._known = known
+        self._locate()
 
-    @property
-    def grid(self) -> VolumeGrid:
-        return self._record.whole(self._known)
-
-    @property
-    def axis(self) -> int:
-        return self._record.axis(self.grid)
+    def _locate(self) -> None:
+        self.grid = wholeGrid(self._record.node, self._known)
+        self.axis = self._record.axis(self.grid)
 
     @property
     def isCurrent(self) -> bool:
         """Whether nothing was changed since the last ``refresh``."""
         return self._record.lookedAt == self._state()
+
+    @property
+    def history(self) -> RunHistory:
+        """What the last runs changed in the slices."""
+        return self._record.history
+
+    def index(self, index: int) -> int:
+        """Return which slice has slice ``index`` of ``known``."""
+        return self._record.index(self._known, index)
 
     def held(self, index: int) -> np.ndarray | None:
         """Return the labels that are in slice ``index`` now; None if they are on another grid."""
@@ -50,20 +58,17 @@ class RecordedSlices:
 
     def left(self, index: int) -> np.ndarray:
         """Return the labels that a run left in slice ``index``, as a view of the record."""
-        grid = self.grid
-        return boxOf(self._record.array(grid), grid.extent, self._slab(index))
+        return boxOf(self._record.array(self.grid), self.grid.extent, self._slab(index))
 
     @property
     def origins(self) -> dict[int, SliceOrigin]:
         """Where what a run left in each slice is from, as far as somebody knows."""
-        axis = self.axis
         known = readOrigins(self._node, self.grid, self._record.model)
-        return {index: origin for (one, index), origin in known.items() if one == axis}
+        return {index: origin for (axis, index), origin in known.items() if axis == self.axis}
 
     def noteOrigins(self, origins: Mapping[int, SliceOrigin | None]) -> None:
         """Note where slices are from now; None takes back what was noted."""
-        axis = self.axis
-        places = {(axis, index): origin for index, origin in origins.items()}
+        places = {(self.axis, index): origin for index, origin in origins.items()}
         noteOrigins(self._node, self.grid, self._record.model, places)
 
     def isAsLeft(self, index: int) -> bool:
@@ -93,7 +98,8 @@ class RecordedSlices:
         """Find the slices that are edited, and note them; each step takes some milliseconds."""
         record, segmentation = self._record, self._node.GetSegmentation()
         while (seen := self._seen())[0] != record.lookedAt:
-            edited, move, now, history = set(), None, self._read(), record.history
+            self._locate()
+            edited, move, now, history = set(), None, self._read(), self.history
             if now is not None:
                 edited = yield from self._editedIn(now, seen)
             if now is not None and edited and record.isRestored(segmentation):
@@ -123,8 +129,8 @@ class RecordedSlices:
             record.lookedAt = seen[0]
             if now is not None:
                 record.markSeen(segmentation)
-                axis = self.axis
-                marks = self._marks.withEdited(record.model, {(axis, one) for one in edited})
+                found = {(self.axis, index) for index in edited}
+                marks = self._marks.withEdited(record.model, found)
                 writeMarks(self._node, self.grid, marks)
 
     @property
@@ -169,7 +175,7 @@ def recordedSlices(
     segmentationNode, record: ModelRecord, grid: VolumeGrid
 ) -> RecordedSlices | None:
     """Return the slices of ``record``; None if it, or what is noted, lacks voxels of ``grid``."""
-    whole = record.whole(grid)
+    whole = wholeGrid(record.node, grid)
     if whole is None or readMarks(segmentationNode, whole) is None:
         return None
     return RecordedSlices(segmentationNode, record, grid)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 
 import numpy as np
-import vtk
 
 from GDLACore.model.card import Label, ModelCard
 from GDLASegmenterLib.Extent import EMPTY, Extent
@@ -19,10 +18,11 @@ from GDLASegmenterLib.ModelRecord import (
     removeRecord,
 )
 from GDLASegmenterLib.ModelSegments import addSegments, findSegments, tagVersion
-from GDLASegmenterLib.NodeRemoval import removeWithItsNodes
+from GDLASegmenterLib.NodeRemoval import removeWithItsNodes, weakReference
 from GDLASegmenterLib.RecordedSlices import RecordedSlices
 from GDLASegmenterLib.Region import Region
 from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
+from GDLASegmenterLib.RunNotes import RunNotes
 from GDLASegmenterLib.SliceOrigins import SliceOrigin
 from GDLASegmenterLib.VolumeGrid import VolumeGrid, adoptGrid
 
@@ -56,7 +56,7 @@ class SegmentationOutput:
         self.region = region
         self.isPropagated = isPropagated
         self._scene = scene
-        self._known = None if node is None else _reference(node)
+        self._known = None if node is None else weakReference(node)
         self._isNew = node is None
         self._isOpen = False
         self._room: Extent = EMPTY
@@ -68,8 +68,7 @@ class SegmentationOutput:
         self._reviewed: ReviewedSlices | None = None
         self._record: ModelRecord | None = None
         self._isRecordNew = False
-        self._originsBefore: dict[int, SliceOrigin | None] = {}
-        self._run = object()  # stands for this run in the history, which outlives it
+        self._notes = RunNotes(SliceOrigin(frozenset([card.version]), isPropagated))
 
     @property
     def node(self):
@@ -117,7 +116,7 @@ class SegmentationOutput:
             name = self._scene.GenerateUniqueName(f"{self.grid.volumeName} {self.card.name}")
             node = self._scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
             node.CreateDefaultDisplayNodes()
-            self._known = _reference(node)
+            self._known = weakReference(node)
         else:
             yield from ReviewedSlices(self.node, self.grid, axis).refresh()
             self.check(axis, slices)
@@ -149,7 +148,7 @@ class SegmentationOutput:
             part = _part(labels, axis, index)
             inside = self.inside(self.grid.slab(axis, index, index))
             self._put(layers, index, part, inside)
-            self._noteOrigin(index, 0 if inside is not True else part.size)
+            self._notes.written(self._recorded, index, part.size if inside is True else 0)
             self.written.add(index)
             yield
         self._announce()
@@ -188,10 +187,7 @@ class SegmentationOutput:
                 continue
             for layer in layers:
                 restore(segmentation, layer, slab, self._before, self.inside(slab))
-            slices, there = self._recorded, self._record.index(self.grid, index)
-            self._record.history.takeBack(self._run, there, slices.held(there), slices.left(there))
-            slices.settle(there)
-            slices.noteOrigins({there: self._originsBefore[index]})
+            self._notes.takeBack(self._recorded, index)
             self.written.remove(index)
             yield
         yield from self._ready()
@@ -223,25 +219,12 @@ class SegmentationOutput:
         """Write ``labels`` to slice ``index``, where ``inside`` says so, and record them."""
         slab = self.grid.slab(self._axis, index, index)
         place = boxOf(self._record.array(self.grid), self.grid.extent, slab)
-        slices, there = self._recorded, self._record.index(self.grid, index)
-        held, left = slices.held(there), slices.left(there)
-        isReleased = not np.array_equal(held, left)
-        before = self._originsBefore.setdefault(index, slices.origins.get(there))
-        if isReleased or not np.array_equal(place, labels):
-            self._record.history.note(self._run, there, held, left, before)
+        isReleased = self._notes.change(self._recorded, index, np.array_equal(place, labels))
         for layer in layers:
             np.copyto(layer.box(slab), self._values(layer, labels), "unsafe", inside)
         np.copyto(place, labels, "unsafe", inside)
         if isReleased:
-            slices.settle(there)
-
-    def _noteOrigin(self, index: int, count: int) -> None:
-        """Note that ``count`` voxels of slice ``index``, or some of them if 0, are of this run."""
-        slices, there = self._recorded, self._record.index(self.grid, index)
-        origin = SliceOrigin(frozenset([self.card.version]), self.isPropagated)
-        if count < slices.left(there).size:
-            origin = origin.over(self._originsBefore[index])
-        slices.noteOrigins({there: origin})
+            self._reviewed.settle(index, self._record)
 
     @property
     def _recorded(self) -> RecordedSlices:
@@ -308,12 +291,6 @@ class SegmentationOutput:
         if wasCurrent:  # so it is still: what was written is recorded
             self._record.lookedAt = self._record.state(segmentation, self.grid)
             self._record.markSeen(segmentation)
-
-
-def _reference(node) -> vtk.vtkWeakReference:
-    reference = vtk.vtkWeakReference()
-    reference.Set(node)
-    return reference
 
 
 def _part(array: np.ndarray, axis: int, index: int) -> np.ndarray:

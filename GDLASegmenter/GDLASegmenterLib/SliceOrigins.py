@@ -46,13 +46,7 @@ def noteOrigins(
     if found == known:
         return
     note = noteOf(segmentationNode, grid) | {
-        "slices": {
-            name: [
-                (*place, sorted(one.versions), one.isPropagated)
-                for place, one in sorted(of.items(), key=lambda item: item[0])
-            ]
-            for name, of in sorted(found.items())
-        }
+        "slices": {name: _runsOf(slices) for name, slices in sorted(found.items())}
     }
     segmentationNode.SetAttribute(_ATTRIBUTE, json.dumps(note, separators=(",", ":")))
 
@@ -74,8 +68,22 @@ def _originsOn(
         return {}
     return {
         model: {
-            placeOn(axis, index, steps): SliceOrigin(frozenset(versions), isPropagated)
-            for axis, index, versions, isPropagated in slices
+            placeOn(axis, index, steps): origin
+            for axis, first, last, *parts in runs
+            for origin in [SliceOrigin(frozenset(parts[0]), parts[1])]
+            for index in range(first, last + 1)
         }
-        for model, slices in note["slices"].items()
+        for model, runs in note["slices"].items()
     }
+
+
+def _runsOf(slices: Mapping[Place, SliceOrigin]) -> list[tuple]:
+    """Return axis, first, last, versions, isPropagated of neighbors of the same origin together."""
+    runs: list[tuple] = []
+    for (axis, index), one in sorted(slices.items(), key=lambda item: item[0]):
+        what = sorted(one.versions), one.isPropagated
+        if runs and (runs[-1][0], *runs[-1][2:]) == (axis, index - 1, *what):
+            runs[-1] = axis, runs[-1][1], index, *what
+        else:
+            runs.append((axis, index, index, *what))
+    return runs
