@@ -115,3 +115,13 @@ def test_what_is_removed_while_corrections_are_looked_for_ends_it(
     panel.onTick()
     assert ui.statusLabel.text == f"Stopped: {removed.GetName()} is not in the scene any more."
     assert len(worker.requests) == 1 and not panel.controller.isBusy
+
+
+def test_the_scene_is_closed_while_corrections_are_looked_for(desktop, correct, panel, ui, worker):
+    correct(10)
+    desktop.click(ui.neighborsButton)
+    next(panel.controller._activity._steps)
+    desktop.close_scene()
+    panel.onTick()
+    assert ui.statusLabel.text == "" and not panel.controller.isBusy
+    assert len(worker.requests) == 1
