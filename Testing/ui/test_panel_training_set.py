@@ -131,7 +131,7 @@ def test_the_folder_is_asked_for_once_and_shown_from_then_on(desktop, panel, ui,
     assert ui.statusLabel.text.startswith("Case 2 of your training set: 9 structures, 10 of 12")
 
 
-def test_a_range_that_is_chosen_of_the_same_volume_is_offered(desktop, panel, folder, add):
+def test_a_range_that_is_chosen_of_the_same_volume_is_offered(panel, segmentation, folder, add):
     from GDLASegmenterLib.Parameters import SegmentedPart
 
     panel.parameters.part = SegmentedPart.SLICE_RANGE
@@ -140,6 +140,7 @@ def test_a_range_that_is_chosen_of_the_same_volume_is_offered(desktop, panel, fo
     assert answer.choices[RANGE] == f"Slices 3 to {SLICES - 1}, as chosen in the panel"
     assert read_training_set(folder)[0].reviewed == ((3, SLICES),)
     panel.parameters.inputVolume = add_ct("another")  # the result is not of this one
+    panel.parameters.segmentation = segmentation
     panel.parameters.part = SegmentedPart.SLICE_RANGE
     assert len(add(folder).choices) == RANGE
 
