@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from GDLACore.cohort.changed import is_whole
+from GDLACore.cohort.changed import all_set_aside, is_changed, is_whole
 from GDLACore.cohort.hashes import input_hash
 from GDLACore.cohort.names import free_name, key_of
 from GDLACore.cohort.plan import Study
-from GDLACore.cohort.record import FAILED, StudyRecord
+from GDLACore.cohort.record import CHANGED, FAILED, StudyRecord
 from GDLACore.errors import GDLAError, OutputError
 
 # Called with the phase's name, the steps done, and how many there are.
@@ -69,9 +69,9 @@ def look_back(
 def _hashes(
     plan: Sequence[Study], before: Mapping[str, StudyRecord], report: Report
 ) -> list[str | None]:
-    """Return the hash of each study that may have a result; None where there is none."""
-    done = [record for record in before.values() if record.done]
-    names, inputs = {one.name for one in done}, {one.input for one in done}
+    """Return the hash of each study that may be recorded by one; None where there is none."""
+    known = [one for one in before.values() if one.done or one.error_kind == CHANGED]
+    names, inputs = {one.name for one in known}, {one.input for one in known}
     hashes: list[str | None] = []
     for number, study in enumerate(plan):
         report("checking", number, len(plan))
@@ -128,7 +128,9 @@ def _named(
 ) -> list[Study]:
     """Return ``plan`` with recorded names; what has none gets one of which there is no result."""
     given = {key_of(record.name) for record in records if record is not None}
-    taken = {key_of(name) for name in (*before, *(study.name for study in plan))}
+    # Under these lies what somebody made of another image, or nobody knows of which.
+    corrected = set(map(key_of, all_set_aside(folder)))
+    taken = {key_of(name) for name in (*before, *(study.name for study in plan))} | corrected
     named = []
     for study, record in zip(plan, records, strict=True):
         name = study.name
@@ -146,5 +148,9 @@ def _named(
                     f"that of {study.path}, too.",
                     "Choose another folder, or allow to replace results (--force).",
                 )
+            elif key_of(name) in corrected or is_changed(folder, other):
+                name = free_name(name, taken)
+        elif key_of(name) in corrected:
+            name = free_name(name, taken)
         named.append(replace(study, name=name))
     return named

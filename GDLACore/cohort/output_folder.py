@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from GDLACore.atomic import unwritable
-from GDLACore.cohort.changed import set_aside
+from GDLACore.cohort.changed import all_set_aside, set_aside
 from GDLACore.cohort.files import (
     LOCK,
     MANIFEST,
@@ -26,7 +26,7 @@ from GDLACore.cohort.identity import (
     read_identity,
     write_identity,
 )
-from GDLACore.cohort.manifest import read_manifest
+from GDLACore.cohort.manifest import read_manifest, write_manifest
 from GDLACore.cohort.settings import BatchSettings
 from GDLACore.errors import OutputError
 from GDLACore.file_lock import lock
@@ -121,14 +121,20 @@ def _is_ours(path: Path) -> bool:
 def _remove_results(folder: Path) -> None:
     """Remove what the manifest names, but what somebody changed, and the manifest last.
 
-    Killed before that, it is done again.
+    Of studies with a changed result it goes on to tell which they are, so that no other gets their
+    names. Killed before that, it is done again.
     """
-    for record in read_manifest(folder / MANIFEST).values():
+    records = read_manifest(folder / MANIFEST).values()
+    for record in records:
         if record.output is not None:
             set_aside(folder, record)
             _remove(folder, SEGMENTATIONS, record.output)
         _remove(folder, PICTURES, picture_of(record.name))
-    (folder / MANIFEST).unlink(missing_ok=True)
+    aside = all_set_aside(folder)
+    if corrected := [one.without_result() for one in records if one.name in aside]:
+        write_manifest(folder / MANIFEST, corrected)
+    else:
+        (folder / MANIFEST).unlink(missing_ok=True)
 
 
 def _remove(folder: Path, below: str, relative: str) -> None:

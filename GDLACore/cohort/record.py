@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from GDLACore.errors import OutputError
@@ -53,6 +53,20 @@ class StudyRecord:
     def done(self) -> bool:
         """Return whether there is a segmentation."""
         return self.status == DONE
+
+    def without_result(self) -> StudyRecord:
+        """Return what is known of the study itself: its result held no longer, or is not wanted."""
+        return replace(
+            self,
+            status=FAILED,
+            output=None,
+            output_sha256=None,
+            seconds={},
+            volumes_ml={},
+            doubt=None,
+            error="Its image or its result has changed, and it has not been done again yet.",
+            error_kind=CHANGED,
+        )
 
     def to_line(self) -> str:
         """Return the record as JSON, on one line, without its end."""

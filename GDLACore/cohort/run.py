@@ -17,7 +17,7 @@ from GDLACore.cohort.manifest import OpenManifest, read_manifest, write_manifest
 from GDLACore.cohort.output_folder import check_inputs, open_output
 from GDLACore.cohort.plan import SPREAD, Study
 from GDLACore.cohort.qc_page import write_page
-from GDLACore.cohort.record import CHANGED, FAILED, StudyRecord
+from GDLACore.cohort.record import CHANGED, StudyRecord
 from GDLACore.cohort.settings import BatchSettings
 from GDLACore.cohort.todo import Todo
 from GDLACore.errors import EngineError
@@ -86,7 +86,8 @@ def run_batch(
         }
         todo = Todo((one for one in earlier.plan if one.name not in found), failed_before)
         with OpenManifest(folder / MANIFEST) as manifest:
-            _give_up([before[name] for name in sorted(outdated)], manifest, folder)
+            old_ones = [before[name] for name in sorted(outdated)]
+            _give_up(old_ones, manifest, folder, settings.format)
             report("studies", len(found), len(plan))
             with closing(_whole(process, todo)) as made:
                 for record in made:
@@ -102,9 +103,13 @@ def run_batch(
                         found[record.name] = recorded[record.name] = record
                     report("studies", len(found), len(plan))
         aside = all_set_aside(folder)
-        in_order = [_with_warnings(found[name], one, aside) for name, one in studies.items()]
-        lines = [_with_warnings(recorded[name], one, aside) for name, one in studies.items()]
-        gone = [recorded[name] for name in sorted(recorded.keys() - found.keys())]
+        told = {name: study.warnings for name, study in studies.items()}
+        in_order = [_with_warnings(found[name], told[name], aside) for name in studies]
+        lines = [_with_warnings(recorded[name], told[name], aside) for name in studies]
+        gone = [
+            _with_warnings(one, [text for text in one.warnings if text == SPREAD], aside)
+            for one in (recorded[name] for name in sorted(recorded.keys() - found.keys()))
+        ]
         write_manifest(folder / MANIFEST, [*lines, *gone])
         write_page(folder / PAGE, in_order, card, gone)
     if gone:
@@ -130,28 +135,20 @@ def _warn_of_versions(kept: Iterable[StudyRecord]) -> None:
         )
 
 
-def _give_up(outdated: Sequence[StudyRecord], manifest: OpenManifest, folder: Path) -> None:
-    """Record that ``outdated`` have no results any more; those that somebody changed are renamed.
+def _give_up(
+    outdated: Sequence[StudyRecord], manifest: OpenManifest, folder: Path, format_: str
+) -> None:
+    """Remove the results of ``outdated``, but what somebody changed, which is renamed; record it.
 
-    From here on a result that lies there is a killed run's.
+    From here on a result that lies there is a killed run's: were they left, somebody could correct
+    one before the next run.
     """
     renamed = []
     for record in outdated:
         if (path := set_aside(folder, record)) is not None:
             renamed.append(path)
-        manifest.add(
-            replace(
-                record,
-                status=FAILED,
-                output=None,
-                output_sha256=None,
-                seconds={},
-                volumes_ml={},
-                doubt=None,
-                error="Its image or its result has changed, and it has not been done again yet.",
-                error_kind=CHANGED,
-            )
-        )
+        remove_results(folder, record.name, format_)
+        manifest.add(record.without_result())
     if renamed:
         _LOG.warning(
             "Results that somebody changed after they were written are kept under other names, and "
@@ -174,12 +171,12 @@ def _placed(record: StudyRecord, study: Study) -> StudyRecord:
 
 
 def _with_warnings(
-    record: StudyRecord, study: Study, aside: Mapping[str, Sequence[str]]
+    record: StudyRecord, of_study: Iterable[str], aside: Mapping[str, Sequence[str]]
 ) -> StudyRecord:
     """Return ``record`` with what is known of the study, and of what lies in the folder, now."""
     others = [one for one in record.warnings if one != SPREAD and not one.startswith(_SET_ASIDE)]
-    changed = [f"{_SET_ASIDE}{path}." for path in aside.get(study.name, ())]
-    return replace(record, warnings=(*study.warnings, *changed, *others))
+    changed = [f"{_SET_ASIDE}{path}." for path in aside.get(record.name, ())]
+    return replace(record, warnings=(*of_study, *changed, *others))
 
 
 def _whole(process: Process, todo: Todo) -> Generator[StudyRecord, None, None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,13 @@ def test_a_correction_survives_that_all_results_are_replaced(cohort, out, correc
     assert (out / ASIDE.format(1)).read_bytes() == WORK and ASIDE.format(1) in warnings_of(out)
 
 
+def test_a_correction_is_told_of_a_study_that_is_not_found_any_more(cohort, out, corrected):
+    (cohort / "site0/case00.nii.gz").unlink()
+    result = batch(cohort, out, format="nii.gz", overwrite=True)
+    assert ASIDE.format(1) in warnings_of(out)
+    assert ASIDE.format(1) in result.page.read_text(encoding="utf-8")
+
+
 def test_what_a_killed_run_wrote_and_did_not_record_is_nobody_s_work(cohort, out, engine):
     batch(cohort, out)
     write_study(cohort / "site0/case00.nii.gz", 3)
@@ -88,3 +96,36 @@ def test_what_a_killed_run_wrote_and_did_not_record_is_nobody_s_work(cohort, out
     again = batch(cohort, out)
     assert again.kept == 2 and warnings_of(out) == ""
     assert not [name for name in files(out) if "changed" in name]
+
+
+def test_an_outdated_result_is_gone_before_somebody_could_correct_it(cohort, out, engine):
+    batch(cohort, out)
+    write_study(cohort / "site0/case00.nii.gz", 3)
+
+    def stopped(studies):
+        assert not (out / RESULT).exists()
+        assert not (out / "pictures/site0/case00.jpg").exists()
+        raise KeyboardInterrupt
+        yield
+
+    with pytest.raises(KeyboardInterrupt):
+        run_with(cohort, out, stopped)
+    assert batch(cohort, out).kept == 2 and warnings_of(out) == ""
+
+
+def test_a_correction_is_not_told_of_an_image_from_elsewhere(tmp_path, out, engine):
+    for number in (1, 2):
+        write_study(tmp_path / f"patient{number}/ct.nii.gz", number)
+    batch(tmp_path / "patient1", out)
+    (out / "segmentations/ct.seg.nrrd").write_bytes(WORK)
+    other = batch(tmp_path / "patient2", out, overwrite=True)
+    assert [(one.name, one.warnings) for one in other.records] == [("ct-2", ())]
+    assert (out / "segmentations/ct.seg.nrrd").read_bytes() == WORK
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links take rights there")
+def test_a_correction_on_another_disk_is_kept_too(cohort, out, corrected, tmp_path):
+    corrected.parent.rename(tmp_path / "disk")
+    corrected.parent.symlink_to(tmp_path / "disk")
+    batch(cohort, out)
+    assert (out / ASIDE.format(1)).read_bytes() == WORK and ASIDE.format(1) in warnings_of(out)

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("PIL")
 from cohort_fixtures import counting_engine, output  # noqa: F401
-from cohorts import batch, files, process_here, timeless
+from cohorts import batch, crashing, files, process_here, run_with, timeless
 from dicom_files import values, write_series
 
 from GDLACore.cohort.manifest import read_manifest
@@ -169,3 +169,32 @@ def test_the_manifest_knows_a_series_by_a_hash_and_not_by_its_uid(flat, out, eng
     lines = (out / "manifest.jsonl").read_text().splitlines()
     assert len({json.loads(line)["series_sha256"] for line in lines}) == 2
     assert not any(P7 in line or P9 in line for line in lines)
+
+
+def told(out: Path) -> list[str]:
+    """Return the studies of which a changed result is told."""
+    records = read_manifest(out / "manifest.jsonl").values()
+    return [one.name for one in records if "series-1.changed-1" in " ".join(one.warnings)]
+
+
+def test_a_correction_stays_with_its_series_when_all_begins_anew(flat, out, engine):
+    first = batch(flat.parent, out)
+    (out / "segmentations/flat/series-1.seg.nrrd").write_bytes(b"corrected")
+    add(flat, P1)
+    anew = batch(flat.parent, out, format="nii.gz", overwrite=True)
+    assert [one.name for one in anew.records] == [
+        *("flat/series-1-2", "flat/series-1", "flat/series-3")
+    ]
+    assert told(out) == ["flat/series-1"]
+    assert anew.records[1].series_sha256 == first.records[0].series_sha256
+
+
+def test_no_other_series_gets_the_name_of_a_corrected_one_that_failed(flat, out, engine):
+    batch(flat.parent, out)
+    (out / "segmentations/flat/series-1.seg.nrrd").write_bytes(b"corrected")
+    run_with(flat.parent, out, crashing)
+    remove(flat, P7)
+    add(flat, P1)
+    result = batch(flat.parent, out)
+    assert [one.name for one in result.records] == ["flat/series-1-2", "flat/series-2"]
+    assert told(out) == ["flat/series-1"]
