@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterable
+from collections.abc import Collection, Generator
 
 import numpy as np
 import slicer
@@ -18,6 +18,7 @@ from GDLASegmenterLib.ModelSegments import findTagged, labelTags
 from GDLASegmenterLib.RecordGrid import (
     canGrow,
     copyInSteps,
+    gridAround,
     grow,
     stepsTo,
     voxelsOf,
@@ -33,7 +34,6 @@ Steps = Generator[None, None, None]
 ROLE = "GDLA.ModelOutput"  # of the reference from a segmentation to its records
 
 _MODEL, _LABELS, _AXIS = "GDLA.Model", "GDLA.Labels", "GDLA.Axis"
-
 _READ_AT_ONCE = 4  # slices
 
 
@@ -171,16 +171,14 @@ class ModelRecord:
         self.node.SetAttribute(_LABELS, json.dumps(labels))
         self.node.__dict__.pop("gdlaHistory", None)
 
-    def forget(self, values: Iterable[int]) -> Steps:
+    def forget(self, values: Collection[int]) -> Steps:
         """Leave out labels whose segments were removed; they are about to come back empty."""
-        values = list(values)
         for part in voxelsOf(self.node.GetImageData()):
-            part[np.isin(part, values)] = 0
+            part[np.isin(part, list(values))] = 0
             yield
 
     def _images(self, segmentation) -> list:
-        segmentIDs = findTagged(segmentation, self.model, self.labels).values()
-        layers = layersOf(segmentation, segmentIDs)
+        layers = layersOf(segmentation, findTagged(segmentation, self.model, self.labels).values())
         return [layer.image for layer in layers if layer.image is not None]
 
 
@@ -204,14 +202,17 @@ def newRecord(
 ) -> Generator[None, None, ModelRecord]:
     """Return a record by which all that is in ``model``'s segments now counts as the model's.
 
-    ``labels`` are the values by the tags of the segments. Raises Cancelled if the segmentation is
-    removed meanwhile.
+    Also of what is beyond ``grid``. ``labels`` are the values by the tags of the segments. Raises
+    Cancelled if the segmentation is removed meanwhile.
     """
+    segmentation = segmentationNode.GetSegmentation()
+    if now := segmentLabels(segmentation, model, labels, grid, np.dtype(np.uint8)):
+        grid = gridAround(grid, now.extents)
     image = vtk.vtkImageData()
     image.SetDimensions(grid.shape[::-1])
     # One value more than labels, for voxels that are in several segments.
     image.AllocateScalars(scalarType(max(labels.values()) + 1), 1)
-    array, segmentation = voxelsOf(image), segmentationNode.GetSegmentation()
+    array = voxelsOf(image)
     for first in range(0, grid.shape[0], _READ_AT_ONCE):
         last = min(first + _READ_AT_ONCE, grid.shape[0]) - 1
         slab = grid.slab(0, first, last)

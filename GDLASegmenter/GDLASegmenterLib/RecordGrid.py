@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
+from dataclasses import replace
 
 import numpy as np
 import slicer.util
@@ -10,6 +11,7 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from GDLASegmenterLib.CommonVoxels import corners, stepsAround, stepsBetween, wholeSteps
+from GDLASegmenterLib.Extent import Extent
 from GDLASegmenterLib.SegmentLabels import turned
 from GDLASegmenterLib.VolumeGrid import VolumeGrid, volumeGrid
 from GDLASegmenterLib.VolumeInput import IJKToRASMatrix
@@ -55,6 +57,17 @@ def wholeGrid(recordNode, grid: VolumeGrid) -> VolumeGrid | None:
     return None if stepsBetween(*places) is None else grid
 
 
+def gridAround(grid: VolumeGrid, extents: Iterable[Extent]) -> VolumeGrid:
+    """Return ``grid`` continued as far as ``extents`` go, which are counted on it."""
+    ends = np.reshape([grid.extent, *extents], (-1, 3, 2))
+    first, last = ends[:, :, 0].min(axis=0), ends[:, :, 1].max(axis=0)
+    matrix = vtk.vtkMatrix4x4()
+    matrix.DeepCopy(grid.IJKToRAS)
+    for row, corner in enumerate(grid.IJKToRAS.MultiplyPoint([*first.tolist(), 1])[:3]):
+        matrix.SetElement(row, 3, corner)
+    return replace(grid, IJKToRAS=matrix, shape=tuple((last - first + 1)[::-1].tolist()))
+
+
 def canGrow(recordNode, grid: VolumeGrid) -> bool:
     """Whether ``grid`` continues that of the node with voxels that it lacks."""
     ofNode, _shape, ofGrid, _shapeOfGrid = _places(recordNode, grid)
@@ -69,18 +82,15 @@ def grow(recordNode, grid: VolumeGrid) -> None:
     """
     ofNode, shape, ofGrid, _shapeOfGrid = _places(recordNode, grid)
     added = corners(np.linalg.inv(wholeSteps(ofNode, ofGrid)), grid.shape)
-    first = np.minimum(added[0], 0)
-    last = np.maximum(added[1], np.subtract(shape[::-1], 1))
-    image, matrix = vtk.vtkImageData(), IJKToRASMatrix(recordNode)
-    image.SetDimensions((last - first + 1).tolist())
+    after = gridAround(volumeGrid(recordNode), [added.T.ravel().tolist()])
+    image = vtk.vtkImageData()
+    image.SetDimensions(after.shape[::-1])
     image.AllocateScalars(recordNode.GetImageData().GetScalarType(), 1)
     array = voxelsOf(image)
     array[:] = 0
-    array[_box(-first, shape)] = voxelsOf(recordNode.GetImageData())
-    for row, corner in enumerate(matrix.MultiplyPoint([*first.tolist(), 1])[:3]):
-        matrix.SetElement(row, 3, corner)
+    array[_box(np.maximum(-added[0], 0), shape)] = voxelsOf(recordNode.GetImageData())
     recordNode.SetAndObserveImageData(image)
-    recordNode.SetIJKToRASMatrix(matrix)
+    recordNode.SetIJKToRASMatrix(after.IJKToRAS)
 
 
 def copyInSteps(image, table: np.ndarray | None) -> Generator[None, None, vtk.vtkImageData]:

@@ -35,6 +35,11 @@ class SegmentLabels:
     dtype: np.dtype
     _layers: tuple[tuple[np.ndarray, Extent, dict[int, int]], ...]
 
+    @property
+    def extents(self) -> list[Extent]:
+        """Where on the grid there may be something, also beyond it."""
+        return [extent for _array, extent, _values in self._layers]
+
     def blocks(self, slab: Extent) -> Iterator[Extent]:
         """Return the parts of ``slab`` that are read in some milliseconds each."""
         return blocks(slab, _READ_AT_ONCE // max(1, len(self._layers)))

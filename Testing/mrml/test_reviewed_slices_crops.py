@@ -127,6 +127,16 @@ def test_looking_with_a_crop_finds_what_was_corrected_beside_it(volume_node, nod
     assert reviewed(node, volume_node).edited == {ABOVE[0]}
 
 
+def test_a_file_of_segments_counts_as_the_models_beyond_the_crop_it_was_looked_at_with(
+    scene, volume_node, node, crop
+):
+    scene.RemoveNode(recordOf(node, "abdomen").node)
+    assert reviewed(node, crop).edited == set()
+    assert reviewed(node, volume_node).edited == set()
+    dot(node, volume_node, BESIDE)
+    assert reviewed(node, volume_node).edited == {BESIDE[0]}
+
+
 def test_undoing_a_run_on_a_crop_is_no_correction(volume_node, editor, node, crop):
     segment(node, crop, SECOND, crop, editor.save_state)
     reviewed(node, volume_node)
