@@ -152,5 +152,8 @@ def _named(
                 name = free_name(name, taken)
         elif key_of(name) in corrected:
             name = free_name(name, taken)
-        named.append(replace(study, name=name))
+        uid = study.series_sha256
+        if record is not None and study.series is None:
+            uid = uid or record.series_sha256  # a folder may be damaged, and does not tell it then
+        named.append(replace(study, name=name, series_sha256=uid))
     return named

@@ -198,3 +198,20 @@ def test_no_other_series_gets_the_name_of_a_corrected_one_that_failed(flat, out,
     result = batch(flat.parent, out)
     assert [one.name for one in result.records] == ["flat/series-1-2", "flat/series-2"]
     assert told(out) == ["flat/series-1"]
+
+
+def test_a_damaged_folder_does_not_make_a_corrected_series_nameless(tmp_path, out, engine):
+    flat = tmp_path / "in/flat"
+    add(flat, P7)
+    batch(flat.parent, out)
+    (out / "segmentations/flat.seg.nrrd").write_bytes(b"corrected")
+    next(flat.iterdir()).write_bytes(b"damaged")
+    assert [one.name for one in batch(flat.parent, out).failed] == ["flat"]
+    remove(flat, P7)
+    add(flat, P9)
+    other = batch(flat.parent, out)
+    assert [(one.name, one.warnings) for one in other.records] == [("flat-2", ())]
+    remove(flat, P9)
+    add(flat, P7)
+    again = batch(flat.parent, out)
+    assert [one.name for one in again.records] == ["flat"] and again.records[0].done
