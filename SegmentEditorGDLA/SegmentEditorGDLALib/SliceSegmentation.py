@@ -117,12 +117,17 @@ class SliceSegmentation:
     def _recording(self, preview: SlicePreview) -> Generator[None, None, None]:
         """Record what the model's segments hold if nobody has yet, so that all else is an edit.
 
-        The first one to look would otherwise take what is about to be written for a run's.
+        The first one to look would otherwise take what is about to be written for a run's. Nothing
+        is on record any more of segments that were removed and are about to come back with this
+        slice alone: all others would seem to have been erased.
         """
         reviewed = ReviewedSlices(self._segmentationNode, preview.grid, preview.axis)
         record, tags = recordOf(self._segmentationNode, preview.card.name), labelTags(preview.card)
-        if self._label is None and (record is None or not tags.keys() <= record.labels.keys()):
-            yield from reviewed.recordFor(preview.card)
+        missing = self._missing(preview)
+        isLacking = record is None or not tags.keys() <= record.labels.keys()
+        if self._label is None and (isLacking or missing):
+            record, _isNew = yield from reviewed.recordFor(preview.card)
+            yield from record.forget([label.value for label in missing])
         else:
             yield from reviewed.recordOthers()
 
@@ -188,18 +193,22 @@ class SliceSegmentation:
         if self._label is not None:
             return {self._label.value: self._segmentID}
         segmentation, card = self._segmentationNode.GetSegmentation(), preview.card
-        found = findSegments(segmentation, card)
-        missing = [
-            label
-            for label in card.labels
-            if label.value not in found and (preview.labels == label.value).any()
-        ]
+        missing = self._missing(preview)
         if missing:
             # In a layer with others, a new segment could be given the value of one of them.
             layers = modelLayers(segmentation, card)
             own = next((layer for layer in layers if not layer.others(segmentation)), None)
             addSegments(segmentation, card, missing, own, preview.grid.IJKToRAS)
         return findSegments(segmentation, card)
+
+    def _missing(self, preview: SlicePreview) -> list[Label]:
+        """Return the structures in the slice that have no segment yet."""
+        found = findSegments(self._segmentationNode.GetSegmentation(), preview.card)
+        return [
+            label
+            for label in preview.card.labels
+            if label.value not in found and (preview.labels == label.value).any()
+        ]
 
     def _result(self, changed: int) -> str:
         if not changed:

@@ -71,6 +71,19 @@ def test_all_structures_of_a_new_checkpoint_are_the_users_and_so_is_what_is_pain
     np.testing.assert_array_equal(desk.voxels("Liver")[[4, 7]], BRIGHT[[4, 7]])
 
 
+def test_a_removed_segment_that_the_effect_adds_again_was_not_erased_in_other_slices(desk, run):
+    run()
+    desk.node.GetSegmentation().RemoveSegment(desk.id_of("Liver"))
+    desk.options.allRadioButton.click()
+    desk.click()
+    assert desk.voxels("Liver").any(axis=(1, 2)).nonzero() == (5,)
+    for _step in desk.reviewed.refresh():
+        pass
+    assert desk.reviewed.edited == {5}
+    run()
+    np.testing.assert_array_equal(desk.voxels("Liver"), BRIGHT)
+
+
 def test_a_slice_written_into_a_file_of_segments_is_the_users_though_nobody_had_looked(desk, run):
     from GDLASegmenterLib.ModelRecord import recordsOf, removeRecord
 
