@@ -120,6 +120,8 @@ class ReviewedSlices:
             slices = recordedSlices(self._node, record, self._grid)
             if slices is not None:
                 yield from slices.refresh()
+            elif self._isLeftBehind(record):
+                self._drop(record)
         marks = self._marks
         records = {record.model for record in recordsOf(self._node)}
         for model in {*marks.edited, *marks.released} - records:
@@ -166,8 +168,7 @@ class ReviewedSlices:
             yield from record.adopt(card, self._grid)
             return record, False
         if record is not None:
-            self.keep(card.name)
-            removeRecord(self._node, record)
+            self._drop(record)
         labels = labelTags(card)
         record = yield from newRecord(self._node, card.name, labels, self._grid, self._axis)
         self._noteVersion(record)
@@ -258,7 +259,26 @@ class ReviewedSlices:
 
     def _isLookedAt(self, record: ModelRecord) -> bool:
         slices = recordedSlices(self._node, record, self._grid)
-        return not canGrow(record.node, self._grid) if slices is None else slices.isCurrent
+        if slices is not None:
+            return slices.isCurrent
+        return not canGrow(record.node, self._grid) and not self._isLeftBehind(record)
+
+    def _isLeftBehind(self, record: ModelRecord) -> bool:
+        """Whether the segments are on the grid, and ``record`` where it has no voxels.
+
+        So it is after hardening a transform on them and a crop of what is recorded.
+        """
+        grid, kind = self._grid, np.dtype(np.uint8)
+        if record.array(grid) is not None or canGrow(record.node, grid):
+            return False
+        segmentation = self._node.GetSegmentation()
+        now = segmentLabels(segmentation, record.model, record.labels, grid, kind)
+        return now is not None and bool(now.extents)
+
+    def _drop(self, record: ModelRecord) -> None:
+        """Remove ``record``, of no use on the grid; what was edited by it stays protected."""
+        self.keep(record.model)
+        removeRecord(self._node, record)
 
     def _unrecorded(self) -> dict[str, dict[str, int]]:
         """Return the models that have segments but no record, with numbers for their tags."""

@@ -9,7 +9,7 @@ import slicer.util
 import vtk
 from edited_run import FIRST, SECOND, THIRD, kept, recorded
 from editing import reviewed
-from nodes import add_volume, paint
+from nodes import add_linear_transform, add_volume, paint
 from phantom import make_card
 from segmenting import Bench
 
@@ -155,3 +155,16 @@ def test_a_run_on_a_crop_may_write_what_was_released(volume_node, node, crop, vo
     segment(node, crop, SECOND, crop)
     np.testing.assert_array_equal(labels_in(node, volume_node), cropped(before, SECOND))
     assert reviewed(node, volume_node).edited == set()
+
+
+def test_a_correction_after_hardening_a_transform_on_a_crop_is_kept(volume_node, node, crop):
+    turn = vtk.vtkTransform()
+    turn.RotateZ(5)
+    transform = add_linear_transform(slicer.util.arrayFromVTKMatrix(turn.GetMatrix()))
+    for one in volume_node, crop, node:
+        one.SetAndObserveTransformNodeID(transform.GetID())
+        one.HardenTransform()
+    assert reviewed(node, crop).edited == set()
+    dot(node, volume_node, INSIDE)
+    assert len(reviewed(node, crop).edited) == 1
+    assert reviewed(node, volume_node).edited == {INSIDE[0]}
