@@ -16,10 +16,9 @@ from GDLASegmenterLib.Extent import Extent
 from GDLASegmenterLib.LabelLayer import boxOf, isSeen, layersOf, markSeen, scalarType
 from GDLASegmenterLib.ModelSegments import findTagged, labelTags
 from GDLASegmenterLib.RecordGrid import (
-    canGrow,
     copyInSteps,
     gridAround,
-    grow,
+    growInSteps,
     stepsTo,
     voxelsOf,
     voxelsOn,
@@ -72,10 +71,9 @@ class ModelRecord:
         there = np.linalg.inv(stepsTo(self.node, grid)) @ point
         return round(there[2 - int(self.node.GetAttribute(_AXIS))])
 
-    def grow(self, grid: VolumeGrid) -> None:
+    def grow(self, grid: VolumeGrid) -> Steps:
         """Record that nothing was left in voxels of ``grid`` beyond those recorded, if it fits."""
-        if canGrow(self.node, grid):
-            grow(self.node, grid)
+        if (yield from growInSteps(self.node, grid, lambda: self.history.changes)):
             self.node.__dict__.pop("gdlaHistory", None)
 
     def axis(self, grid: VolumeGrid) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+import math
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ import slicer.util
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
+from GDLACore.errors import OutputError
 from GDLASegmenterLib.CommonVoxels import corners, stepsAround, stepsBetween, wholeSteps
 from GDLASegmenterLib.Extent import Extent
 from GDLASegmenterLib.SegmentLabels import turned
@@ -17,6 +19,9 @@ from GDLASegmenterLib.VolumeGrid import VolumeGrid, volumeGrid
 from GDLASegmenterLib.VolumeInput import IJKToRASMatrix
 
 _COPIED_AT_ONCE = 4  # slices
+
+# A record grows only to so many times the voxels of the larger of two volumes, or to this many.
+_FILLED, _SMALL = 4, 1 << 28
 
 
 def stepsTo(recordNode, grid: VolumeGrid) -> np.ndarray | None:
@@ -68,29 +73,44 @@ def gridAround(grid: VolumeGrid, extents: Iterable[Extent]) -> VolumeGrid:
     return replace(grid, IJKToRAS=matrix, shape=tuple((last - first + 1)[::-1].tolist()))
 
 
-def canGrow(recordNode, grid: VolumeGrid) -> bool:
+def continues(recordNode, grid: VolumeGrid) -> bool:
     """Whether ``grid`` continues that of the node with voxels that it lacks."""
     ofNode, _shape, ofGrid, _shapeOfGrid = _places(recordNode, grid)
     return stepsTo(recordNode, grid) is None and wholeSteps(ofNode, ofGrid) is not None
 
 
-def grow(recordNode, grid: VolumeGrid) -> None:
-    """Add the voxels of ``grid`` that the node lacks, as 0.
+def canGrow(recordNode, grid: VolumeGrid) -> bool:
+    """Whether ``grid`` continues that of the node, and is not too far away from it."""
+    return continues(recordNode, grid) and not _isFar(recordNode, grid)
 
-    At once, because somebody may write to it between two steps: it happens when another part of
-    the same volume is segmented into a segmentation, and then never again.
+
+def checkDistance(segmentationNode, recordNode, grid: VolumeGrid) -> None:
+    """Raise OutputError if the record cannot grow to ``grid``, which is so far away."""
+    if continues(recordNode, grid) and _isFar(recordNode, grid):
+        name, volume = segmentationNode.GetName(), grid.volumeName
+        raise OutputError(
+            f"{volume} is too far away from what a model left in {name}.",
+            "Choose another segmentation, or let a new one be created.",
+        )
+
+
+def growInSteps(
+    recordNode, grid: VolumeGrid, written: Callable[[], int]
+) -> Generator[None, None, bool]:
+    """Add the voxels of ``grid`` that the node lacks, as 0; return whether that was done.
+
+    ``written`` returns another number whenever somebody wrote to the node: it is begun again then.
     """
-    ofNode, shape, ofGrid, _shapeOfGrid = _places(recordNode, grid)
-    added = corners(np.linalg.inv(wholeSteps(ofNode, ofGrid)), grid.shape)
-    after = gridAround(volumeGrid(recordNode), [added.T.ravel().tolist()])
-    image = vtk.vtkImageData()
-    image.SetDimensions(after.shape[::-1])
-    image.AllocateScalars(recordNode.GetImageData().GetScalarType(), 1)
-    array = voxelsOf(image)
-    array[:] = 0
-    array[_box(np.maximum(-added[0], 0), shape)] = voxelsOf(recordNode.GetImageData())
-    recordNode.SetAndObserveImageData(image)
-    recordNode.SetIJKToRASMatrix(after.IJKToRAS)
+    while canGrow(recordNode, grid):
+        image, place, number = recordNode.GetImageData(), _places(recordNode, grid), written()
+        added, after = _addedTo(recordNode, grid)
+        grown = yield from _grownInSteps(image, after.shape, np.maximum(-added[0], 0))
+        isSame = image is recordNode.GetImageData() and place == _places(recordNode, grid)
+        if isSame and number == written():
+            recordNode.SetAndObserveImageData(grown)
+            recordNode.SetIJKToRASMatrix(after.IJKToRAS)
+            return True
+    return False
 
 
 def copyInSteps(image, table: np.ndarray | None) -> Generator[None, None, vtk.vtkImageData]:
@@ -104,6 +124,38 @@ def copyInSteps(image, table: np.ndarray | None) -> Generator[None, None, vtk.vt
         target[first : first + _COPIED_AT_ONCE] = part if table is None else table.take(part)
         yield
     return copy
+
+
+def _grownInSteps(
+    image, shape: tuple[int, int, int], first: np.ndarray
+) -> Generator[None, None, vtk.vtkImageData]:
+    """Return an image of ``shape`` [k, j, i] with ``image`` from ``first`` i, j, k on, else 0."""
+    grown = vtk.vtkImageData()
+    grown.SetDimensions(shape[::-1])
+    grown.AllocateScalars(image.GetScalarType(), 1)
+    source, target = voxelsOf(image), voxelsOf(grown)
+    slices, *inside = _box(first, source.shape)
+    for start in range(0, shape[0], _COPIED_AT_ONCE):
+        target[start : start + _COPIED_AT_ONCE] = 0
+        for k in range(max(start, slices.start), min(start + _COPIED_AT_ONCE, slices.stop)):
+            target[(k, *inside)] = source[k - slices.start]
+        yield
+    return grown
+
+
+def _addedTo(recordNode, grid: VolumeGrid) -> tuple[np.ndarray, VolumeGrid]:
+    """Return the ``corners`` of ``grid`` on that of the node, and the grid around both."""
+    ofNode, _shape, ofGrid, _shapeOfGrid = _places(recordNode, grid)
+    added = corners(np.linalg.inv(wholeSteps(ofNode, ofGrid)), grid.shape)
+    return added, gridAround(volumeGrid(recordNode), [added.T.ravel().tolist()])
+
+
+def _isFar(recordNode, grid: VolumeGrid) -> bool:
+    """Whether most of the grid around both would be between them, and that is a lot of memory."""
+    _ofNode, shape, _ofGrid, shapeOfGrid = _places(recordNode, grid)
+    _added, around = _addedTo(recordNode, grid)
+    most = max(_SMALL, _FILLED * math.prod(shape), _FILLED * math.prod(shapeOfGrid))
+    return math.prod(around.shape) > most
 
 
 def _box(first: np.ndarray, shape: tuple[int, int, int]) -> tuple[slice, ...]:

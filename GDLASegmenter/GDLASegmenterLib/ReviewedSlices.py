@@ -21,7 +21,7 @@ from GDLASegmenterLib.ModelRecord import (
 )
 from GDLASegmenterLib.ModelSegments import labelTags, modelsIn, versionIn
 from GDLASegmenterLib.RecordedSlices import recordedSlices
-from GDLASegmenterLib.RecordGrid import canGrow
+from GDLASegmenterLib.RecordGrid import canGrow, checkDistance, continues
 from GDLASegmenterLib.SegmentLabels import segmentLabels
 from GDLASegmenterLib.SliceMarks import SliceMarks, onAxis, readMarks, writeMarks
 from GDLASegmenterLib.SliceOrigins import SliceOrigin
@@ -116,7 +116,7 @@ class ReviewedSlices:
             record = yield from ownRecord(self._node, known)
             if record is None:
                 continue
-            record.grow(self._grid)
+            yield from record.grow(self._grid)
             slices = recordedSlices(self._node, record, self._grid)
             if slices is not None:
                 yield from slices.refresh()
@@ -168,6 +168,7 @@ class ReviewedSlices:
             yield from record.adopt(card, self._grid)
             return record, False
         if record is not None:
+            checkDistance(self._node, record.node, self._grid)
             self._drop(record)
         labels = labelTags(card)
         record = yield from newRecord(self._node, card.name, labels, self._grid, self._axis)
@@ -190,13 +191,15 @@ class ReviewedSlices:
         return free
 
     def check(self, slices: Iterable[int], record: ModelRecord | None) -> None:
-        """Raise OutputError if nothing may be written to any of ``slices``.
+        """Raise OutputError if nothing may be written to any of ``slices``, or recorded there.
 
         ``record`` is that of the model that is to write, None if it never did. After a ``refresh``
         that is sure; without one, it is not raised in doubt, and nothing takes longer than some
         slices do.
         """
         self._checkGrid()
+        if record is not None:
+            checkDistance(self._node, record.node, self._grid)
         slices = list(slices)
         if self._areReviewed(slices, record):
             one = len(slices) == 1
@@ -269,7 +272,7 @@ class ReviewedSlices:
         So it is after hardening a transform on them and a crop of what is recorded.
         """
         grid, kind = self._grid, np.dtype(np.uint8)
-        if record.array(grid) is not None or canGrow(record.node, grid):
+        if record.array(grid) is not None or continues(record.node, grid):
             return False
         segmentation = self._node.GetSegmentation()
         now = segmentLabels(segmentation, record.model, record.labels, grid, kind)

@@ -58,6 +58,11 @@ class RunHistory:
         self._position = 0
         self._changes = 0
 
+    @property
+    def changes(self) -> int:
+        """Another number whenever something was noted, and what models had left changed."""
+        return self._changes
+
     def copy(self) -> RunHistory:
         """Return a history of its own for a copy of what the runs changed."""
         copy = RunHistory()

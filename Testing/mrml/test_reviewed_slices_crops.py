@@ -13,6 +13,7 @@ from nodes import add_linear_transform, add_volume, paint
 from phantom import make_card
 from segmenting import Bench
 
+from GDLACore.errors import OutputError
 from GDLASegmenterLib.ModelRecord import recordOf
 from GDLASegmenterLib.VolumeGrid import volumeGrid
 
@@ -168,3 +169,36 @@ def test_a_correction_after_hardening_a_transform_on_a_crop_is_kept(volume_node,
     dot(node, volume_node, INSIDE)
     assert len(reviewed(node, crop).edited) == 1
     assert reviewed(node, volume_node).edited == {INSIDE[0]}
+
+
+def test_what_a_run_writes_while_a_record_grows_is_in_it(volume_node, node):
+    matrix = np.eye(4)
+    matrix[2, 3] = -2
+    longer = add_volume(np.zeros((10, 7, 8), np.int16), matrix, "longer")
+    record = recordOf(node, "abdomen")
+    steps = record.grow(volumeGrid(longer))
+    for _ in range(3):  # all copied but what is checked in the end
+        next(steps)
+    assert record.array(volumeGrid(longer)) is None
+    segment(node, volume_node, SECOND)
+    for _step in steps:
+        pass
+    expected = np.zeros((10, 7, 8))
+    expected[2:8] = SECOND
+    np.testing.assert_array_equal(record.array(volumeGrid(longer)), expected)
+    assert reviewed(node, longer).edited == set()
+
+
+def test_a_volume_far_away_is_refused_and_no_correction_is_lost(volume_node, node):
+    matrix = np.eye(4)
+    matrix[:3, 3] = 5000  # the record would be of a hundred gigabytes
+    far = add_volume(np.zeros((3, 7, 8), np.int16), matrix, "far")
+    before = dot(node, volume_node, INSIDE)  # nobody has looked for it yet
+    record = recordOf(node, "abdomen").node
+    assert reviewed(node, far).isCurrent
+    with pytest.raises(OutputError, match="far is too far away from what a model left") as refused:
+        Bench(slicer.mrmlScene).begin(far, outputNode=node)
+    assert "let a new one be created" in refused.value.hint
+    assert recordOf(node, "abdomen").node is record
+    assert reviewed(node, volume_node).edited == {INSIDE[0]}
+    np.testing.assert_array_equal(labels_in(node, volume_node), before)
