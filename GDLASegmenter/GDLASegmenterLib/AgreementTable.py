@@ -21,7 +21,7 @@ from GDLASegmenterLib.ModelSegments import findTagged
 from GDLASegmenterLib.RecordedSlices import RecordedSlices
 from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
 from GDLASegmenterLib.SegmentLabels import turned
-from GDLASegmenterLib.SliceOrigins import SliceOrigin
+from GDLASegmenterLib.SliceOrigins import SliceOrigin, areOriginsNoted
 from GDLASegmenterLib.TableNode import addTableNode, column
 from GDLASegmenterLib.VolumeGrid import VolumeGrid, referenceImage, volumeGrid
 from GDLASegmenterLib.VolumesTable import transformScale
@@ -36,8 +36,9 @@ def agreementSteps(segmentationNode) -> Generator[None, None, tuple[AgreementRep
     """Return, for each model that wrote to ``segmentationNode``, what was corrected since.
 
     Two reports each: about all slices, and about those that are reviewed, if there are any. Slices
-    that were made with corrections of others are left out: what agrees there may be the user's. All
-    is counted in the state of one moment. Yields after some milliseconds' work each.
+    that were made with corrections of others are left out: what agrees there may be the user's. So
+    are those that no run has written: the model was not asked about them. All is counted in the
+    state of one moment. Yields after some milliseconds' work each.
 
     Raises OutputError if nobody knows what a model made by itself, or it cannot be compared: where
     segments overlap, the record does not say which of them a voxel was in; and hardening a
@@ -63,7 +64,12 @@ def agreementSteps(segmentationNode) -> Generator[None, None, tuple[AgreementRep
         voxel = abs(grid.IJKToRAS.Determinant()) * scale
         origins = RecordedSlices(segmentationNode, record, grid).origins
         propagated = {index for index, origin in origins.items() if origin.isPropagated}
-        own = [index for index in range(len(counts)) if index not in propagated]
+        isNoted = areOriginsNoted(segmentationNode, grid, record.model)
+        own = [
+            index
+            for index, count in enumerate(counts)
+            if index not in propagated and (index in origins or count[:, 0].any() or not isNoted)
+        ]
         reviewed = [index for index in own if index in marks.protected]
         for slices, found in ("all", own), ("reviewed", reviewed):
             if found:
@@ -75,10 +81,10 @@ def agreementSteps(segmentationNode) -> Generator[None, None, tuple[AgreementRep
                 )
     if not reports:
         raise OutputError(
-            _("Every slice of {name} was made with corrections of other slices.").format(
+            _("No model made a slice of {name} without corrections of other slices.").format(
                 name=segmentationNode.GetName()
             ),
-            _("Segment again without them: only what a model finds by itself can be compared."),
+            _("Segment into it without them: only what it finds by itself can be compared."),
         )
     return tuple(reports)
 

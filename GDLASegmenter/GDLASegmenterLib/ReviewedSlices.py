@@ -252,11 +252,14 @@ class ReviewedSlices:
         return slices is not None and slices.isAsLeft(record.index(self._grid, index))
 
     def _noteVersion(self, record: ModelRecord) -> None:
-        """Note of what a new ``record`` found that it is of the version that the segments tell."""
+        """Note of what a new ``record`` found that it is of the version that the segments tell.
+
+        Without any, it is noted that no run wrote a slice yet.
+        """
         version = versionIn(self._node.GetSegmentation(), record.model, record.labels)
         slices = recordedSlices(self._node, record, self._grid)
-        if version and slices is not None:
-            found = range(slices.grid.shape[slices.axis])
+        if slices is not None:
+            found = range(slices.grid.shape[slices.axis]) if version else ()
             origin = SliceOrigin(frozenset([version]), isPropagated=False)
             slices.noteOrigins(dict.fromkeys(found, origin) | slices.origins)
 

@@ -36,6 +36,11 @@ def readOrigins(segmentationNode, grid: VolumeGrid, model: str) -> dict[Place, S
     return dict(_readAll(segmentationNode, grid).get(model, {}))
 
 
+def areOriginsNoted(segmentationNode, grid: VolumeGrid, model: str) -> bool:
+    """Whether anything is noted of ``model``: a slice without an origin is no run's then."""
+    return model in _readAll(segmentationNode, grid)
+
+
 def noteOrigins(
     segmentationNode, grid: VolumeGrid, model: str, origins: Mapping[Place, SliceOrigin | None]
 ) -> None:

@@ -123,7 +123,7 @@ def test_where_all_was_made_with_corrections_there_is_nothing_to_compare(volume)
     from GDLACore.errors import OutputError
 
     node = segment(None, volume, FIRST, corrections={2: FIRST[2]})
-    with pytest.raises(OutputError, match="Every slice of .* with corrections") as refused:
+    with pytest.raises(OutputError, match="No model made .* without corrections") as refused:
         reports(node)
     assert "by itself" in refused.value.hint
 
@@ -163,3 +163,31 @@ def test_what_somebody_found_there_is_of_the_version_that_its_segments_tell(volu
     node.RemoveAttribute("GDLA.Origins")
     segment(node, volume, SECOND, "2", slices=range(3, 4))
     assert reports(node)["all"][1] == "1, 2"
+
+
+def test_slices_that_no_run_has_written_are_left_out(volume, editor):
+    node = segment(None, volume, FIRST, slices=range(2, 4))
+    editor.dot(node, "liver", (5, 0, 0))
+    looked_at(node, volume).tick(4)
+    assert reports(node) == {"all": (2, "1", 1.0)}
+    node.RemoveAttribute("GDLA.Origins")  # as if of before anything was noted
+    counts = {which: count for which, (count, *_others) in reports(node).items()}
+    assert counts == {"all": SHAPE[0], "reviewed": 2}
+
+
+def test_where_the_effect_alone_wrote_there_is_nothing_to_compare(volume, editor):
+    from GDLACore.errors import OutputError
+    from GDLASegmenterLib.ModelSegments import addSegments
+    from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
+    from GDLASegmenterLib.VolumeGrid import adoptGrid, volumeGrid
+
+    node, grid = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode"), volumeGrid(volume)
+    adoptGrid(node, grid, isNew=True)
+    for _step in ReviewedSlices(node, grid, 0).recordFor(make_card()):
+        pass
+    labels = list(make_card().labels)
+    addSegments(node.GetSegmentation(), make_card(), labels, None, grid.IJKToRAS)
+    editor.dot(node, "liver", (2, 0, 0))
+    with pytest.raises(OutputError, match="No model made a slice of"):
+        reports(node)
+    assert looked_at(node, volume).edited == {2}
