@@ -6,8 +6,6 @@ import math
 from collections.abc import Generator, Iterable, Mapping
 
 import numpy as np
-import slicer
-import slicer.util
 import vtk
 from slicer.i18n import tr as _
 
@@ -18,12 +16,13 @@ from GDLASegmenterLib.Extent import Extent, blocks, intersection, isEmpty
 from GDLASegmenterLib.LabelLayer import boxOf, extentOn, layersOf, sameGrid, stepsOn
 from GDLASegmenterLib.ModelRecord import ModelRecord, recordsOf
 from GDLASegmenterLib.ModelSegments import findTagged
+from GDLASegmenterLib.NotedGrid import REFERENCE, gridOf, matrixOf, referenceOf
 from GDLASegmenterLib.RecordedSlices import RecordedSlices
 from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
 from GDLASegmenterLib.SegmentLabels import turned
 from GDLASegmenterLib.SliceOrigins import SliceOrigin, areOriginsNoted
 from GDLASegmenterLib.TableNode import addTableNode, column
-from GDLASegmenterLib.VolumeGrid import VolumeGrid, referenceImage, volumeGrid
+from GDLASegmenterLib.VolumeGrid import VolumeGrid, volumeGrid
 from GDLASegmenterLib.VolumesTable import transformScale
 
 # A layer of segments on the grid of the record: voxels, where they are, and the values of labels.
@@ -57,7 +56,7 @@ def agreementSteps(segmentationNode) -> Generator[None, None, tuple[AgreementRep
     reports: list[AgreementReport] = []
     for record in records:
         grid = volumeGrid(record.node)
-        _checkPlace(segmentationNode, grid)
+        _checkPlace(segmentationNode, record, grid)
         marks = ReviewedSlices(segmentationNode, grid, record.axis(grid))
         yield from marks.refresh()
         counts = yield from _counted(segmentationNode, record, grid)
@@ -168,21 +167,15 @@ def _checkIsThere(*nodes) -> None:
             )
 
 
-def _checkPlace(segmentationNode, grid: VolumeGrid) -> None:
+def _checkPlace(segmentationNode, record: ModelRecord, grid: VolumeGrid) -> None:
     """Raise OutputError if the segments were moved by whole voxels of ``grid``, their record's.
 
     The grid on which a segmentation is edited moves with its segments when a transform is hardened.
     """
-    image = referenceImage(segmentationNode.GetSegmentation())
-    if image is None or sorted(image.GetDimensions()) != sorted(grid.shape):
-        return
-    place = vtk.vtkMatrix4x4()
-    image.GetImageToWorldMatrix(place)
-    shape = image.GetDimensions()[::-1]
-    ofImage, ofGrid = (
-        slicer.util.arrayFromVTKMatrix(one).tobytes() for one in (place, grid.IJKToRAS)
-    )
-    if stepsInPlace(ofImage, shape, ofGrid, tuple(grid.shape)) is None:
+    now = gridOf(referenceOf(segmentationNode))
+    then = gridOf(record.node.GetAttribute(REFERENCE) or "") or (matrixOf(grid), tuple(grid.shape))
+    isComparable = now is not None and sorted(now[1]) == sorted(then[1])
+    if isComparable and stepsInPlace(*now, *then) is None:
         raise _elsewhere(segmentationNode)
 
 

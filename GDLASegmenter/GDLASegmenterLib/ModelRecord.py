@@ -6,7 +6,6 @@ import json
 from collections.abc import Collection, Generator
 
 import numpy as np
-import slicer
 import slicer.util
 import vtk
 
@@ -15,6 +14,7 @@ from GDLACore.model.card import ModelCard
 from GDLASegmenterLib.Extent import Extent
 from GDLASegmenterLib.LabelLayer import boxOf, isSeen, layersOf, markSeen, scalarType
 from GDLASegmenterLib.ModelSegments import findTagged, labelTags
+from GDLASegmenterLib.NotedGrid import REFERENCE, referenceOf
 from GDLASegmenterLib.RecordGrid import (
     copyInSteps,
     gridAround,
@@ -33,6 +33,7 @@ Steps = Generator[None, None, None]
 ROLE = "GDLA.ModelOutput"  # of the reference from a segmentation to its records
 
 _MODEL, _LABELS, _AXIS = "GDLA.Model", "GDLA.Labels", "GDLA.Axis"
+_COPIED = _MODEL, _LABELS, _AXIS, REFERENCE
 _READ_AT_ONCE = 4  # slices
 
 
@@ -224,6 +225,7 @@ def newRecord(
     if (known := recordOf(segmentationNode, model)) is not None:  # somebody else was faster
         return known
     attributes = {_MODEL: model, _LABELS: json.dumps(labels), _AXIS: str(axis)}
+    attributes[REFERENCE] = referenceOf(segmentationNode)
     return _added(segmentationNode, image, grid.IJKToRAS, attributes)
 
 
@@ -242,7 +244,7 @@ def ownRecord(segmentationNode, record: ModelRecord) -> Generator[None, None, Mo
     image = yield from copyInSteps(record.node.GetImageData(), None)
     if not {segmentationNode} < set(_users(record.node)):  # somebody else was faster
         return recordOf(segmentationNode, record.model)
-    attributes = {name: record.node.GetAttribute(name) for name in (_MODEL, _LABELS, _AXIS)}
+    attributes = {name: record.node.GetAttribute(name) for name in _COPIED}
     matrix = vtk.vtkMatrix4x4()
     record.node.GetIJKToRASMatrix(matrix)
     own = _added(segmentationNode, image, matrix, attributes)

@@ -10,6 +10,8 @@ import vtk
 from GDLASegmenterLib.CommonVoxels import stepsInPlace, wholeSteps
 from GDLASegmenterLib.VolumeGrid import VolumeGrid
 
+REFERENCE = "GDLA.Reference"  # attribute of a record: the ``referenceOf`` its segmentation then
+
 Place = tuple[int, int]  # array axis (0 = k) and index of a slice
 
 # For each array axis of one grid: the axis of another, and by what an index there is found.
@@ -69,7 +71,7 @@ def _isMoved(before: str, after: str) -> bool:
     """
     if before == after:
         return False
-    grids = _gridOf(before), _gridOf(after)
+    grids = gridOf(before), gridOf(after)
     return None in grids or stepsInPlace(*grids[0], *grids[1]) is None
 
 
@@ -79,7 +81,7 @@ def referenceOf(segmentationNode) -> str:
     return segmentationNode.GetSegmentation().GetConversionParameter(name)
 
 
-def _gridOf(reference: str) -> tuple[bytes, tuple[int, int, int]] | None:
+def gridOf(reference: str) -> tuple[bytes, tuple[int, int, int]] | None:
     """Return matrix and shape [k, j, i] of a ``reference`` grid as Slicer writes it."""
     image, matrix = slicer.vtkOrientedImageData(), vtk.vtkMatrix4x4()
     converter = slicer.vtkSegmentationConverter

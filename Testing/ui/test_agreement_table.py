@@ -153,12 +153,14 @@ def test_what_the_model_left_is_not_guessed_where_structures_overlapped_before(s
     assert overlaps and "new segmentation" in refused.value.hint
 
 
-def remember(node) -> None:
+def remember(node, volume=None) -> None:
     """Note what is in the segments now as the model's, as on the first contact with a file."""
     from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
     from GDLASegmenterLib.VolumeGrid import volumeGrid
 
-    for _step in ReviewedSlices(node, volumeGrid(slicer.util.getNode("Doe*")), 0).refresh():
+    for _step in ReviewedSlices(
+        node, volumeGrid(volume or slicer.util.getNode("Doe*")), 0
+    ).refresh():
         pass
 
 
@@ -244,8 +246,15 @@ def test_a_scale_in_a_parent_transform_counts(segmentation):
     assert report.agreements[-1].model_ml == pytest.approx((LABELS > 0).sum() * VOXEL_ML * 8)
 
 
+@pytest.mark.parametrize("which", ["as it was", "grown"])
 @pytest.mark.parametrize("shift", [4.0, 2.0])  # mm: a slice, and half of one
-def test_where_a_transform_was_hardened_nothing_is_compared(segmentation, volume, shift):
+def test_where_a_transform_was_hardened_nothing_is_compared(segmentation, volume, shift, which):
+    if which == "grown":
+        matrix = SPACING.copy()
+        matrix[2, 3] = -8
+        array = np.zeros((SHAPE[0] + 4, *SHAPE[1:]), np.int16)
+        remember(segmentation, add_volume(array, matrix, "longer"))
+        assert reports_of(segmentation)[0].count == SHAPE[0]
     moved = np.eye(4)
     moved[2, 3] = shift
     transform = add_linear_transform(moved)
