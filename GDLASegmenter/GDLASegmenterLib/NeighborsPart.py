@@ -84,6 +84,8 @@ class NeighborsPart:
     ) -> Generator[None, None, None]:
         """Find what was corrected; raises Cancelled if there is nothing to go by any more."""
         while not subject.marks.isCurrent:
+            yield  # also where there is nothing to look at
+            _checkIsThere(subject)
             for _step in subject.marks.refresh():
                 yield
                 _checkIsThere(subject)

@@ -117,6 +117,28 @@ def test_what_is_removed_while_corrections_are_looked_for_ends_it(
     assert len(worker.requests) == 1 and not panel.controller.isBusy
 
 
+def test_the_window_goes_on_while_looking_finds_nothing_and_never_ends(
+    desktop, correct, panel, ui, monkeypatch
+):
+    from GDLASegmenterLib.ReviewedSlices import ReviewedSlices
+
+    correct(10)
+    looks = []
+
+    def refresh(self):
+        looks.append(self)
+        assert len(looks) < 5, "it never lets the window go on"
+        return iter(())
+
+    monkeypatch.setattr(ReviewedSlices, "refresh", refresh)
+    desktop.click(ui.neighborsButton)
+    for _ in range(3):
+        next(panel.controller._activity._steps)
+    desktop.close_scene()
+    panel.onTick()
+    assert not panel.controller.isBusy
+
+
 def test_the_scene_is_closed_while_corrections_are_looked_for(desktop, correct, panel, ui, worker):
     correct(10)
     desktop.click(ui.neighborsButton)
