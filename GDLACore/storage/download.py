@@ -210,6 +210,7 @@ def _read(
         with network_troubles(remote):
             chunk = response.read1(_CHUNK)
         if not chunk:
+            control.check()  # a cancellation looks like the end of a file of unknown length
             break
         if not part.size and _WEB_PAGE.match(chunk):
             raise _web_page(remote)
